@@ -1,0 +1,96 @@
+//! UNSUBSCRIBE: a client wants no more messages of some filters.
+
+use alloc::vec::Vec;
+
+use super::subscribe::read_filter;
+use crate::property::Place;
+use crate::reader::Reader;
+use crate::{DecodeError, Direction, PacketId, PacketType, Properties, TopicFilter, Version, writer};
+
+/// An UNSUBSCRIBE packet.
+#[derive(Copy, Clone, Debug)]
+pub struct Unsubscribe<'a> {
+    /// The identifier that UNSUBACK repeats.
+    pub packet_id: PacketId,
+    /// MQTT 5.0 only.
+    pub properties: Properties<'a>,
+    filters: Filters<'a>,
+}
+
+/// Filters as received and checked, or as given by the caller.
+#[derive(Copy, Clone, Debug)]
+enum Filters<'a> {
+    Received(&'a [u8]),
+    Given(&'a [TopicFilter<'a>]),
+}
+
+impl<'a> Unsubscribe<'a> {
+    /// A packet to send. There must be at least one filter. [MQTT-3.10.3-2] [MQTT311-3.10.3-2]
+    #[must_use]
+    pub const fn new(packet_id: PacketId, properties: Properties<'a>, filters: &'a [TopicFilter<'a>]) -> Self {
+        Self { packet_id, properties, filters: Filters::Given(filters) }
+    }
+
+    /// The filters, in the order of the packet.
+    pub fn filters(&self) -> impl Iterator<Item = TopicFilter<'a>> + use<'a> {
+        let (mut received, given) = match self.filters {
+            Filters::Received(bytes) => (Reader::new(bytes), [].as_slice()),
+            Filters::Given(given) => (Reader::new(&[]), given),
+        };
+        // Received bytes were checked in `decode`: nothing fails here.
+        let received =
+            core::iter::from_fn(move || if received.is_empty() { None } else { read_filter(&mut received).ok() });
+        received.chain(given.iter().copied())
+    }
+
+    pub(super) fn decode(mut reader: Reader<'a>, version: Version) -> Result<Self, DecodeError> {
+        let packet_id = reader.packet_id()?;
+        let properties = if version.is_v5() {
+            Properties::read(&mut reader, Place::Packet(PacketType::Unsubscribe), Direction::ToServer)?
+        } else {
+            Properties::EMPTY
+        };
+        // [MQTT-3.10.3-2] [MQTT311-3.10.3-2]
+        if reader.is_empty() {
+            return Err(DecodeError::protocol("list of topic filters", "is empty"));
+        }
+        let filters = Filters::Received(reader.rest());
+        while !reader.is_empty() {
+            read_filter(&mut reader)?;
+        }
+        Ok(Self { packet_id, properties, filters })
+    }
+
+    /// Appends the packet.
+    pub fn encode(&self, version: Version, out: &mut Vec<u8>) {
+        debug_assert!(self.filters().next().is_some(), "UNSUBSCRIBE has at least one filter");
+        if !writer::fixed_header(PacketType::Unsubscribe.first_byte(), self.body_len(version), out) {
+            return;
+        }
+        writer::packet_id(self.packet_id, out);
+        if version.is_v5() {
+            self.properties.encode(out);
+        }
+        for filter in self.filters() {
+            writer::string(filter.as_str(), out);
+        }
+    }
+
+    /// The size of the packet in bytes.
+    #[must_use]
+    pub fn encoded_len(&self, version: Version) -> usize {
+        writer::packet_len(self.body_len(version))
+    }
+
+    fn body_len(&self, version: Version) -> usize {
+        let properties = if version.is_v5() { self.properties.encoded_len() } else { 0 };
+        2 + properties + self.filters().map(|filter| writer::string_len(filter.as_str())).sum::<usize>()
+    }
+}
+
+/// Equal packets say the same; it does not matter whether they were received or built.
+impl PartialEq for Unsubscribe<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.packet_id == other.packet_id && self.properties == other.properties && self.filters().eq(other.filters())
+    }
+}
