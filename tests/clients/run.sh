@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Real clients against a running broker. SORI_BIN names the broker (default: target/release/sori at the repository's root);
+# arguments go to pytest. Run setup.sh once before.
+set -u
+cd "$(dirname "$0")"
+
+status=0
+.venv/paho1/bin/pytest test_paho.py "$@" || status=1
+.venv/paho2/bin/pytest test_paho.py test_aiomqtt.py test_mosquitto_clients.py "$@" || status=1
+node --test --test-reporter=spec mqttjs.test.js || status=1
+exit $status
