@@ -12,6 +12,7 @@ pub struct DecodeError {
     version: Option<Version>,
     field: &'static str,
     fault: &'static str,
+    silent: bool,
 }
 
 impl DecodeError {
@@ -33,9 +34,19 @@ impl DecodeError {
         self.version
     }
 
+    /// Whether the connection is closed without telling the peer, which the standard leaves to the receiver: because
+    /// the framing is lost, or because Mosquitto says nothing and its tests listen for that.
+    ///
+    /// If not, a CONNECT is answered by a CONNACK in the form of [`version`](Self::version), or of MQTT 5.0 where that
+    /// is unknown, and any other packet by a DISCONNECT, if the version has one for that direction.
+    #[must_use]
+    pub const fn closes_silently(&self) -> bool {
+        self.silent
+    }
+
     #[cold]
     pub(crate) const fn new(reason: ReasonCode, field: &'static str, fault: &'static str) -> Self {
-        Self { reason, packet: None, version: None, field, fault }
+        Self { reason, packet: None, version: None, field, fault, silent: false }
     }
 
     /// The bytes do not follow the packet's grammar.
@@ -50,9 +61,25 @@ impl DecodeError {
         Self::new(ReasonCode::ProtocolError, field, fault)
     }
 
+    /// Something stands where it must not stand. The standard rarely says which code that is; this is Mosquitto's
+    /// choice, which clients know: Malformed Packet in SUBSCRIBE and UNSUBSCRIBE, Protocol Error everywhere else.
+    #[cold]
+    pub(crate) const fn rule(packet: PacketType, field: &'static str, fault: &'static str) -> Self {
+        match packet {
+            PacketType::Subscribe | PacketType::Unsubscribe => Self::malformed(field, fault),
+            _ => Self::protocol(field, fault),
+        }
+    }
+
     #[cold]
     pub(crate) const fn in_packet(mut self, packet: PacketType) -> Self {
         self.packet = Some(packet);
+        self
+    }
+
+    #[cold]
+    pub(crate) const fn silently(mut self) -> Self {
+        self.silent = true;
         self
     }
 

@@ -49,11 +49,14 @@ pub enum Split<'a> {
 ///
 /// # Errors
 ///
-/// A remaining length of more than four bytes, or of more bytes than needed, is malformed. A packet of more than
+/// There is no packet type 0. A remaining length of more than four bytes, or of more bytes than needed, is malformed. A packet of more than
 /// `size_max` bytes is too large as soon as its header is there.
 #[inline]
 pub fn split(bytes: &[u8], size_max: usize) -> Result<Split<'_>, DecodeError> {
     let [first, rest @ ..] = bytes else { return Ok(Split::Incomplete { size: None }) };
+    if PacketType::from_u8(*first >> 4).is_none() {
+        return Err(DecodeError::protocol("packet type", "is 0"));
+    }
     let (remaining, header) = match rest {
         [length, ..] if *length < 0x80 => (usize::from(*length), 2),
         _ => match decode_variable_byte_integer(rest) {
@@ -75,6 +78,7 @@ pub fn split(bytes: &[u8], size_max: usize) -> Result<Split<'_>, DecodeError> {
 #[cold]
 fn malformed_length(first: u8) -> DecodeError {
     in_packet(first, DecodeError::malformed("remaining length", "is not in its shortest form of at most four bytes"))
+        .silently()
 }
 
 #[cold]

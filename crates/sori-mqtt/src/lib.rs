@@ -41,6 +41,7 @@ mod property;
 mod qos;
 mod reader;
 mod reason_code;
+mod text;
 mod topic;
 mod variable_byte_integer;
 mod version;

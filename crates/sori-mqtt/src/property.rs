@@ -43,6 +43,13 @@ impl Place {
             Self::Will => WILL,
         }
     }
+
+    const fn packet(self) -> PacketType {
+        match self {
+            Self::Packet(packet) => packet,
+            Self::Will => PacketType::Connect,
+        }
+    }
 }
 
 macro_rules! properties {
@@ -376,10 +383,8 @@ impl<'a> Properties<'a> {
             let identifier = Property::read(&mut reader)?.identifier();
             let text = identifier.text();
             let bit = 1 << identifier as u8;
-            // A property that stands in the wrong packet would be malformed by section 2.2.2.2. Clients know the
-            // answer of the broker they were written for, which is Protocol Error, and both end the connection.
             if identifier.places() & place.bit() == 0 {
-                return Err(DecodeError::protocol(text, "does not belong here"));
+                return Err(DecodeError::rule(place.packet(), text, "does not belong here"));
             }
             if seen & bit != 0 && identifier.repeated() & place.bit() == 0 {
                 return Err(DecodeError::protocol(text, "stands there twice"));

@@ -1,7 +1,7 @@
 //! Reads the fields of a packet one after the other. Every method names the field for the error text.
 
 use crate::variable_byte_integer::{Decoded, decode_variable_byte_integer};
-use crate::{DecodeError, PacketId};
+use crate::{DecodeError, PacketId, PacketType, text};
 
 /// The bytes of a packet that have not been read yet.
 #[derive(Copy, Clone)]
@@ -78,31 +78,24 @@ impl<'a> Reader<'a> {
         self.take(usize::from(length), field)
     }
 
-    /// A string in UTF-8. Nothing is stripped or changed, so U+FEFF stays where it is. [MQTT-1.5.4-3] [MQTT311-1.5.3-3]
+    /// A string in UTF-8.
     #[inline]
     pub(crate) fn string(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
-        let bytes = self.binary(field)?;
-        // Rust's UTF-8 has no surrogates either. [MQTT-1.5.4-1] [MQTT311-1.5.3-1]
-        let Ok(text) = core::str::from_utf8(bytes) else { return Err(DecodeError::malformed(field, "is not UTF-8")) };
-        // [MQTT-1.5.4-2] [MQTT311-1.5.3-2]
-        if bytes.contains(&0) {
-            return Err(DecodeError::malformed(field, "holds U+0000"));
-        }
-        Ok(text)
+        text::from_bytes(self.binary(field)?).map_err(|fault| DecodeError::malformed(field, fault))
     }
 
-    /// A string that the caller checks for U+0000 itself, together with other characters.
+    /// A string of which only UTF-8 is checked here: its type looks at the characters.
     #[inline]
-    pub(crate) fn string_with_nul(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+    pub(crate) fn unchecked_string(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
         // [MQTT-1.5.4-1] [MQTT311-1.5.3-1]
         core::str::from_utf8(self.binary(field)?).map_err(|_| DecodeError::malformed(field, "is not UTF-8"))
     }
 
     #[inline]
-    pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
+    pub(crate) fn packet_id(&mut self, packet: PacketType) -> Result<PacketId, DecodeError> {
         const FIELD: &str = "packet identifier";
         // [MQTT-2.2.1-3] [MQTT-2.2.1-4] [MQTT311-2.3.1-1]
-        PacketId::new(self.two_bytes(FIELD)?).ok_or_else(|| DecodeError::malformed(FIELD, "is zero"))
+        PacketId::new(self.two_bytes(FIELD)?).ok_or_else(|| DecodeError::rule(packet, FIELD, "is zero"))
     }
 
     /// Nothing may follow the last field.

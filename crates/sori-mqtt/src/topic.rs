@@ -2,13 +2,15 @@
 
 use core::fmt;
 
+use crate::text::Kinds;
+
 /// The most bytes that a name or a filter may have. [MQTT-4.7.3-3] [MQTT311-4.7.3-3]
 const TOPIC_LENGTH_MAX: usize = 65_535;
 
 /// The first level of a shared subscription's filter. [MQTT-4.8.2-1]
 const SHARE_PREFIX: &str = "$share/";
 
-/// A legal Topic Name: 1 to 65,535 bytes, no wildcard, no U+0000.
+/// A legal Topic Name: 1 to 65,535 bytes, no wildcard, no control character.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
 pub struct TopicName<'a>(&'a str);
 
@@ -21,10 +23,10 @@ impl<'a> TopicName<'a> {
     #[inline]
     pub fn new(name: &'a str) -> Result<Self, TopicError> {
         check_length(name)?;
-        if name.bytes().any(|byte| matches!(byte, 0 | b'+' | b'#')) {
-            return Err(illegal_character(name));
-        }
-        Ok(Self(name))
+        let kinds = Kinds::of(name);
+        // A string that is malformed wherever it stands comes first, then [MQTT-4.7.0-1] [MQTT311-4.7.1-1].
+        kinds.check(name)?;
+        if kinds.has_wildcard() { Err(TopicError::Wildcard) } else { Ok(Self(name)) }
     }
 
     /// The name, unchanged: nothing normalises it. [MQTT-4.7.3-4] [MQTT311-4.7.3-4]
@@ -46,13 +48,6 @@ fn check_length(topic: &str) -> Result<(), TopicError> {
     }
 }
 
-#[cold]
-fn illegal_character(name: &str) -> TopicError {
-    // [MQTT-4.7.3-2] [MQTT311-4.7.3-2] first, because such a string is malformed wherever it stands;
-    // then [MQTT-4.7.0-1] [MQTT311-4.7.1-1].
-    if name.as_bytes().contains(&0) { TopicError::Nul } else { TopicError::Wildcard }
-}
-
 /// A legal Topic Filter, with or without `$share/name/` before it.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
 pub struct TopicFilter<'a> {
@@ -69,12 +64,12 @@ impl<'a> TopicFilter<'a> {
     /// Says which rule the filter breaks.
     pub fn new(whole: &'a str) -> Result<Self, TopicError> {
         check_length(whole)?;
-        // [MQTT-4.7.3-2] [MQTT311-4.7.3-2]
-        if whole.as_bytes().contains(&0) {
-            return Err(TopicError::Nul);
-        }
+        let kinds = Kinds::of(whole);
+        kinds.check(whole)?;
         let (share, filter) = split_share(whole)?;
-        check_wildcards(filter)?;
+        if kinds.has_wildcard() {
+            check_wildcards(filter)?;
+        }
         Ok(Self { whole, share, filter })
     }
 
@@ -168,6 +163,8 @@ pub enum TopicError {
     TooLong,
     /// It holds U+0000.
     Nul,
+    /// It holds a control character, or a code point that is no character.
+    Control,
     /// A topic name holds `+` or `#`.
     Wildcard,
     /// In a filter, `+` or `#` shares its level with other characters, or `#` is not last.
@@ -183,6 +180,7 @@ impl TopicError {
             Self::Empty => "is empty",
             Self::TooLong => "has more than 65535 bytes",
             Self::Nul => "holds U+0000",
+            Self::Control => "holds a control character",
             Self::Wildcard => "holds a wildcard",
             Self::WildcardPosition => "has a wildcard in the wrong place",
             Self::Share => "has no valid share name and filter after $share",

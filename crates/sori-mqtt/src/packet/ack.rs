@@ -31,7 +31,7 @@ impl<'a> Ack<'a> {
         version: Version,
         direction: Direction,
     ) -> Result<Self, DecodeError> {
-        let packet_id = reader.packet_id()?;
+        let packet_id = reader.packet_id(kind)?;
         if !version.is_v5() {
             reader.end()?;
             return Ok(Self::success(packet_id));

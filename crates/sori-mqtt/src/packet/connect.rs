@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
+use super::check_flags;
 use crate::property::Place;
 use crate::reader::Reader;
-use crate::{DecodeError, Direction, PacketType, Properties, QoS, ReasonCode, TopicName, Version, writer};
+use crate::{DecodeError, Direction, Frame, PacketType, Properties, QoS, ReasonCode, TopicName, Version, text, writer};
 
 /// The high bit of the level by which Mosquitto's bridges, in MQTT 3.x, say what they are.
 const BRIDGE: u8 = 0x80;
@@ -55,9 +56,13 @@ pub struct Connect<'a> {
 }
 
 impl<'a> Connect<'a> {
-    pub(super) fn decode(mut reader: Reader<'a>) -> Result<Self, DecodeError> {
+    pub(super) fn decode(frame: Frame<'a>) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(frame.body);
         let (version, bridge) = read_version(&mut reader)?;
-        read_fields(reader, version, bridge).map_err(|error| error.with_version(version))
+        check_flags(PacketType::Connect, frame.flags(), version)
+            .map_err(DecodeError::silently)
+            .and_then(|()| read_fields(reader, version, bridge))
+            .map_err(|error| refuse(error, version))
     }
 
     /// Appends the packet.
@@ -129,12 +134,7 @@ const fn protocol_name(version: Version) -> &'static str {
 }
 
 fn read_version(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError> {
-    let name = reader.binary("protocol name")?;
-    let level = reader.byte("protocol level")?;
-    // [MQTT-3.1.2-1] [MQTT311-3.1.2-1]
-    if name != b"MQTT" && name != b"MQIsdp" {
-        return Err(DecodeError::malformed("protocol name", "is neither MQTT nor MQIsdp"));
-    }
+    let (name, level) = read_name_and_level(reader).map_err(DecodeError::silently)?;
     let (version, bridge) = match level {
         3 => (Version::V31, false),
         4 => (Version::V311, false),
@@ -150,38 +150,71 @@ fn read_version(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError>
     Ok((version, bridge))
 }
 
+fn read_name_and_level<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], u8), DecodeError> {
+    let name = reader.binary("protocol name")?;
+    // Whoever sends another name does not speak MQTT. [MQTT-3.1.2-1] [MQTT311-3.1.2-1]
+    if name != b"MQTT" && name != b"MQIsdp" {
+        return Err(DecodeError::protocol("protocol name", "is neither MQTT nor MQIsdp"));
+    }
+    Ok((name, reader.byte("protocol level")?))
+}
+
 #[cold]
 fn unsupported(fault: &'static str) -> DecodeError {
     DecodeError::new(ReasonCode::UnsupportedProtocolVersion, "protocol level", fault)
 }
 
+/// Adds the version to an error after it. Before MQTT 5.0 only some errors have a return code; after the others the
+/// connection is closed without CONNACK. [MQTT311-3.1.4-1] [MQTT311-3.2.2-6]
+#[cold]
+fn refuse(error: DecodeError, version: Version) -> DecodeError {
+    let answered = version.is_v5() || error.reason_code().connect_return_code().is_some();
+    if answered { error.with_version(version) } else { error.with_version(version).silently() }
+}
+
 fn read_fields(mut reader: Reader<'_>, version: Version, bridge: bool) -> Result<Connect<'_>, DecodeError> {
-    let flags = ConnectFlags::read(&mut reader, version)?;
-    let keep_alive = reader.two_bytes("keep alive")?;
+    // Mosquitto does not answer if one of these is wrong, nor a user name or password.
+    let flags = ConnectFlags::read(&mut reader, version).map_err(DecodeError::silently)?;
+    let keep_alive = reader.two_bytes("keep alive").map_err(DecodeError::silently)?;
     let properties = read_properties(&mut reader, version, Place::Packet(PacketType::Connect))?;
-    // [MQTT-3.1.3-3] [MQTT-3.1.3-4] [MQTT311-3.1.3-3] [MQTT311-3.1.3-4]
-    let client_id = reader.string("client identifier")?;
+    let client_id = read_client_id(&mut reader, version, flags.clean_start)?;
     let will = match flags.will {
         Some((qos, retain)) => Some(read_will(&mut reader, version, qos, retain)?),
         None => None,
     };
-    // [MQTT-3.1.2-17] [MQTT-3.1.3-12] [MQTT311-3.1.2-19] [MQTT311-3.1.3-11]
-    let user_name = if flags.user_name { Some(reader.string("user name")?) } else { None };
-    // [MQTT-3.1.2-19] [MQTT311-3.1.2-21]
-    let password = if flags.password { Some(reader.binary("password")?) } else { None };
+    let (user_name, password) = read_credentials(&mut reader, &flags).map_err(DecodeError::silently)?;
     // A field without its flag is left over. [MQTT-3.1.2-16] [MQTT-3.1.2-18] [MQTT311-3.1.2-18] [MQTT311-3.1.2-20]
     reader.end()?;
-    Ok(Connect {
-        version,
-        bridge,
-        clean_start: flags.clean_start,
-        keep_alive,
-        client_id,
-        will,
-        user_name,
-        password,
-        properties,
-    })
+    let clean_start = flags.clean_start;
+    Ok(Connect { version, bridge, clean_start, keep_alive, client_id, will, user_name, password, properties })
+}
+
+/// [MQTT-3.1.3-3] [MQTT-3.1.3-4] [MQTT311-3.1.3-3] [MQTT311-3.1.3-4]
+fn read_client_id<'a>(reader: &mut Reader<'a>, version: Version, clean_start: bool) -> Result<&'a str, DecodeError> {
+    const FIELD: &str = "client identifier";
+    let refused = |fault| DecodeError::new(ReasonCode::ClientIdentifierNotValid, FIELD, fault);
+    let bytes = reader.binary(FIELD)?;
+    let client_id = text::from_bytes(bytes).map_err(|fault| match version {
+        // [MQTT-3.1.3-8]
+        Version::V5 => refused(fault),
+        Version::V31 | Version::V311 => DecodeError::malformed(FIELD, fault),
+    })?;
+    match version {
+        Version::V31 if client_id.is_empty() => Err(refused("is empty")),
+        // [MQTT311-3.1.3-7] [MQTT311-3.1.3-8]
+        Version::V311 if client_id.is_empty() && !clean_start => Err(refused("is empty without a clean session")),
+        _ => Ok(client_id),
+    }
+}
+
+/// [MQTT-3.1.2-17] [MQTT-3.1.2-19] [MQTT-3.1.3-12] [MQTT311-3.1.2-19] [MQTT311-3.1.2-21] [MQTT311-3.1.3-11]
+fn read_credentials<'a>(
+    reader: &mut Reader<'a>,
+    flags: &ConnectFlags,
+) -> Result<(Option<&'a str>, Option<&'a [u8]>), DecodeError> {
+    let user_name = if flags.user_name { Some(reader.string("user name")?) } else { None };
+    let password = if flags.password { Some(reader.binary("password")?) } else { None };
+    Ok((user_name, password))
 }
 
 fn read_properties<'a>(reader: &mut Reader<'a>, version: Version, place: Place) -> Result<Properties<'a>, DecodeError> {
@@ -191,7 +224,7 @@ fn read_properties<'a>(reader: &mut Reader<'a>, version: Version, place: Place) 
 /// [MQTT-3.1.2-9] [MQTT-3.1.3-11] [MQTT311-3.1.2-9] [MQTT311-3.1.3-10]
 fn read_will<'a>(reader: &mut Reader<'a>, version: Version, qos: QoS, retain: bool) -> Result<Will<'a>, DecodeError> {
     let properties = read_properties(reader, version, Place::Will)?;
-    let topic = reader.string("will topic")?;
+    let topic = reader.unchecked_string("will topic")?;
     TopicName::new(topic).map_err(|error| DecodeError::malformed("will topic", error.text()))?;
     let payload = reader.binary("will payload")?;
     Ok(Will { topic, payload, qos, retain, properties })

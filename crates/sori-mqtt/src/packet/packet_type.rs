@@ -145,13 +145,13 @@ impl PacketType {
 
     /// Whether a packet of any type but PUBLISH may have these flags.
     pub(crate) const fn flags_allowed(self, flags: u8, version: Version) -> bool {
-        const DUP: u8 = 0b1000;
-        // In MQTT 3.1 only PUBLISH, PUBREL, SUBSCRIBE and UNSUBSCRIBE use flags, the last three as QoS 1 with a DUP
-        // that may be set; in all others the flags are not used and not looked at, CONNECT included.
+        // In MQTT 3.1, PUBREL, SUBSCRIBE and UNSUBSCRIBE have QoS 1 and perhaps DUP; the other flags are not used, and
+        // nobody looks at them.
         let significant = match (version, self) {
-            (Version::V31, Self::PubRel | Self::Subscribe | Self::Unsubscribe) => flags & !DUP,
-            _ => flags,
+            (Version::V31, Self::PubRel | Self::Subscribe | Self::Unsubscribe) => 0b0110,
+            (Version::V31, _) => 0,
+            _ => 0b1111,
         };
-        significant == self.flags()
+        flags & significant == self.flags() & significant
     }
 }

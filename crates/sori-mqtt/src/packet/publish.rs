@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 use crate::property::Place;
 use crate::reader::Reader;
 use crate::{
-    DecodeError, Direction, Frame, PacketId, PacketType, Properties, QoS, ReasonCode, TopicError, TopicName, Version,
-    writer,
+    DecodeError, Direction, Frame, PacketId, PacketType, Properties, QoS, TopicError, TopicName, Version, writer,
 };
 
 const DUP: u8 = 0b1000;
@@ -59,14 +58,14 @@ fn decode_fields(frame: Frame<'_>, version: Version, direction: Direction) -> Re
     let mut reader = Reader::new(frame.body);
     let topic = read_topic(&mut reader, version)?;
     // [MQTT-2.2.1-2] [MQTT311-2.3.1-5]
-    let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id()?) };
+    let packet_id = if qos == QoS::AtMostOnce { None } else { Some(reader.packet_id(PacketType::Publish)?) };
     let properties = if version.is_v5() {
         Properties::read(&mut reader, Place::Packet(PacketType::Publish), direction)?
     } else {
         Properties::EMPTY
     };
     if topic.is_empty() && properties.topic_alias().is_none() {
-        return Err(DecodeError::protocol("topic name", "is empty, and there is no topic alias"));
+        return Err(DecodeError::malformed("topic name", "is empty, and there is no topic alias"));
     }
     Ok(Publish { dup, qos, retain, topic, packet_id, properties, payload: reader.rest() })
 }
@@ -74,25 +73,14 @@ fn decode_fields(frame: Frame<'_>, version: Version, direction: Direction) -> Re
 /// [MQTT-3.3.2-1] [MQTT311-3.3.2-1]
 #[inline]
 fn read_topic<'a>(reader: &mut Reader<'a>, version: Version) -> Result<&'a str, DecodeError> {
-    let topic = reader.string_with_nul("topic name")?;
+    let topic = reader.unchecked_string("topic name")?;
     match TopicName::new(topic) {
         Ok(name) => Ok(name.as_str()),
         // A topic alias may stand for the name; whether there is one is known after the properties.
         Err(TopicError::Empty) if version.is_v5() => Ok(topic),
-        Err(error) => Err(invalid_topic(error)),
+        // [MQTT-3.3.2-2] [MQTT311-3.3.2-2]; the standard has Topic Name Invalid as well, Mosquitto says Malformed Packet.
+        Err(error) => Err(DecodeError::malformed("topic name", error.text())),
     }
-}
-
-#[cold]
-fn invalid_topic(error: TopicError) -> DecodeError {
-    let reason = match error {
-        // [MQTT-3.3.2-2] [MQTT311-3.3.2-2]
-        TopicError::Wildcard => ReasonCode::TopicNameInvalid,
-        // [MQTT-1.5.4-2] [MQTT311-1.5.3-2]
-        TopicError::Nul => ReasonCode::MalformedPacket,
-        _ => ReasonCode::ProtocolError,
-    };
-    DecodeError::new(reason, "topic name", error.text())
 }
 
 impl Publish<'_> {

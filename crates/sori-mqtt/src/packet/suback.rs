@@ -23,7 +23,7 @@ pub struct SubAck<'a> {
 impl<'a> SubAck<'a> {
     /// [MQTT-3.9.3-2] [MQTT311-3.9.3-2]
     pub(super) fn decode(mut reader: Reader<'a>, version: Version) -> Result<Self, DecodeError> {
-        let packet_id = reader.packet_id()?;
+        let packet_id = reader.packet_id(PacketType::SubAck)?;
         let properties = if version.is_v5() {
             Properties::read(&mut reader, Place::Packet(PacketType::SubAck), Direction::ToClient)?
         } else {

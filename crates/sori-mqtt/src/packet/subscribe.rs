@@ -110,7 +110,7 @@ impl<'a> Subscribe<'a> {
     }
 
     pub(super) fn decode(mut reader: Reader<'a>, version: Version) -> Result<Self, DecodeError> {
-        let packet_id = reader.packet_id()?;
+        let packet_id = reader.packet_id(PacketType::Subscribe)?;
         let properties = if version.is_v5() {
             Properties::read(&mut reader, Place::Packet(PacketType::Subscribe), Direction::ToServer)?
         } else {
@@ -118,7 +118,7 @@ impl<'a> Subscribe<'a> {
         };
         // [MQTT-3.8.3-2] [MQTT311-3.8.3-3]
         if reader.is_empty() {
-            return Err(DecodeError::protocol("list of topic filters", "is empty"));
+            return Err(DecodeError::malformed("list of topic filters", "is empty"));
         }
         let filters = Filters::Received(reader.rest());
         while !reader.is_empty() {
@@ -176,15 +176,14 @@ fn read_filter_and_options<'a>(
 
 /// [MQTT-3.8.3-1] [MQTT-3.10.3-1] [MQTT311-3.8.3-1] [MQTT311-3.10.3-1]
 pub(super) fn read_filter<'a>(reader: &mut Reader<'a>) -> Result<TopicFilter<'a>, DecodeError> {
-    TopicFilter::new(reader.string_with_nul("topic filter")?).map_err(invalid_filter)
+    TopicFilter::new(reader.unchecked_string("topic filter")?).map_err(invalid_filter)
 }
 
 #[cold]
 fn invalid_filter(error: TopicError) -> DecodeError {
     let reason = match error {
-        // [MQTT-1.5.4-2] [MQTT311-1.5.3-2]
-        TopicError::Nul => ReasonCode::MalformedPacket,
-        _ => ReasonCode::TopicFilterInvalid,
+        TopicError::WildcardPosition | TopicError::Share => ReasonCode::TopicFilterInvalid,
+        _ => ReasonCode::MalformedPacket,
     };
     DecodeError::new(reason, "topic filter", error.text())
 }

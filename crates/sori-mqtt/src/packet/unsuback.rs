@@ -20,7 +20,7 @@ pub struct UnsubAck<'a> {
 impl<'a> UnsubAck<'a> {
     /// [MQTT-3.11.3-2]
     pub(super) fn decode(mut reader: Reader<'a>, version: Version) -> Result<Self, DecodeError> {
-        let packet_id = reader.packet_id()?;
+        let packet_id = reader.packet_id(PacketType::UnsubAck)?;
         if !version.is_v5() {
             reader.end()?;
             return Ok(Self { packet_id, properties: Properties::EMPTY, reason_codes: &[] });

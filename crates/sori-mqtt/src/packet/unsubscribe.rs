@@ -44,7 +44,7 @@ impl<'a> Unsubscribe<'a> {
     }
 
     pub(super) fn decode(mut reader: Reader<'a>, version: Version) -> Result<Self, DecodeError> {
-        let packet_id = reader.packet_id()?;
+        let packet_id = reader.packet_id(PacketType::Unsubscribe)?;
         let properties = if version.is_v5() {
             Properties::read(&mut reader, Place::Packet(PacketType::Unsubscribe), Direction::ToServer)?
         } else {
@@ -52,7 +52,7 @@ impl<'a> Unsubscribe<'a> {
         };
         // [MQTT-3.10.3-2] [MQTT311-3.10.3-2]
         if reader.is_empty() {
-            return Err(DecodeError::protocol("list of topic filters", "is empty"));
+            return Err(DecodeError::malformed("list of topic filters", "is empty"));
         }
         let filters = Filters::Received(reader.rest());
         while !reader.is_empty() {
