@@ -161,7 +161,7 @@ impl Report {
 /// The line from which a file holds tests and no code: 0 for files of tests, the end for files without any.
 fn start_of_tests(file: &File) -> usize {
     let in_sources = file.path.starts_with("crates/") && file.path.split('/').nth(2) == Some("src");
-    if !in_sources || file.path.ends_with("/tests.rs") || file.path.contains("/tests/") {
+    if !in_sources || file.path.ends_with("tests.rs") || file.path.contains("/tests/") {
         return 0;
     }
     let lines: Vec<&str> = file.text.lines().collect();
