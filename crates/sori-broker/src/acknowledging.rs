@@ -1,0 +1,92 @@
+//! PUBACK, PUBREC, PUBREL and PUBCOMP from a client. MQTT 5.0 sections 3.4 to 3.7 and 4.3.
+
+use crate::ids::ConnectionId;
+use crate::session::SessionKey;
+use crate::shard::Shard;
+use sori_mqtt::{Ack, AckError, PacketId, PacketType, Properties, PubRec, ReasonCode, Version};
+
+impl Shard {
+    fn open_session(&mut self, id: ConnectionId) -> Option<SessionKey> {
+        self.connection(id).map(|c| c.session)
+    }
+
+    /// [MQTT-4.3.2-3] [MQTT-4.4.0-2] [MQTT-4.8.2-6]
+    pub(crate) fn handle_puback(&mut self, id: ConnectionId, ack: &Ack<'_>) {
+        self.report_packet(id, "Received", PacketType::PubAck, Some(ack.packet_id.value()));
+        let Some(key) = self.open_session(id) else { return };
+        let Some(session) = self.session(key) else { return };
+        match session.outgoing.puback(ack.packet_id) {
+            Ok(kept) => {
+                session.inflight_bytes = session.inflight_bytes.saturating_sub(kept.payload_length());
+                self.totals.dropped_refused += u64::from(ack.reason_code.is_error());
+                self.pump(key);
+            }
+            Err(AckError::UnknownPacketId) => {}
+            Err(AckError::WrongState) => {
+                self.violated(id, ReasonCode::ProtocolError, "a PUBACK for what was not sent at QoS 1");
+            }
+        }
+    }
+
+    /// [MQTT-4.3.3-3] [MQTT-4.3.3-4] [MQTT-4.4.0-2] [MQTT-4.8.2-6] [MQTT311-4.3.3-1]
+    pub(crate) fn handle_pubrec(&mut self, id: ConnectionId, ack: &Ack<'_>) {
+        self.report_packet(id, "Received", PacketType::PubRec, Some(ack.packet_id.value()));
+        let Some(key) = self.open_session(id) else { return };
+        let Some(session) = self.session(key) else { return };
+        match session.outgoing.pubrec(ack.packet_id, ack.reason_code) {
+            PubRec::Release(kept) => {
+                let length = kept.map_or(0, |kept| kept.payload_length());
+                session.inflight_bytes = session.inflight_bytes.saturating_sub(length);
+                self.send_pubrel(id, ack.packet_id, ReasonCode::Success);
+            }
+            PubRec::Ended(kept) => {
+                session.inflight_bytes = session.inflight_bytes.saturating_sub(kept.payload_length());
+                self.totals.dropped_refused += 1;
+                self.pump(key);
+            }
+            PubRec::Unknown => self.send_pubrel(id, ack.packet_id, ReasonCode::PacketIdentifierNotFound),
+            PubRec::WrongState => {
+                self.violated(id, ReasonCode::ProtocolError, "a PUBREC for what was not sent at QoS 2");
+            }
+        }
+    }
+
+    /// [MQTT-4.3.3-5]
+    pub(crate) fn handle_pubcomp(&mut self, id: ConnectionId, ack: &Ack<'_>) {
+        self.report_packet(id, "Received", PacketType::PubComp, Some(ack.packet_id.value()));
+        let Some(key) = self.open_session(id) else { return };
+        let Some(session) = self.session(key) else { return };
+        match session.outgoing.pubcomp(ack.packet_id) {
+            Ok(kept) => {
+                let length = kept.map_or(0, |kept| kept.payload_length());
+                session.inflight_bytes = session.inflight_bytes.saturating_sub(length);
+                self.pump(key);
+            }
+            Err(AckError::UnknownPacketId) => {}
+            Err(AckError::WrongState) => {
+                self.violated(id, ReasonCode::ProtocolError, "a PUBCOMP before PUBREC, or for another QoS");
+            }
+        }
+    }
+
+    /// [MQTT-4.3.3-11] [MQTT-4.3.3-12] [MQTT-4.3.3-13] [MQTT311-4.3.3-2]
+    pub(crate) fn handle_pubrel(&mut self, id: ConnectionId, ack: &Ack<'_>) {
+        self.report_packet(id, "Received", PacketType::PubRel, Some(ack.packet_id.value()));
+        let Some(key) = self.open_session(id) else { return };
+        let Some(session) = self.session(key) else { return };
+        let was_known = session.incoming.release(ack.packet_id);
+        let reason_code = if was_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
+        let answer = Ack { packet_id: ack.packet_id, reason_code, properties: Properties::EMPTY };
+        self.acknowledge(id, PacketType::PubComp, answer);
+    }
+
+    /// [MQTT-4.3.3-4]
+    pub(crate) fn send_pubrel(&mut self, id: ConnectionId, packet_id: PacketId, reason_code: ReasonCode) {
+        let reason_code = if self.connection(id).is_some_and(|c| c.version == Version::V5) {
+            reason_code
+        } else {
+            ReasonCode::Success
+        };
+        self.acknowledge(id, PacketType::PubRel, Ack { packet_id, reason_code, properties: Properties::EMPTY });
+    }
+}

@@ -1,0 +1,473 @@
+//! From CONNECT to CONNACK. MQTT 5.0 sections 3.1 and 3.2.
+//!
+//! ```text
+//!   CONNECT ─ rules of the listener ─ client identifier ─┬─ login ───────────┐
+//!                                                        └─ AUTH exchange ───┤
+//!      ┌──── the session's home is another shard: move there ── registry ◄───┘
+//!      └─► take over, resume or begin the session ─ CONNACK ─ what waited for the client
+//! ```
+
+use crate::access::{Login, Step, Verdict};
+use crate::aliases::AliasesOut;
+use crate::connection::{Authentication, Phase, Waiting};
+use crate::event::{Cause, Effect, Event};
+use crate::handoff::{Admission, Handoff};
+use crate::ids::ConnectionId;
+use crate::registry::Claim;
+use crate::session::{NEVER_EXPIRES, Session, SessionKey};
+use crate::shard::Shard;
+use crate::time::Time;
+use crate::timers::Timer;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use sori_mqtt::{
+    ConnAck, Connect, DecodeError, Direction, Packet, Properties, Property, PropertyBuffer, QoS, ReasonCode, Split,
+    Version, decode, split,
+};
+
+impl Shard {
+    /// [MQTT-3.1.4-1] [MQTT311-3.1.4-1] were kept when the packet was decoded.
+    pub(crate) fn handle_connect(&mut self, id: ConnectionId, connect: &Connect<'_>, bytes: &[u8]) {
+        self.totals.connects += 1;
+        let Some(c) = self.connection(id) else { return };
+        c.version = connect.version;
+        let listener = Arc::clone(&c.listener);
+        if !listener.versions.contains(connect.version) {
+            // [MQTT-3.1.2-2] [MQTT311-3.1.2-2]
+            return self.refuse(id, ReasonCode::UnsupportedProtocolVersion, "the listener does not take this version");
+        }
+        if let Some((reason_code, text)) = self.refused_by_settings(id, connect) {
+            return self.refuse(id, reason_code, text);
+        }
+        let Some((client_id, assigned)) = self.choose_client_id(id, connect) else { return };
+        let waiting = Waiting { connect: Vec::from(bytes), client_id, assigned, exchange: None };
+        match connect.properties.authentication_method() {
+            Some(method) => self.begin_exchange(id, connect, method, waiting),
+            None => self.begin_login(id, connect, waiting),
+        }
+    }
+
+    fn refused_by_settings(&self, id: ConnectionId, connect: &Connect<'_>) -> Option<(ReasonCode, &'static str)> {
+        let c = self.connections.get(id.slot, id.generation)?;
+        let max = self.settings.keep_alive_max;
+        if max > 0 && connect.version != Version::V5 && (connect.keep_alive == 0 || connect.keep_alive > max) {
+            return Some((ReasonCode::ClientIdentifierNotValid, "Keep Alive is above max_keepalive"));
+        }
+        let will = connect.will.as_ref()?;
+        if will.qos > c.listener.qos_max {
+            // [MQTT-3.2.2-12]
+            return Some((ReasonCode::QoSNotSupported, "the will's QoS is above max_qos"));
+        }
+        if will.retain && !self.settings.retain_available {
+            // [MQTT-3.2.2-13]
+            return Some((ReasonCode::RetainNotSupported, "the will is retained, and retained messages are off"));
+        }
+        None
+    }
+
+    /// The client identifier, and whether it was made here.
+    fn choose_client_id(&mut self, id: ConnectionId, connect: &Connect<'_>) -> Option<(Arc<str>, bool)> {
+        let listener = Arc::clone(&self.connection(id)?.listener);
+        if listener.use_username_as_client_id {
+            return match connect.user_name {
+                Some(name) if !name.is_empty() => Some((Arc::from(name), false)),
+                _ => {
+                    self.refuse(id, ReasonCode::BadUserNameOrPassword, "a user name is required as client identifier");
+                    None
+                }
+            };
+        }
+        // [MQTT-3.1.3-5] [MQTT311-3.1.3-5]: every identifier that is a string of MQTT is taken.
+        if !connect.client_id.is_empty() {
+            return Some((Arc::from(connect.client_id), false));
+        }
+        let allowed = match connect.version {
+            Version::V31 => false,
+            // [MQTT311-3.1.3-7] [MQTT311-3.1.3-8]
+            Version::V311 => connect.clean_start && self.settings.allow_zero_length_client_id,
+            Version::V5 => self.settings.allow_zero_length_client_id,
+        };
+        if !allowed {
+            // [MQTT-3.1.3-8] [MQTT311-3.1.3-9]
+            self.refuse(id, ReasonCode::ClientIdentifierNotValid, "the client identifier is empty");
+            return None;
+        }
+        // [MQTT-3.1.3-6] [MQTT-3.2.2-16] [MQTT311-3.1.3-6]
+        Some((Arc::from(self.unique_client_id(&listener.auto_id_prefix)), true))
+    }
+
+    fn unique_client_id(&mut self, prefix: &str) -> String {
+        let (high, low) = (self.random.next(), self.random.next());
+        // A UUID of version 4, as Mosquitto writes it.
+        let (a, b, c) = (high >> 32, (high >> 16) & 0xFFFF, 0x4000 | (high & 0xFFF));
+        let (d, e) = (0x8000 | ((low >> 48) & 0x3FFF), low & 0xFFFF_FFFF_FFFF);
+        format!("{prefix}{a:08X}-{b:04X}-{c:04X}-{d:04X}-{e:012X}")
+    }
+
+    fn begin_login(&mut self, id: ConnectionId, connect: &Connect<'_>, waiting: Waiting) {
+        let Some(c) = self.connections.get(id.slot, id.generation) else { return };
+        let login = Login {
+            client_id: &waiting.client_id,
+            user_name: connect.user_name,
+            password: connect.password,
+            allow_anonymous: c.listener.allow_anonymous,
+            version: connect.version,
+            address: &c.address,
+        };
+        let verdict = self.access.login(&login);
+        if let Some(c) = self.connection(id) {
+            c.phase = Phase::Waiting(Box::new(waiting));
+        }
+        if !matches!(verdict, Verdict::Later) {
+            self.decide_login(id, verdict);
+        }
+    }
+
+    /// The verdict that [`Shard::begin_login`] waited for.
+    pub(crate) fn resolve_login(&mut self, id: ConnectionId, verdict: Verdict) {
+        let waits = |phase: &Phase| matches!(phase, Phase::Waiting(w) if w.exchange.is_none());
+        if !self.connection(id).is_some_and(|c| waits(&c.phase)) {
+            return;
+        }
+        self.decide_login(id, verdict);
+        let Some(c) = self.connection(id) else { return };
+        let held = core::mem::take(&mut c.input);
+        self.take_input(id, &held);
+    }
+
+    fn decide_login(&mut self, id: ConnectionId, verdict: Verdict) {
+        match verdict {
+            Verdict::Accept(identity) => self.admit(id, identity, None),
+            // [MQTT-3.1.4-2]
+            Verdict::Refuse(reason_code) => self.refuse(id, reason_code, "not authorised"),
+            Verdict::Later => {}
+        }
+    }
+
+    /// An AUTH exchange begins with the data in CONNECT. MQTT 5.0 section 4.12.
+    fn begin_exchange(&mut self, id: ConnectionId, connect: &Connect<'_>, method: &str, mut waiting: Waiting) {
+        let Some(c) = self.connections.get(id.slot, id.generation) else { return };
+        let login = Login {
+            client_id: &waiting.client_id,
+            user_name: connect.user_name,
+            password: connect.password,
+            allow_anonymous: c.listener.allow_anonymous,
+            version: connect.version,
+            address: &c.address,
+        };
+        let Some(mut exchange) = self.access.exchange(method, &login) else {
+            // [MQTT-4.12.0-1]
+            return self.refuse(id, ReasonCode::BadAuthenticationMethod, "the authentication method is not known");
+        };
+        let step = exchange.step(connect.properties.authentication_data());
+        waiting.exchange = Some((Box::from(method), exchange));
+        if let Some(c) = self.connection(id) {
+            c.phase = Phase::Waiting(Box::new(waiting));
+        }
+        self.take_step(id, step);
+    }
+
+    /// What an AUTH exchange before CONNACK says next.
+    pub(crate) fn take_step(&mut self, id: ConnectionId, step: Step) {
+        let Some(c) = self.connection(id) else { return };
+        let Phase::Waiting(waiting) = &c.phase else { return };
+        let Some((method, _)) = &waiting.exchange else { return };
+        let method = method.clone();
+        match step {
+            Step::Continue(data) => self.send_auth(id, ReasonCode::ContinueAuthentication, &method, Some(&data)),
+            Step::Done(identity, data) => self.admit(id, identity, Some((method, data))),
+            // [MQTT-4.12.0-4]
+            Step::Refuse(reason_code) => self.refuse(id, reason_code, "the authentication failed"),
+        }
+    }
+
+    /// The client may come in. Its session decides on which shard that is.
+    fn admit(
+        &mut self,
+        id: ConnectionId,
+        identity: Arc<crate::access::Identity>,
+        authentication: Option<(Box<str>, Option<Vec<u8>>)>,
+    ) {
+        let Some(c) = self.connection(id) else { return };
+        let Phase::Waiting(waiting) = core::mem::replace(&mut c.phase, Phase::New) else { return };
+        let Waiting { connect, client_id, assigned, .. } = *waiting;
+        self.find_home(id, connect, Admission { client_id, identity, assigned, authentication });
+    }
+
+    /// Ask the registry who is home to this client: us, or another shard where the connection then goes.
+    fn find_home(&mut self, id: ConnectionId, connect: Vec<u8>, admission: Admission) {
+        let (mut claim, mut others) = (Claim::Own, 0);
+        self.space.registry(&mut |registry| {
+            others = registry.len();
+            claim = registry.claim(&admission.client_id, self.id);
+        });
+        if let Claim::Other(home) = claim {
+            if let Some(c) = self.connection(id) {
+                c.phase = Phase::Moving(Box::new((home, connect, admission)));
+            }
+            return;
+        }
+        let is_full = self.settings.clients_max.is_some_and(|max| others as u64 >= max);
+        if claim == Claim::New && is_full {
+            self.released.push(admission.client_id);
+            return self.refuse(id, ReasonCode::QuotaExceeded, "the broker has global_max_clients sessions");
+        }
+        let connected = match split(&connect, usize::MAX) {
+            Ok(Split::Frame(frame)) => match decode(frame, Version::V5, Direction::ToServer) {
+                Ok(Packet::Connect(connect)) => Some(self.enter(id, &connect, admission)),
+                _ => None,
+            },
+            _ => None,
+        };
+        connected.expect("the bytes were decoded as CONNECT before");
+    }
+
+    /// The connection leaves for another shard, with whatever of the input has not been handled.
+    pub(crate) fn finish_move(&mut self, id: ConnectionId) {
+        let Some(c) = self.connection(id) else { return };
+        if !matches!(c.phase, Phase::Moving(_)) {
+            return;
+        }
+        let mut place = c.timer;
+        self.timers.set(Timer::Connection(id), &mut place, Time::NEVER);
+        let Some(c) = self.connections.remove(id.slot, id.generation) else { return };
+        let Phase::Moving(moving) = c.phase else { return };
+        let (to, connect, admission) = *moving;
+        let handoff =
+            Handoff { listener: c.listener, address: c.address, connect, input: c.input, admission, opened: c.opened };
+        self.effects.push_back(Effect::Move { connection: id, to, handoff: Box::new(handoff) });
+    }
+
+    /// A connection that another shard moved here: the session's home was here when that shard asked.
+    pub(crate) fn take_over_connection(&mut self, handoff: Handoff) -> ConnectionId {
+        let Handoff { listener, address, connect, input, admission, opened } = handoff;
+        let id = self.insert_connection(listener, address, opened);
+        self.find_home(id, connect, admission);
+        self.take_input(id, &input);
+        id
+    }
+
+    /// The client's session is here, or begins here: take over, resume or begin it, and answer.
+    fn enter(&mut self, id: ConnectionId, connect: &Connect<'_>, admission: Admission) {
+        let expiry_seconds = self.session_expiry(connect);
+        let old = self.by_client_id.get(&admission.client_id).copied();
+        if let Some(key) = old {
+            self.take_over_session(key, connect.clean_start);
+        }
+        // A session that ended with its connection is not there any more.
+        let kept = old.filter(|key| self.session(*key).is_some());
+        // [MQTT-3.2.2-2] [MQTT-3.2.2-3] [MQTT311-3.2.2-1] [MQTT311-3.2.2-2] [MQTT311-3.2.2-3]
+        let is_present = kept.is_some();
+        let key = kept.unwrap_or_else(|| self.begin_session(&admission));
+        self.bind(id, key, connect, &admission, expiry_seconds);
+        self.send_connack(id, connect, &admission, is_present);
+        let Some(c) = self.connections.get(id.slot, id.generation) else { return };
+        let (address, version) = (c.address.clone(), c.version);
+        self.event(Event::Connected {
+            client_id: admission.client_id,
+            address,
+            version,
+            clean_start: connect.clean_start,
+            keep_alive: connect.keep_alive,
+            user_name: admission.identity.user_name.clone(),
+        });
+        self.resume(id, key);
+    }
+
+    /// Seconds that the session outlives the connection.
+    fn session_expiry(&self, connect: &Connect<'_>) -> u32 {
+        if connect.version == Version::V5 {
+            return connect.properties.session_expiry_interval().unwrap_or(0);
+        }
+        // [MQTT311-3.1.2-4] [MQTT311-3.1.2-6]
+        match (connect.clean_start, self.settings.persistent_client_expiration) {
+            (true, _) => 0,
+            (false, None) => NEVER_EXPIRES,
+            (false, Some(seconds)) => u32::try_from(seconds).unwrap_or(NEVER_EXPIRES - 1).max(1),
+        }
+    }
+
+    /// Another connection of the client ends, and with Clean Start its session too.
+    /// [MQTT-3.1.4-3] [MQTT-3.1.4-4] [MQTT311-3.1.4-2] [MQTT311-3.1.4-3]
+    fn take_over_session(&mut self, key: SessionKey, clean_start: bool) {
+        let Some(session) = self.session(key) else { return };
+        if let Some((slot, generation)) = session.connection {
+            self.totals.take_overs += 1;
+            let old = ConnectionId { slot, generation };
+            self.end_connection(old, Some(ReasonCode::SessionTakenOver), Cause::TakenOver);
+        }
+        if clean_start {
+            // [MQTT-3.1.2-4] [MQTT311-3.1.2-6]
+            self.end_session(key);
+        } else {
+            // [MQTT-3.1.2-5] [MQTT-3.1.3-9]: the client came back before its will was due.
+            self.cancel_will(key);
+        }
+    }
+
+    /// [MQTT-3.1.2-6]
+    fn begin_session(&mut self, admission: &Admission) -> SessionKey {
+        let client_id = Arc::clone(&admission.client_id);
+        let (slot, generation) = self.sessions.insert(Session::new(client_id, Arc::clone(&admission.identity)));
+        let key = SessionKey { slot, generation };
+        self.by_client_id.insert(Arc::clone(&admission.client_id), key);
+        key
+    }
+
+    /// Connection and session know each other from now on.
+    fn bind(&mut self, id: ConnectionId, key: SessionKey, connect: &Connect<'_>, admission: &Admission, expiry: u32) {
+        let properties = connect.properties;
+        let keep_alive = self.agreed_keep_alive(connect);
+        let will = connect.will.as_ref().map(|will| self.keep_will(will, key));
+        let inflight_max = self.inflight_max();
+        let now = self.now;
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        c.phase = Phase::Open;
+        c.version = connect.version;
+        c.session = key;
+        c.packet_size_max = properties.maximum_packet_size().map_or(usize::MAX, |size| size as usize);
+        c.wants_problem_information = properties.request_problem_information().unwrap_or(true);
+        // [MQTT-3.1.2-27]
+        let aliases = properties.topic_alias_maximum().unwrap_or(0).min(c.listener.topic_alias_max_broker);
+        c.aliases_out = (aliases > 0).then(|| Box::new(AliasesOut::new(aliases)));
+        c.authentication = admission
+            .authentication
+            .as_ref()
+            .map(|(method, _)| Box::new(Authentication { method: method.clone(), exchange: None }));
+        // [MQTT-3.1.2-22] [MQTT311-3.1.2-24]
+        c.silence_max_millis = u64::from(keep_alive) * 1500;
+        let due = if keep_alive == 0 { Time::NEVER } else { now.plus_millis(c.silence_max_millis) };
+        self.timers.set(Timer::Connection(id), &mut c.timer, due);
+
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+        session.connection = Some((id.slot, id.generation));
+        session.identity = Arc::clone(&admission.identity);
+        session.expiry_seconds = expiry;
+        session.will = will;
+        (session.ends_at, session.will_at) = (Time::NEVER, Time::NEVER);
+        // [MQTT-4.9.0-1]
+        session.outgoing.resume(properties.receive_maximum().unwrap_or(u16::MAX).min(inflight_max));
+        session.incoming.resume(inflight_max);
+        self.timers.set(Timer::Session(key), &mut session.timer, Time::NEVER);
+        if session.has_shared_subscriptions() {
+            self.mark_members(key, true);
+        }
+    }
+
+    fn inflight_max(&self) -> u16 {
+        match self.settings.inflight_messages_max {
+            0 => u16::MAX,
+            max => max,
+        }
+    }
+
+    fn agreed_keep_alive(&self, connect: &Connect<'_>) -> u16 {
+        match self.settings.keep_alive_max {
+            0 => connect.keep_alive,
+            max if connect.keep_alive == 0 => max,
+            max => connect.keep_alive.min(max),
+        }
+    }
+
+    /// [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT311-3.1.4-4] [MQTT311-3.2.0-1]
+    fn send_connack(&mut self, id: ConnectionId, connect: &Connect<'_>, admission: &Admission, is_present: bool) {
+        let Some(c) = self.connections.get(id.slot, id.generation) else { return };
+        let listener = Arc::clone(&c.listener);
+        let mut properties = PropertyBuffer::new();
+        if connect.version == Version::V5 {
+            if listener.topic_alias_max > 0 {
+                properties.push(Property::TopicAliasMaximum(listener.topic_alias_max));
+            }
+            if admission.assigned || listener.use_username_as_client_id {
+                // [MQTT-3.1.3-7]
+                properties.push(Property::AssignedClientIdentifier(&admission.client_id));
+            }
+            let keep_alive = self.agreed_keep_alive(connect);
+            if keep_alive != connect.keep_alive {
+                properties.push(Property::ServerKeepAlive(keep_alive));
+            }
+            if let Some((method, data)) = &admission.authentication {
+                // [MQTT-4.12.0-5]
+                properties.push(Property::AuthenticationMethod(method));
+                if let Some(data) = data {
+                    properties.push(Property::AuthenticationData(data));
+                }
+            }
+            if listener.qos_max < QoS::ExactlyOnce {
+                // [MQTT-3.2.2-9]
+                properties.push(Property::MaximumQoS(listener.qos_max));
+            }
+            if !self.settings.retain_available {
+                properties.push(Property::RetainAvailable(false));
+            }
+            if self.settings.packet_size_max > 0 {
+                properties.push(Property::MaximumPacketSize(self.settings.packet_size_max));
+            }
+            if self.inflight_max() < u16::MAX {
+                properties.push(Property::ReceiveMaximum(self.inflight_max()));
+            }
+        }
+        let connack = ConnAck {
+            session_present: is_present && connect.version != Version::V31,
+            reason_code: ReasonCode::Success,
+            properties: properties.as_properties(),
+        };
+        self.send(id, |version, out| connack.encode(version, out));
+    }
+
+    /// What was in flight is sent again, then what waited. [MQTT-4.4.0-1] [MQTT311-4.4.0-1]
+    fn resume(&mut self, id: ConnectionId, key: SessionKey) {
+        let Some(session) = self.session(key) else { return };
+        let releases: Vec<_> = session.outgoing.iter_releases().collect();
+        for packet_id in releases {
+            self.send_pubrel(id, packet_id, ReasonCode::Success);
+        }
+        self.pump(key);
+    }
+
+    // Refusals.
+
+    /// Not let in: CONNACK with the reason, then the end.
+    /// [MQTT-3.1.4-6] [MQTT-3.2.2-6] [MQTT-3.2.2-7] [MQTT311-3.1.4-5] [MQTT311-3.2.2-4] [MQTT311-3.2.2-5]
+    pub(crate) fn refuse(&mut self, id: ConnectionId, reason_code: ReasonCode, text: &str) {
+        let Some(c) = self.connection(id) else { return };
+        // [MQTT311-3.2.2-6]: a reason that has no return code in MQTT 3 is told by closing.
+        if c.version == Version::V5 || reason_code.connect_return_code().is_some() {
+            let connack = ConnAck { session_present: false, reason_code, properties: Properties::EMPTY };
+            self.send(id, |version, out| connack.encode(version, out));
+        }
+        self.refuse_silently(id, reason_code, text);
+    }
+
+    /// Not let in, and not worth an answer.
+    pub(crate) fn refuse_silently(&mut self, id: ConnectionId, reason_code: ReasonCode, text: &str) {
+        let Some(c) = self.connection(id) else { return };
+        let client_id = match &c.phase {
+            Phase::Waiting(waiting) => Some(Box::from(&*waiting.client_id)),
+            _ => None,
+        };
+        let address = c.address.clone();
+        self.event(Event::Refused { address, client_id, reason_code, text: Box::from(text) });
+        self.close(id);
+    }
+
+    /// What should have been CONNECT is not valid.
+    pub(crate) fn refuse_malformed(&mut self, id: ConnectionId, error: &DecodeError, text: &str) {
+        let Some(c) = self.connection(id) else { return };
+        if let Some(version) = error.version() {
+            c.version = version;
+        }
+        match error.version() {
+            // [MQTT-3.1.2-1] [MQTT311-3.1.2-1] [MQTT311-3.1.4-1]
+            _ if error.closes_silently() => self.refuse_silently(id, error.reason_code(), text),
+            Some(Version::V5) => self.refuse(id, error.reason_code(), text),
+            _ if error.reason_code() == ReasonCode::UnsupportedProtocolVersion => {
+                self.refuse(id, error.reason_code(), text);
+            }
+            _ => self.refuse_silently(id, error.reason_code(), text),
+        }
+    }
+}

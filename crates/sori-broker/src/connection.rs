@@ -1,0 +1,185 @@
+//! A connection as the broker sees it: where it is in the protocol, what it agreed, what is still to be written.
+
+use crate::access::Exchange;
+use crate::aliases::{AliasesIn, AliasesOut};
+use crate::handoff::Admission;
+use crate::ids::{ConnectionId, ShardId};
+use crate::matches::MatchSet;
+use crate::session::SessionKey;
+use crate::settings::ListenerSettings;
+use crate::time::Time;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use sori_mqtt::Version;
+
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) phase: Phase,
+    pub(crate) version: Version,
+    pub(crate) session: SessionKey,
+    pub(crate) listener: Arc<ListenerSettings>,
+    pub(crate) address: Box<str>,
+    pub(crate) opened: Time,
+    pub(crate) last_received: Time,
+    /// One and a half times Keep Alive, in milliseconds; 0 without Keep Alive.
+    pub(crate) silence_max_millis: u64,
+    /// The entry in the timers, while there is one.
+    pub(crate) timer: Option<Time>,
+    /// Bytes of a packet that has not come whole.
+    pub(crate) input: Vec<u8>,
+    pub(crate) output: Output,
+    /// The client's Maximum Packet Size.
+    pub(crate) packet_size_max: usize,
+    /// Request Problem Information. [MQTT-3.1.2-29]
+    pub(crate) wants_problem_information: bool,
+    pub(crate) aliases_in: Option<Box<AliasesIn>>,
+    pub(crate) aliases_out: Option<Box<AliasesOut>>,
+    pub(crate) last_topic: Option<Box<LastTopic>>,
+    pub(crate) authentication: Option<Box<Authentication>>,
+    /// QoS 1 and 2 messages beyond Receive Maximum so far.
+    pub(crate) excess: u32,
+    pub(crate) is_flush_due: bool,
+}
+
+/// Where a connection is in the protocol.
+pub(crate) enum Phase {
+    /// Nothing but CONNECT is taken.
+    New,
+    /// CONNECT has come, and it is not known yet whether the client may come in.
+    Waiting(Box<Waiting>),
+    /// The session lives elsewhere: the connection leaves after this turn's input.
+    Moving(Box<(ShardId, Vec<u8>, Admission)>),
+    /// CONNACK 0 has been sent.
+    Open,
+    /// It is over; only output that was written before may still leave.
+    Closing,
+}
+
+/// A CONNECT that waits for an answer.
+pub(crate) struct Waiting {
+    /// The packet, whole.
+    pub(crate) connect: Vec<u8>,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) assigned: bool,
+    /// The AUTH exchange; without one, a verdict is awaited.
+    pub(crate) exchange: Option<(Box<str>, Box<dyn Exchange>)>,
+}
+
+/// The authentication method of a connected client, for authenticating again.
+pub(crate) struct Authentication {
+    pub(crate) method: Box<str>,
+    pub(crate) exchange: Option<Box<dyn Exchange>>,
+}
+
+/// What the last topic published on a connection matched.
+pub(crate) struct LastTopic {
+    pub(crate) generation: u64,
+    pub(crate) topic: Vec<u8>,
+    pub(crate) set: Arc<MatchSet>,
+}
+
+impl Connection {
+    pub(crate) fn new(id: ConnectionId, listener: Arc<ListenerSettings>, address: Box<str>, now: Time) -> Connection {
+        Connection {
+            id,
+            phase: Phase::New,
+            version: Version::V311,
+            session: SessionKey { slot: u32::MAX, generation: 0 },
+            listener,
+            address,
+            opened: now,
+            last_received: now,
+            silence_max_millis: 0,
+            timer: None,
+            input: Vec::new(),
+            output: Output::default(),
+            packet_size_max: usize::MAX,
+            wants_problem_information: true,
+            aliases_in: None,
+            aliases_out: None,
+            last_topic: None,
+            authentication: None,
+            excess: 0,
+            is_flush_due: false,
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.phase, Phase::Closing)
+    }
+}
+
+/// Bytes that wait to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Output {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() - self.written
+    }
+}
+
+/// Buffers above this size are given back to the system when they are empty.
+const KEPT_BUFFER_BYTES_MAX: usize = 256 * 1024;
+/// Empty buffers kept for the next connection that has something to say.
+const KEPT_BUFFERS_MAX: usize = 16;
+
+/// The way out of a shard: which connections have something to write, and buffers for it. A connection with nothing
+/// to write owns no buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    due: VecDeque<ConnectionId>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Outbox {
+    /// The buffer of a connection, to append packets to.
+    #[inline]
+    pub(crate) fn buffer<'a>(&mut self, connection: &'a mut Connection) -> &'a mut Vec<u8> {
+        if !connection.is_flush_due {
+            connection.is_flush_due = true;
+            self.due.push_back(connection.id);
+        }
+        if connection.output.bytes.capacity() == 0 {
+            connection.output.bytes = self.spare.pop().unwrap_or_default();
+        }
+        &mut connection.output.bytes
+    }
+
+    pub(crate) fn next_due(&mut self) -> Option<ConnectionId> {
+        self.due.pop_front()
+    }
+
+    /// `bytes` of a connection's output have been written.
+    pub(crate) fn written(&mut self, connection: &mut Connection, bytes: usize) {
+        let output = &mut connection.output;
+        output.written = (output.written + bytes).min(output.bytes.len());
+        if output.written < output.bytes.len() {
+            // A reader that is always a little behind must not make the buffer grow for ever.
+            if output.written > KEPT_BUFFER_BYTES_MAX {
+                output.bytes.drain(..output.written);
+                output.written = 0;
+            }
+            return;
+        }
+        let mut bytes = core::mem::take(&mut output.bytes);
+        output.written = 0;
+        if bytes.capacity() <= KEPT_BUFFER_BYTES_MAX && self.spare.len() < KEPT_BUFFERS_MAX {
+            bytes.clear();
+            self.spare.push(bytes);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a shard asks its surroundings to do, and what it has to tell.
+
+use crate::handoff::Handoff;
+use crate::ids::{ConnectionId, ShardId};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use sori_mqtt::{QoS, ReasonCode, Version};
+
+/// Something to be done outside of the broker.
+#[derive(Debug)]
+pub enum Effect {
+    /// Write what is left of the output as far as that goes at once, close the connection, then call
+    /// [`Shard::closed`](crate::Shard::closed).
+    Close(ConnectionId),
+    /// Give the connection's socket and the handoff to another shard; its name here is no longer valid.
+    Move {
+        /// The connection's name until now.
+        connection: ConnectionId,
+        /// Where it goes.
+        to: ShardId,
+        /// What [`Shard::adopt`](crate::Shard::adopt) wants there.
+        handoff: Box<Handoff>,
+    },
+    /// Something happened that people may want to read.
+    Event(Event),
+}
+
+/// Something that happened.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub enum Event {
+    /// A client is connected.
+    Connected {
+        /// Its identifier.
+        client_id: Arc<str>,
+        /// From where.
+        address: Box<str>,
+        /// The version it speaks.
+        version: Version,
+        /// Clean Start, or Clean Session.
+        clean_start: bool,
+        /// In seconds.
+        keep_alive: u16,
+        /// The user name.
+        user_name: Option<Box<str>>,
+    },
+    /// A CONNECT, or what should have been one, was not accepted.
+    Refused {
+        /// From where.
+        address: Box<str>,
+        /// The client identifier, where it was readable.
+        client_id: Option<Box<str>>,
+        /// The reason code that tells why.
+        reason_code: ReasonCode,
+        /// In words.
+        text: Box<str>,
+    },
+    /// A connection of a client has ended.
+    Disconnected {
+        /// Its identifier.
+        client_id: Arc<str>,
+        /// From where it came.
+        address: Box<str>,
+        /// Why.
+        cause: Cause,
+    },
+    /// A client's subscription was made.
+    Subscribed {
+        /// Who.
+        client_id: Arc<str>,
+        /// The filter.
+        filter: Box<str>,
+        /// The QoS granted.
+        qos: QoS,
+    },
+    /// A client's subscription was removed.
+    Unsubscribed {
+        /// Who.
+        client_id: Arc<str>,
+        /// The filter.
+        filter: Box<str>,
+    },
+    /// A client was not allowed to do something.
+    Denied {
+        /// Who.
+        client_id: Arc<str>,
+        /// What, in words.
+        text: String,
+    },
+    /// The first message that was dropped for a session since it last had room.
+    Dropping {
+        /// Whose session.
+        client_id: Arc<str>,
+        /// Why, in words.
+        text: &'static str,
+    },
+    /// A packet came or went, when `report_packets` is on.
+    Packet(String),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub enum Cause {
+    /// The client said DISCONNECT.
+    ByClient(ReasonCode),
+    /// The network connection was closed or lost.
+    Network(Box<str>),
+    /// Nothing came for one and a half times Keep Alive.
+    KeepAlive,
+    /// Another connection with the same client identifier took over.
+    TakenOver,
+    /// The client broke the protocol, or a limit.
+    Protocol(ReasonCode, Box<str>),
+    /// The broker stops.
+    Shutdown,
+}

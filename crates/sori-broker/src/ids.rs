@@ -1,0 +1,95 @@
+//! The names of things inside a broker: shards, connections, sessions, and the table that hands the numbers out.
+
+use alloc::vec::Vec;
+
+/// One of the broker's shards.
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
+pub struct ShardId(pub u16);
+
+/// One connection of a shard. The slot is used again after the connection has ended, the generation tells the two apart.
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
+pub struct ConnectionId {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+impl ConnectionId {
+    /// A small number, dense among the open connections of one shard, for tables beside the broker.
+    #[must_use]
+    pub const fn slot(self) -> usize {
+        self.slot as usize
+    }
+}
+
+/// A session, from anywhere in the broker.
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
+pub struct SessionRef {
+    pub(crate) shard: ShardId,
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+impl SessionRef {
+    /// Nobody: the broker itself.
+    pub const NOBODY: SessionRef = SessionRef { shard: ShardId(u16::MAX), slot: u32::MAX, generation: 0 };
+}
+
+/// Things by slot and generation; a slot is used again, a name is not.
+#[derive(Debug)]
+pub(crate) struct Slots<T> {
+    entries: Vec<(u32, Option<T>)>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Slots<T> {
+        Slots { entries: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slots<T> {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// Put `value` in; gives slot and generation.
+    pub(crate) fn insert(&mut self, value: T) -> (u32, u32) {
+        if let Some(slot) = self.free.pop() {
+            let entry = &mut self.entries[slot as usize];
+            entry.1 = Some(value);
+            return (slot, entry.0);
+        }
+        let slot = u32::try_from(self.entries.len()).expect("fewer than 2^32 connections fit in memory");
+        self.entries.push((0, Some(value)));
+        (slot, 0)
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, slot: u32, generation: u32) -> Option<&T> {
+        match self.entries.get(slot as usize) {
+            Some((g, value)) if *g == generation => value.as_ref(),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, slot: u32, generation: u32) -> Option<&mut T> {
+        match self.entries.get_mut(slot as usize) {
+            Some((g, value)) if *g == generation => value.as_mut(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32, generation: u32) -> Option<T> {
+        let entry = self.entries.get_mut(slot as usize).filter(|e| e.0 == generation)?;
+        let value = entry.1.take()?;
+        entry.0 = entry.0.wrapping_add(1);
+        self.free.push(slot);
+        Some(value)
+    }
+
+    /// Slot, generation and value of all, by slot.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32, &T)> {
+        self.entries.iter().enumerate().filter_map(|(i, (g, v))| v.as_ref().map(|v| (i as u32, *g, v)))
+    }
+}

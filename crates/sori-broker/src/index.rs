@@ -1,0 +1,336 @@
+//! All subscriptions of the broker: a tree of topic filters that finds those which match a topic.
+//!
+//! The tree is flat. A node is an entry of one array; the way from a node to its child is a table keyed by parent and
+//! level, so that a filter costs one small entry in each. The level `+` hangs directly on the node, because every
+//! match asks for it. Nothing here recurses: a filter may have 65,535 levels.
+//!
+//! ```text
+//!   a/+/c        root ─"a"→ 1 ─plus→ 2 ─"c"→ 3 { subscribers, groups }
+//! ```
+
+use crate::ids::SessionRef;
+use crate::matches::{MatchBuilder, MatchSet};
+use crate::shared::{Group, GroupNumber};
+use crate::subscribers::Subscribers;
+use crate::subscription::Subscriber;
+use crate::tokens::{Token, Tokens};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use sori_mqtt::TopicFilter;
+
+/// A node of the tree; the root is number 0.
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
+pub(crate) struct NodeId(u32);
+
+const ROOT: NodeId = NodeId(0);
+/// No node: the root is nobody's child.
+const NONE: NodeId = ROOT;
+
+#[derive(Debug)]
+struct Node {
+    parent: NodeId,
+    token: Token,
+    children: u32,
+    plus: NodeId,
+    hash: NodeId,
+    subscribers: Subscribers,
+    /// Boxed twice, because few filters have groups.
+    groups: Option<Box<Vec<Group>>>,
+}
+
+impl Node {
+    fn new(parent: NodeId, token: Token) -> Node {
+        Node { parent, token, children: 0, plus: NONE, hash: NONE, subscribers: Subscribers::None, groups: None }
+    }
+
+    fn is_unused(&self) -> bool {
+        self.children == 0 && self.subscribers.is_empty() && self.groups.is_none()
+    }
+}
+
+/// The subscription index.
+#[derive(Debug)]
+pub struct SubscriptionIndex {
+    hasher: DefaultHashBuilder,
+    tokens: Tokens,
+    edges: HashTable<u32>,
+    nodes: Vec<Node>,
+    free: Vec<u32>,
+    subscriptions: usize,
+    shared_subscriptions: usize,
+    groups_made: GroupNumber,
+}
+
+impl Default for SubscriptionIndex {
+    fn default() -> SubscriptionIndex {
+        SubscriptionIndex {
+            hasher: DefaultHashBuilder::default(),
+            tokens: Tokens::default(),
+            edges: HashTable::new(),
+            nodes: alloc::vec![Node::new(NONE, Token::PLUS)],
+            free: Vec::new(),
+            subscriptions: 0,
+            shared_subscriptions: 0,
+            groups_made: GroupNumber::FIRST,
+        }
+    }
+}
+
+/// Where a subscription stands; the session keeps it to find its subscriptions again.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) struct Place {
+    pub(crate) node: NodeId,
+    /// The group's number for a shared subscription.
+    pub(crate) group: Option<GroupNumber>,
+}
+
+impl SubscriptionIndex {
+    /// How many subscriptions there are, shared ones among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.subscriptions
+    }
+
+    /// Is there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.subscriptions == 0
+    }
+
+    /// How many of them are shared.
+    #[must_use]
+    pub fn shared_len(&self) -> usize {
+        self.shared_subscriptions
+    }
+
+    /// Put a subscription in, or another one in its place, which is given back. [MQTT-3.8.4-3]
+    pub(crate) fn insert(&mut self, filter: TopicFilter<'_>, subscriber: Subscriber) -> (Place, Option<Subscriber>) {
+        let at = self.node_for(filter.filter());
+        let node = &mut self.nodes[at.0 as usize];
+        let (group, old) = match filter.share() {
+            None => (None, node.subscribers.insert(subscriber)),
+            Some(name) => {
+                let groups = node.groups.get_or_insert_default();
+                let place = groups.iter().position(|g| *g.name == *name).unwrap_or_else(|| {
+                    groups.push(Group::new(name, self.groups_made));
+                    self.groups_made = self.groups_made.next();
+                    groups.len() - 1
+                });
+                (Some(groups[place].turn.group), groups[place].insert(subscriber))
+            }
+        };
+        if old.is_none() {
+            self.subscriptions += 1;
+            self.shared_subscriptions += usize::from(group.is_some());
+        }
+        (Place { node: at, group }, old)
+    }
+
+    /// The session's subscription to exactly this filter, compared character by character.
+    /// [MQTT-3.10.4-1] [MQTT311-3.10.4-1]
+    pub(crate) fn find(&self, filter: TopicFilter<'_>, session: SessionRef) -> Option<(Place, Subscriber)> {
+        let at = self.find_node(filter.filter())?;
+        let node = &self.nodes[at.0 as usize];
+        match filter.share() {
+            None => node.subscribers.find(session).map(|s| (Place { node: at, group: None }, *s)),
+            Some(name) => {
+                let group = node.groups.as_ref()?.iter().find(|g| *g.name == *name)?;
+                let member = group.members().iter().find(|m| m.session == session)?;
+                Some((Place { node: at, group: Some(group.turn.group) }, *member))
+            }
+        }
+    }
+
+    /// Take a subscription out.
+    pub(crate) fn remove(&mut self, place: &Place, session: SessionRef) -> Option<Subscriber> {
+        let node = &mut self.nodes[place.node.0 as usize];
+        let removed = match place.group {
+            None => node.subscribers.remove(session),
+            Some(number) => {
+                let groups = node.groups.as_mut()?;
+                let at = groups.iter().position(|g| g.turn.group == number)?;
+                let removed = groups[at].remove(session);
+                if groups[at].members().is_empty() {
+                    groups.swap_remove(at);
+                }
+                if groups.is_empty() {
+                    node.groups = None;
+                }
+                removed
+            }
+        }?;
+        self.subscriptions -= 1;
+        self.shared_subscriptions -= usize::from(place.group.is_some());
+        self.prune(place.node);
+        Some(removed)
+    }
+
+    /// A session with a shared subscription has connected, or its connection has ended.
+    pub(crate) fn set_connected(&mut self, place: &Place, session: SessionRef, connected: bool) {
+        let Some(number) = place.group else { return };
+        let groups = self.nodes[place.node.0 as usize].groups.as_mut();
+        if let Some(group) = groups.and_then(|groups| groups.iter_mut().find(|g| g.turn.group == number)) {
+            group.set_connected(session, connected);
+        }
+    }
+
+    /// The filter of a subscription, as the client wrote it, and the subscription.
+    pub(crate) fn describe(&self, place: &Place, session: SessionRef) -> Option<(String, Subscriber)> {
+        let node = &self.nodes[place.node.0 as usize];
+        let filter = self.filter_of(place.node);
+        match place.group {
+            None => node.subscribers.find(session).map(|s| (filter, *s)),
+            Some(number) => {
+                let group = node.groups.as_ref()?.iter().find(|g| g.turn.group == number)?;
+                let member = group.members().iter().find(|m| m.session == session)?;
+                Some((alloc::format!("$share/{}/{filter}", group.name), *member))
+            }
+        }
+    }
+
+    /// Everything that matches `topic`. [MQTT-3.3.2-3] [MQTT-4.7.3-4] [MQTT311-3.3.2-3] [MQTT311-4.7.3-4]
+    #[must_use]
+    pub(crate) fn matches(&self, topic: &str, shards: u16) -> MatchSet {
+        let mut found = MatchBuilder::new(shards);
+        let mut here: Vec<NodeId> = alloc::vec![ROOT];
+        let mut next: Vec<NodeId> = Vec::new();
+        let mut first = true;
+        for level in topic.split('/') {
+            let token = self.tokens.find(level).filter(|&t| t != Token::PLUS && t != Token::HASH);
+            // [MQTT-4.7.2-1] [MQTT311-4.7.2-1]: a leading wildcard does not match a topic that begins with `$`.
+            let wildcards = !(first && level.starts_with('$'));
+            for &at in &here {
+                let node = &self.nodes[at.0 as usize];
+                if wildcards {
+                    self.collect(node.hash, &mut found);
+                    next.extend(Some(node.plus).filter(|&n| n != NONE));
+                }
+                next.extend(token.and_then(|token| self.child(at, token)));
+            }
+            here.clear();
+            core::mem::swap(&mut here, &mut next);
+            if here.is_empty() {
+                break;
+            }
+            first = false;
+        }
+        for &at in &here {
+            self.collect_node(at, &mut found);
+            // `sport/#` also matches `sport`: MQTT 5.0 section 4.7.1.2.
+            self.collect(self.nodes[at.0 as usize].hash, &mut found);
+        }
+        found.finish()
+    }
+
+    fn collect(&self, at: NodeId, found: &mut MatchBuilder) {
+        if at != NONE {
+            self.collect_node(at, found);
+        }
+    }
+
+    fn collect_node(&self, at: NodeId, found: &mut MatchBuilder) {
+        let node = &self.nodes[at.0 as usize];
+        for subscriber in node.subscribers.as_slice() {
+            found.add(subscriber);
+        }
+        for group in node.groups.iter().flat_map(|groups| groups.iter()) {
+            found.add_group(group.to_match());
+        }
+    }
+
+    fn edge_hash(&self, parent: NodeId, token: Token) -> u64 {
+        self.hasher.hash_one((parent.0, token.0))
+    }
+
+    fn child(&self, parent: NodeId, token: Token) -> Option<NodeId> {
+        match token {
+            Token::PLUS => Some(self.nodes[parent.0 as usize].plus).filter(|&n| n != NONE),
+            Token::HASH => Some(self.nodes[parent.0 as usize].hash).filter(|&n| n != NONE),
+            _ => self
+                .edges
+                .find(self.edge_hash(parent, token), |&n| {
+                    let node = &self.nodes[n as usize];
+                    node.parent == parent && node.token == token
+                })
+                .map(|&n| NodeId(n)),
+        }
+    }
+
+    fn find_node(&self, filter: &str) -> Option<NodeId> {
+        let mut at = ROOT;
+        for level in filter.split('/') {
+            at = self.child(at, self.tokens.find(level)?)?;
+        }
+        Some(at)
+    }
+
+    fn node_for(&mut self, filter: &str) -> NodeId {
+        let mut at = ROOT;
+        for level in filter.split('/') {
+            let found = self.tokens.find(level).and_then(|token| self.child(at, token));
+            at = found.unwrap_or_else(|| self.add_child(at, level));
+        }
+        at
+    }
+
+    fn add_child(&mut self, parent: NodeId, level: &str) -> NodeId {
+        let token = self.tokens.acquire(level);
+        let node = Node::new(parent, token);
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.nodes[number as usize] = node;
+                number
+            }
+            None => {
+                self.nodes.push(node);
+                u32::try_from(self.nodes.len() - 1).expect("fewer than 2^32 levels fit in memory")
+            }
+        };
+        let above = &mut self.nodes[parent.0 as usize];
+        above.children += 1;
+        match token {
+            Token::PLUS => above.plus = NodeId(number),
+            Token::HASH => above.hash = NodeId(number),
+            _ => {
+                let (hasher, nodes) = (&self.hasher, &self.nodes);
+                let hash = |n: u32| hasher.hash_one((nodes[n as usize].parent.0, nodes[n as usize].token.0));
+                self.edges.insert_unique(hash(number), number, |&n| hash(n));
+            }
+        }
+        NodeId(number)
+    }
+
+    /// Take away nodes that nothing uses any more, from `at` upwards.
+    fn prune(&mut self, mut at: NodeId) {
+        while at != ROOT && self.nodes[at.0 as usize].is_unused() {
+            let (parent, token) = (self.nodes[at.0 as usize].parent, self.nodes[at.0 as usize].token);
+            match token {
+                Token::PLUS => self.nodes[parent.0 as usize].plus = NONE,
+                Token::HASH => self.nodes[parent.0 as usize].hash = NONE,
+                _ => {
+                    if let Ok(edge) = self.edges.find_entry(self.edge_hash(parent, token), |&n| n == at.0) {
+                        edge.remove();
+                    }
+                }
+            }
+            self.nodes[parent.0 as usize].children -= 1;
+            self.tokens.release(token);
+            self.free.push(at.0);
+            at = parent;
+        }
+    }
+
+    fn filter_of(&self, at: NodeId) -> String {
+        let mut levels = Vec::new();
+        let mut node = at;
+        while node != ROOT {
+            levels.push(self.tokens.text(self.nodes[node.0 as usize].token));
+            node = self.nodes[node.0 as usize].parent;
+        }
+        levels.reverse();
+        levels.join("/")
+    }
+}

@@ -1,0 +1,212 @@
+//! How connections and sessions end: DISCONNECT, a lost network, silence, take-over, expiry, the broker's own end.
+
+use crate::connection::Phase;
+use crate::event::{Cause, Effect, Event};
+use crate::ids::ConnectionId;
+use crate::session::{NEVER_EXPIRES, SessionKey};
+use crate::shard::Shard;
+use crate::time::Time;
+use crate::timers::Timer;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use sori_mqtt::{Disconnect, Properties, ReasonCode, Version};
+
+impl Shard {
+    pub(crate) fn handle_disconnect(&mut self, id: ConnectionId, disconnect: &Disconnect<'_>) {
+        let Some(c) = self.connection(id) else { return };
+        if !c.is_open() {
+            return self.refuse_silently(id, disconnect.reason_code, "DISCONNECT before CONNACK");
+        }
+        let key = c.session;
+        if let Some(expiry) = disconnect.properties.session_expiry_interval() {
+            let Some(session) = self.session(key) else { return };
+            if session.expiry_seconds == 0 && expiry > 0 {
+                // MQTT 5.0 section 3.14.2.2.2.
+                let text = "Session Expiry Interval in DISCONNECT after 0 in CONNECT";
+                return self.violated(id, ReasonCode::ProtocolError, text);
+            }
+            session.expiry_seconds = expiry;
+        }
+        if disconnect.reason_code == ReasonCode::Success {
+            // [MQTT-3.14.4-3] [MQTT-3.1.2-10] [MQTT311-3.14.4-3] [MQTT311-3.1.2-10]
+            self.discard_will(key);
+        }
+        self.end_connection(id, None, Cause::ByClient(disconnect.reason_code));
+    }
+
+    /// The socket is gone.
+    pub(crate) fn lose_connection(&mut self, id: ConnectionId, cause: Cause) {
+        let Some(c) = self.connection(id) else { return };
+        match c.phase {
+            Phase::Open => {
+                c.phase = Phase::Closing;
+                self.detach(id, cause);
+            }
+            Phase::New | Phase::Waiting(_) | Phase::Moving(_) => {
+                let address = c.address.clone();
+                let text = match cause {
+                    Cause::Network(text) => text,
+                    _ => Box::from("closed before CONNECT"),
+                };
+                self.event(Event::Refused {
+                    address,
+                    client_id: None,
+                    reason_code: ReasonCode::UnspecifiedError,
+                    text,
+                });
+            }
+            Phase::Closing => {}
+        }
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        self.timers.set(Timer::Connection(id), &mut c.timer, Time::NEVER);
+        self.connections.remove(id.slot, id.generation);
+    }
+
+    /// End a connection that has a session, telling the client why if its version can.
+    /// [MQTT-4.13.2-1] [MQTT-3.14.4-1] [MQTT-3.14.4-2] [MQTT-3.14.0-1] [MQTT-3.14.2-2]
+    pub(crate) fn end_connection(&mut self, id: ConnectionId, tell: Option<ReasonCode>, cause: Cause) {
+        let Some(c) = self.connection(id) else { return };
+        if !c.is_open() {
+            return;
+        }
+        if let (Version::V5, Some(reason_code)) = (c.version, tell) {
+            let disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
+            self.send(id, |version, out| disconnect.encode(version, out));
+        }
+        self.close(id);
+        self.detach(id, cause);
+    }
+
+    /// Nothing more is taken from the connection; what has been written before may leave.
+    pub(crate) fn close(&mut self, id: ConnectionId) {
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        if c.is_closing() {
+            return;
+        }
+        c.phase = Phase::Closing;
+        c.input = Vec::new();
+        self.timers.set(Timer::Connection(id), &mut c.timer, Time::NEVER);
+        self.effects.push_back(Effect::Close(id));
+    }
+
+    /// The session loses its connection: it ends, or waits for the client to come back.
+    fn detach(&mut self, id: ConnectionId, cause: Cause) {
+        let Some(c) = self.connection(id) else { return };
+        let (key, address) = (c.session, c.address.clone());
+        (c.aliases_in, c.aliases_out, c.last_topic, c.authentication) = (None, None, None, None);
+        let now = self.now;
+        let Some(session) = self.session(key) else { return };
+        session.connection = None;
+        let client_id = Arc::clone(&session.client_id);
+        let expiry = session.expiry_seconds;
+        if expiry > 0 {
+            session.ends_at = if expiry == NEVER_EXPIRES { Time::NEVER } else { now.plus_seconds(u64::from(expiry)) };
+            // [MQTT-3.1.2-8]: after the Will Delay Interval, or with the session.
+            if let Some(will) = &session.will {
+                session.will_at = now.plus_seconds(u64::from(will.delay_seconds)).min(session.ends_at);
+            }
+            self.mark_members(key, false);
+            self.hand_back(key, false);
+        }
+        self.event(Event::Disconnected { client_id, address, cause });
+        if expiry == 0 {
+            // [MQTT-4.1.0-2] [MQTT311-3.1.2-6]
+            self.end_session(key);
+        } else {
+            self.session_due(key);
+        }
+    }
+
+    /// A session's will or end may be due; its timer is set for what comes next.
+    pub(crate) fn session_due(&mut self, key: SessionKey) {
+        let now = self.now;
+        let Some(session) = self.session(key) else { return };
+        if session.connection.is_some() {
+            return;
+        }
+        if session.ends_at <= now {
+            self.totals.sessions_expired += 1;
+            return self.end_session(key);
+        }
+        if session.will_at <= now {
+            self.publish_will(key);
+        }
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+        let next = session.ends_at.min(session.will_at);
+        self.timers.set(Timer::Session(key), &mut session.timer, next);
+    }
+
+    /// Nothing remains of the session. Its will, if one is still to come, is published now.
+    pub(crate) fn end_session(&mut self, key: SessionKey) {
+        self.publish_will(key);
+        let me = self.session_ref(key);
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+        self.timers.set(Timer::Session(key), &mut session.timer, Time::NEVER);
+        let places = core::mem::take(&mut session.places);
+        if !places.is_empty() {
+            self.space.write_index(&mut |index| {
+                for place in &places {
+                    index.remove(place, me);
+                }
+            });
+            self.generation = self.space.generation();
+        }
+        self.hand_back(key, true);
+        let Some(session) = self.sessions.remove(key.slot, key.generation) else { return };
+        self.totals.dropped_session_ended += (session.queue.len() + session.outgoing.in_flight()) as u64;
+        self.by_client_id.remove(&session.client_id);
+        self.released.push(session.client_id);
+    }
+
+    /// A connection's deadline: CONNECT has not come in time, or nothing came within Keep Alive.
+    pub(crate) fn connection_due(&mut self, id: ConnectionId) {
+        let now = self.now;
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        c.timer = None;
+        match c.phase {
+            Phase::Open => {
+                let due = c.last_received.plus_millis(c.silence_max_millis);
+                if due > now {
+                    return self.timers.set(Timer::Connection(id), &mut c.timer, due);
+                }
+                // [MQTT-3.1.2-22] [MQTT311-3.1.2-24]
+                self.end_connection(id, Some(ReasonCode::KeepAliveTimeout), Cause::KeepAlive);
+            }
+            Phase::Closing => {}
+            _ => {
+                let seconds = self.settings.connect_timeout_millis / 1000;
+                let text = format!("no complete CONNECT within {seconds} s");
+                self.refuse_silently(id, ReasonCode::KeepAliveTimeout, &text);
+            }
+        }
+    }
+
+    /// The queue of the connection's session is full, and the settings say that this ends the connection.
+    pub(crate) fn evict(&mut self, id: ConnectionId) {
+        let cause = Cause::Protocol(ReasonCode::QuotaExceeded, Box::from("its queue is full"));
+        self.end_connection(id, Some(ReasonCode::QuotaExceeded), cause);
+    }
+
+    pub(crate) fn say_goodbye(&mut self) {
+        let open: Vec<ConnectionId> = self.connections.iter().map(|(_, _, c)| c.id).collect();
+        for id in open {
+            if self.connection(id).is_some_and(|c| c.is_open()) {
+                self.end_connection(id, Some(ReasonCode::ServerShuttingDown), Cause::Shutdown);
+            } else {
+                self.close(id);
+            }
+        }
+        // A will that waits for its delay would be lost: its time has come.
+        let waiting: Vec<SessionKey> = self
+            .sessions
+            .iter()
+            .filter(|(_, _, s)| s.will.is_some())
+            .map(|(slot, generation, _)| SessionKey { slot, generation })
+            .collect();
+        for key in waiting {
+            self.publish_will(key);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! One application message, as it travels through the broker: borrowed while it is routed, shared while it waits.
+
+use crate::ids::SessionRef;
+use crate::memory::MemoryUse;
+use crate::time::Time;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use sori_mqtt::QoS;
+
+/// A message where it lies: in a read buffer, in mail, in a [`Message`].
+#[derive(Copy, Clone, Debug)]
+pub struct MessageRef<'a> {
+    /// The topic name, without an alias.
+    pub topic: &'a str,
+    /// The payload.
+    pub payload: &'a [u8],
+    /// The MQTT 5 properties that travel unchanged, encoded: not Message Expiry Interval, Topic Alias or
+    /// Subscription Identifier, which belong to one hop.
+    pub properties: &'a [u8],
+    /// The QoS at which it was published.
+    pub qos: QoS,
+    /// The RETAIN flag with which it was published.
+    pub retain: bool,
+    /// When it expires.
+    pub expires: Time,
+    /// Who published it, for No Local.
+    pub publisher: SessionRef,
+    /// The version that the retained store gave it; 0 when it was not stored.
+    pub retained_version: u64,
+}
+
+impl MessageRef<'_> {
+    /// A copy that can wait, counted in `memory` as long as it lives.
+    #[must_use]
+    pub fn to_shared(self, memory: &MemoryUse) -> Arc<Message> {
+        let mut bytes = Vec::with_capacity(self.topic.len() + self.properties.len() + self.payload.len());
+        bytes.extend_from_slice(self.topic.as_bytes());
+        bytes.extend_from_slice(self.properties);
+        bytes.extend_from_slice(self.payload);
+        memory.add(Message::memory_of(bytes.len()));
+        Arc::new(Message {
+            memory: memory.clone(),
+            bytes: bytes.into_boxed_slice(),
+            topic_length: self.topic.len() as u32,
+            properties_length: self.properties.len() as u32,
+            expires: self.expires,
+            publisher: self.publisher,
+            retained_version: self.retained_version,
+            qos: self.qos,
+            retain: self.retain,
+        })
+    }
+
+    /// Has it expired at `now`? [MQTT-3.3.2-5] is kept by those who ask before a delivery begins.
+    #[must_use]
+    pub fn is_expired(&self, now: Time) -> bool {
+        self.expires <= now
+    }
+}
+
+/// A message that waits in a queue, in flight or as a retained value: one allocation for topic, properties and payload.
+#[derive(Debug)]
+pub struct Message {
+    memory: MemoryUse,
+    bytes: Box<[u8]>,
+    expires: Time,
+    publisher: SessionRef,
+    retained_version: u64,
+    topic_length: u32,
+    properties_length: u32,
+    qos: QoS,
+    retain: bool,
+}
+
+impl Message {
+    /// The message as it is routed and encoded.
+    #[must_use]
+    pub fn view(&self) -> MessageRef<'_> {
+        let (topic, rest) = self.bytes.split_at(self.topic_length as usize);
+        let (properties, payload) = rest.split_at(self.properties_length as usize);
+        MessageRef {
+            topic: core::str::from_utf8(topic).expect("a topic is UTF-8 since it was decoded"),
+            payload,
+            properties,
+            qos: self.qos,
+            retain: self.retain,
+            expires: self.expires,
+            publisher: self.publisher,
+            retained_version: self.retained_version,
+        }
+    }
+
+    /// The topic name.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.view().topic
+    }
+
+    /// The bytes of memory that it takes, with the place in a queue that it waits in.
+    fn memory_of(bytes: usize) -> i64 {
+        i64::try_from(bytes + size_of::<Message>() + 10 * size_of::<usize>()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.memory.add(-Message::memory_of(self.bytes.len()));
+    }
+}

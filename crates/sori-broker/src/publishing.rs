@@ -1,0 +1,263 @@
+//! PUBLISH from a client: the rules of the connection, then the message goes to the topic space.
+//! MQTT 5.0 section 3.3.
+
+use crate::access::{Action, Identity};
+use crate::aliases::AliasesIn;
+use crate::connection::LastTopic;
+use crate::event::Event;
+use crate::ids::ConnectionId;
+use crate::matches::MatchSet;
+use crate::message::MessageRef;
+use crate::routing::Routed;
+use crate::session::SessionKey;
+use crate::shard::Shard;
+use crate::time::Time;
+use crate::wills::lasting_properties;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use sori_mqtt::{Ack, Incoming, PacketId, PacketType, Properties, Publish, QoS, ReasonCode, Version};
+
+/// How many messages beyond Receive Maximum are taken from one connection, unless the settings are strict: too many
+/// clients in the field do not count.
+const EXCESS_MAX: u32 = 1000;
+
+/// What becomes of a PUBLISH.
+enum Answer {
+    /// Acknowledge with this reason code, as the QoS demands.
+    Acknowledge(ReasonCode),
+    /// The connection ends.
+    Violation(ReasonCode, &'static str),
+}
+
+impl Shard {
+    pub(crate) fn handle_publish(&mut self, id: ConnectionId, publish: &Publish<'_>) {
+        self.totals.publish_received += 1;
+        self.totals.publish_bytes_received += publish.payload.len() as u64;
+        if self.settings.report_packets {
+            self.report_publish(id, publish);
+        }
+        match self.take_publish(id, publish) {
+            Answer::Acknowledge(reason_code) => self.answer_publish(id, publish, reason_code),
+            Answer::Violation(reason_code, text) => self.violated(id, reason_code, text),
+        }
+    }
+
+    fn report_publish(&mut self, id: ConnectionId, publish: &Publish<'_>) {
+        let client_id = String::from(self.client_id(id).unwrap_or("?"));
+        let (dup, qos, retain) = (u8::from(publish.dup), publish.qos as u8, u8::from(publish.retain));
+        let number = publish.packet_id.map_or(0, PacketId::value);
+        self.event(Event::Packet(format!(
+            "Received PUBLISH from {client_id} (d{dup}, q{qos}, r{retain}, m{number}, '{}', ... ({} bytes))",
+            publish.topic,
+            publish.payload.len()
+        )));
+    }
+
+    /// [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.3-8] [MQTT311-3.3.4-1] [MQTT311-4.3.2-2] [MQTT311-4.3.3-2]
+    fn answer_publish(&mut self, id: ConnectionId, publish: &Publish<'_>, reason_code: ReasonCode) {
+        let Some(packet_id) = publish.packet_id else { return };
+        let kind = if publish.qos == QoS::AtLeastOnce { PacketType::PubAck } else { PacketType::PubRec };
+        self.acknowledge(id, kind, Ack { packet_id, reason_code, properties: Properties::EMPTY });
+    }
+
+    fn take_publish(&mut self, id: ConnectionId, publish: &Publish<'_>) -> Answer {
+        let Some(c) = self.connections.get(id.slot, id.generation) else {
+            return Answer::Acknowledge(ReasonCode::Success);
+        };
+        if publish.qos > c.listener.qos_max {
+            return Answer::Violation(ReasonCode::QoSNotSupported, "a QoS above max_qos");
+        }
+        if publish.retain && !self.settings.retain_available {
+            return Answer::Violation(ReasonCode::RetainNotSupported, "a retained message, which is switched off");
+        }
+        let key = c.session;
+        if let Some(answer) = self.admit_identifier(id, key, publish) {
+            return answer;
+        }
+        let resolved = match self.resolve_alias(id, publish) {
+            Ok(resolved) => resolved,
+            Err(answer) => return answer,
+        };
+        let topic = resolved.as_deref().unwrap_or(publish.topic);
+        let reason_code = self.check_and_route(id, key, publish, topic);
+        if reason_code.is_error()
+            && let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id)
+            && let Some(session) = self.session(key)
+        {
+            // [MQTT-4.3.3-9]
+            session.incoming.forget(packet_id);
+        }
+        // [MQTT311-3.3.5-2]: MQTT 3 has no way to say no, so the message is acknowledged as usual.
+        Answer::Acknowledge(reason_code)
+    }
+
+    /// QoS 2: the first PUBLISH with an identifier is passed on, a repeated one is only answered.
+    /// [MQTT-4.3.3-10] [MQTT311-4.3.3-2]
+    #[inline]
+    fn admit_identifier(&mut self, id: ConnectionId, key: SessionKey, publish: &Publish<'_>) -> Option<Answer> {
+        if publish.qos != QoS::ExactlyOnce {
+            return None;
+        }
+        let strict = self.settings.strict_receive_maximum;
+        let session = self.session(key)?;
+        if session.incoming.publish_qos2(publish.packet_id?) == Incoming::Duplicate {
+            return Some(Answer::Acknowledge(ReasonCode::Success));
+        }
+        if !session.incoming.is_exceeded() {
+            return None;
+        }
+        // [MQTT-3.3.4-7] is the client's to keep; what happens when it does not is the operator's choice.
+        let c = self.connection(id)?;
+        c.excess += 1;
+        if c.version == Version::V5 && (strict || c.excess > EXCESS_MAX) {
+            return Some(Answer::Violation(ReasonCode::ReceiveMaximumExceeded, "more messages than Receive Maximum"));
+        }
+        self.totals.receive_maximum_exceeded += 1;
+        None
+    }
+
+    /// The topic that an alias stands for, where one is used. [MQTT-3.3.2-9] [MQTT-3.3.2-12]
+    #[inline]
+    fn resolve_alias(&mut self, id: ConnectionId, publish: &Publish<'_>) -> Result<Option<Arc<str>>, Answer> {
+        if publish.properties.is_empty() {
+            return Ok(None);
+        }
+        let Some(alias) = publish.properties.topic_alias() else { return Ok(None) };
+        let Some(c) = self.connection(id) else { return Ok(None) };
+        if alias > c.listener.topic_alias_max {
+            return Err(Answer::Violation(ReasonCode::TopicAliasInvalid, "a topic alias above the maximum"));
+        }
+        if publish.topic.is_empty() {
+            let topic = c.aliases_in.as_ref().and_then(|aliases| aliases.find(alias));
+            let unknown = Answer::Violation(ReasonCode::ProtocolError, "a topic alias that was never set");
+            return topic.map(Some).ok_or(unknown);
+        }
+        c.aliases_in.get_or_insert_with(|| Box::new(AliasesIn::default())).set(alias, publish.topic);
+        Ok(None)
+    }
+
+    /// Rights and sizes, then on to whoever subscribes; gives the reason code of the answer.
+    #[inline]
+    fn check_and_route(&mut self, id: ConnectionId, key: SessionKey, publish: &Publish<'_>, topic: &str) -> ReasonCode {
+        let limit = self.settings.message_size_limit as usize;
+        if limit > 0 && publish.payload.len() > limit {
+            self.totals.publish_too_large += 1;
+            return ReasonCode::ImplementationSpecificError;
+        }
+        let Some(c) = self.connections.get(id.slot, id.generation) else { return ReasonCode::Success };
+        let mounted = c.listener.mount_point.as_ref().map(|mount| format!("{mount}{topic}"));
+        let topic = mounted.as_deref().unwrap_or(topic);
+        if (!self.is_unrestricted || topic.starts_with('$')) && !self.session_may_publish(key, topic) {
+            self.totals.publish_denied += 1;
+            return ReasonCode::NotAuthorized;
+        }
+        let (expires, kept);
+        let properties = if publish.properties.is_empty() {
+            expires = Time::NEVER;
+            publish.properties
+        } else {
+            let interval = publish.properties.message_expiry_interval();
+            expires = interval.map_or(Time::NEVER, |seconds| self.now.plus_seconds(u64::from(seconds)));
+            kept = lasting_properties(publish.properties);
+            kept.as_properties()
+        };
+        let message = MessageRef {
+            topic,
+            payload: publish.payload,
+            properties: properties.bytes(),
+            qos: publish.qos,
+            retain: publish.retain,
+            expires,
+            publisher: self.session_ref(key),
+            retained_version: 0,
+        };
+        let message = self.retain(message);
+        let set = self.matches_of_connection(id, topic);
+        let routed = self.route(&set, message);
+        self.remember_matches(id, topic, set);
+        match routed {
+            Routed::Nobody => ReasonCode::NoMatchingSubscribers,
+            Routed::Somebody => ReasonCode::Success,
+            Routed::NoMemory => ReasonCode::QuotaExceeded,
+        }
+    }
+
+    /// The matches of the topic that this connection published to last need not be looked up again. The set is taken
+    /// out of the connection while it is used.
+    #[inline]
+    fn matches_of_connection(&mut self, id: ConnectionId, topic: &str) -> Arc<MatchSet> {
+        let generation = self.generation;
+        if let Some(c) = self.connections.get_mut(id.slot, id.generation)
+            && let Some(last) = &c.last_topic
+            && last.generation == generation
+            && last.topic == topic.as_bytes()
+        {
+            return Arc::clone(&last.set);
+        }
+        self.match_set(topic)
+    }
+
+    #[inline]
+    fn remember_matches(&mut self, id: ConnectionId, topic: &str, set: Arc<MatchSet>) {
+        let generation = self.generation;
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        match &mut c.last_topic {
+            Some(last) if last.generation == generation && last.topic == topic.as_bytes() => {}
+            Some(last) => {
+                last.generation = generation;
+                last.topic.clear();
+                last.topic.extend_from_slice(topic.as_bytes());
+                last.set = set;
+            }
+            None => c.last_topic = Some(Box::new(LastTopic { generation, topic: Vec::from(topic), set })),
+        }
+    }
+
+    /// A message from within the broker: a will, or one of its own.
+    pub(crate) fn accept_message(&mut self, message: MessageRef<'_>) {
+        let message = self.retain(message);
+        let set = self.match_set(message.topic);
+        self.route(&set, message);
+    }
+
+    /// RETAIN 1 replaces or removes the retained message of the topic, before the message is matched: whoever
+    /// subscribes meanwhile finds it there or is matched. [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7] [MQTT-3.3.1-8]
+    /// [MQTT311-3.3.1-5] [MQTT311-3.3.1-10] [MQTT311-3.3.1-11] [MQTT311-3.3.1-12]
+    fn retain<'a>(&mut self, mut message: MessageRef<'a>) -> MessageRef<'a> {
+        if !message.retain {
+            return message;
+        }
+        let memory = self.memory.clone();
+        let mut next_expiry = None;
+        self.space.retained(&mut |retained| {
+            message.retained_version = retained.next_version();
+            if message.payload.is_empty() {
+                retained.remove(message.topic);
+            } else {
+                retained.store(message.to_shared(&memory));
+            }
+            next_expiry = retained.next_expiry();
+        });
+        if message.expires != Time::NEVER {
+            self.watch_retained(next_expiry);
+        }
+        message
+    }
+
+    fn session_may_publish(&mut self, key: SessionKey, topic: &str) -> bool {
+        let Some(session) = self.sessions.get(key.slot, key.generation) else { return false };
+        self.may_publish(&session.identity, &session.client_id, topic)
+    }
+
+    /// Nobody but the broker itself publishes below `$SYS`.
+    pub(crate) fn may_publish(&self, identity: &Identity, client_id: &str, topic: &str) -> bool {
+        if identity.is_internal {
+            return true;
+        }
+        let is_sys = topic.strip_prefix("$SYS").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        !is_sys && (self.is_unrestricted || self.access.may(identity, client_id, Action::Publish, topic))
+    }
+}

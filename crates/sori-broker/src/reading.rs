@@ -1,0 +1,94 @@
+//! Retained messages for new subscriptions, read little by little: a client that is slow to take them, or asks for a
+//! million, costs neither memory nor the time of others.
+
+use crate::retained::Step;
+use crate::sending::Terms;
+use crate::session::SessionKey;
+use crate::shard::Shard;
+use crate::time::Time;
+use crate::timers::Timer;
+use alloc::string::String;
+use sori_mqtt::{QoS, TopicFilter};
+
+/// Topics looked at for one session in one go.
+const STEPS_MAX: u32 = 512;
+/// Retained messages are read while the connection has less output than this.
+const OUTPUT_MAX: usize = 64 * 1024;
+
+impl Shard {
+    /// Send retained messages until the client has enough to do, or the time for it is over.
+    /// [MQTT-3.3.1-9] [MQTT311-3.3.1-6] [MQTT311-3.3.1-8]
+    pub(crate) fn read_retained(&mut self, key: SessionKey) {
+        let mut steps = STEPS_MAX;
+        while steps > 0 {
+            if !self.takes_retained(key) {
+                return;
+            }
+            let now = self.now;
+            let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+            let Some(read) = session.reads.first_mut() else { return };
+            let Ok(filter) = TopicFilter::new(&read.filter) else {
+                session.reads.remove(0);
+                continue;
+            };
+            let mut step = Step::End;
+            self.space.retained(&mut |retained| step = retained.next(filter, read.after.as_deref(), &mut steps));
+            match step {
+                Step::End => {
+                    session.reads.remove(0);
+                }
+                Step::Pause(after) => read.after = Some(after),
+                Step::Found(message) => {
+                    steps = steps.saturating_sub(1);
+                    read.after = Some(String::from(message.topic()));
+                    let (until, granted, identifier) = (read.until, read.granted, read.identifier);
+                    let mut shared = Some(message.clone());
+                    let message = message.view();
+                    if message.retained_version > until || message.is_expired(now) {
+                        continue;
+                    }
+                    let identifiers = if identifier == 0 { &[][..] } else { &[identifier][..] };
+                    let terms = Terms { granted, retain: true, identifiers, group: None };
+                    self.deliver_on(key, terms, &message, &mut shared);
+                }
+            }
+        }
+        self.go_on_later(key);
+    }
+
+    /// Has the client room for another message of whatever QoS?
+    fn takes_retained(&self, key: SessionKey) -> bool {
+        let Some(session) = self.sessions.get(key.slot, key.generation) else { return false };
+        let Some((slot, generation)) = session.connection else { return false };
+        let Some(c) = self.connections.get(slot, generation) else { return false };
+        let Some(read) = session.reads.first() else { return false };
+        let has_quota = read.granted == QoS::AtMostOnce || session.has_quota(self.settings.inflight_bytes_max, 0);
+        session.queue.is_empty() && has_quota && c.output.len() < OUTPUT_MAX
+    }
+
+    fn go_on_later(&mut self, key: SessionKey) {
+        if let Some(session) = self.session(key)
+            && !core::mem::replace(&mut session.is_ready, true)
+        {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Be there when the next retained message expires.
+    pub(crate) fn watch_retained(&mut self, next_expiry: Option<Time>) {
+        let when = next_expiry.unwrap_or(Time::NEVER);
+        self.timers.set(Timer::Retained, &mut self.retained_timer, when);
+    }
+
+    /// Retained messages have expired: they go at that time, asked for or not.
+    pub(crate) fn retained_due(&mut self) {
+        self.retained_timer = None;
+        let now = self.now;
+        let mut next_expiry = None;
+        self.space.retained(&mut |retained| {
+            retained.expire(now);
+            next_expiry = retained.next_expiry();
+        });
+        self.watch_retained(next_expiry);
+    }
+}

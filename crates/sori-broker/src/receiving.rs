@@ -1,0 +1,214 @@
+//! From bytes to packets, and from packets to who handles them.
+
+use crate::connection::Phase;
+use crate::event::{Cause, Event};
+use crate::ids::ConnectionId;
+use crate::shard::Shard;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+use sori_mqtt::{
+    Ack, DecodeError, Direction, Frame, PINGRESP, Packet, PacketType, ReasonCode, Split, Version, decode,
+    decode_publish, split,
+};
+
+/// The largest CONNECT and AUTH taken from a client that has not been let in yet.
+const FIRST_PACKET_SIZE_MAX: usize = 100_000;
+
+impl Shard {
+    pub(crate) fn take_input(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let now = self.now;
+        let Some(c) = self.connection(id) else { return };
+        c.last_received = now;
+        let mut held = core::mem::take(&mut c.input);
+        let mut rest = bytes;
+        if !held.is_empty() {
+            rest = self.complete(id, &mut held, rest);
+            if !held.is_empty() {
+                // Not whole yet, or not wanted now.
+                held.extend_from_slice(rest);
+                return self.hold_input(id, held);
+            }
+        }
+        let used = self.handle_packets(id, rest);
+        if used < rest.len() {
+            held.extend_from_slice(&rest[used..]);
+            self.hold_input(id, held);
+        }
+        self.finish_move(id);
+    }
+
+    fn hold_input(&mut self, id: ConnectionId, held: Vec<u8>) {
+        match self.connection(id) {
+            Some(c) if !c.is_closing() => c.input = held,
+            _ => {}
+        }
+        self.finish_move(id);
+    }
+
+    /// Move bytes from `rest` to `held` until a packet is whole there, handle it and leave `held` empty. Memory grows
+    /// with the bytes that came, not with what a length field says.
+    fn complete<'a>(&mut self, id: ConnectionId, held: &mut Vec<u8>, mut rest: &'a [u8]) -> &'a [u8] {
+        while self.reads_packets(id) {
+            let size_max = self.size_max(id);
+            let missing = match split(held, size_max) {
+                Ok(Split::Frame(frame)) => {
+                    self.handle_packet(id, frame, &held[..frame.size]);
+                    held.clear();
+                    return rest;
+                }
+                Ok(Split::Incomplete { size }) => size.map_or(1, |size| size - held.len()),
+                Err(error) => {
+                    self.misbehaved(id, &error);
+                    break;
+                }
+            };
+            if rest.is_empty() {
+                return rest;
+            }
+            let (now, later) = rest.split_at(missing.min(rest.len()));
+            held.extend_from_slice(now);
+            rest = later;
+        }
+        rest
+    }
+
+    /// Handle the whole packets at the beginning of `bytes`; gives how many bytes those were.
+    fn handle_packets(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        while used < bytes.len() && self.reads_packets(id) {
+            let rest = &bytes[used..];
+            if !self.may_begin(id, rest[0]) {
+                break;
+            }
+            match split(rest, self.size_max(id)) {
+                Ok(Split::Frame(frame)) => {
+                    self.handle_packet(id, frame, &rest[..frame.size]);
+                    used += frame.size;
+                }
+                Ok(Split::Incomplete { .. }) => break,
+                Err(error) => {
+                    self.misbehaved(id, &error);
+                    break;
+                }
+            }
+        }
+        used
+    }
+
+    /// Are packets handled now?
+    fn reads_packets(&self, id: ConnectionId) -> bool {
+        self.connections.get(id.slot, id.generation).is_some_and(|c| match &c.phase {
+            Phase::New | Phase::Open => true,
+            Phase::Waiting(waiting) => waiting.exchange.is_some(),
+            Phase::Moving(_) | Phase::Closing => false,
+        })
+    }
+
+    fn size_max(&self, id: ConnectionId) -> usize {
+        let agreed = self.settings.packet_size_max as usize;
+        match self.connections.get(id.slot, id.generation) {
+            Some(c) if c.is_open() => agreed,
+            _ => agreed.min(FIRST_PACKET_SIZE_MAX),
+        }
+    }
+
+    /// The first packet is CONNECT, which its first byte already tells: nothing else is even waited for.
+    /// [MQTT-3.1.0-1] [MQTT311-3.1.0-1]
+    fn may_begin(&mut self, id: ConnectionId, first: u8) -> bool {
+        let Some(c) = self.connection(id) else { return false };
+        if !matches!(c.phase, Phase::New) || first >> 4 == PacketType::Connect as u8 {
+            return true;
+        }
+        self.totals.protocol_errors += 1;
+        self.refuse_silently(id, ReasonCode::ProtocolError, "the first packet is not CONNECT");
+        false
+    }
+
+    fn handle_packet(&mut self, id: ConnectionId, frame: Frame<'_>, bytes: &[u8]) {
+        self.totals.packets_received += 1;
+        let Some(c) = self.connections.get(id.slot, id.generation) else { return };
+        let version = c.version;
+        if c.is_open() && frame.packet_type() == Some(PacketType::Publish) {
+            match decode_publish(frame, version, Direction::ToServer) {
+                Ok(publish) => self.handle_publish(id, &publish),
+                Err(error) => self.misbehaved(id, &error),
+            }
+            return;
+        }
+        // Until CONNECT has been accepted, an AUTH packet can only be one of MQTT 5.
+        let version = if c.is_open() { version } else { Version::V5 };
+        match decode(frame, version, Direction::ToServer) {
+            Ok(packet) => self.dispatch(id, &packet, bytes),
+            Err(error) => self.misbehaved(id, &error),
+        }
+    }
+
+    fn dispatch(&mut self, id: ConnectionId, packet: &Packet<'_>, bytes: &[u8]) {
+        let Some(c) = self.connections.get(id.slot, id.generation) else { return };
+        let is_open = c.is_open();
+        match packet {
+            Packet::Connect(connect) if matches!(c.phase, Phase::New) => self.handle_connect(id, connect, bytes),
+            // [MQTT-3.1.0-2] [MQTT311-3.1.0-2]
+            Packet::Connect(_) => self.violated(id, ReasonCode::ProtocolError, "a second CONNECT"),
+            Packet::Auth(auth) => self.handle_auth(id, auth),
+            Packet::Disconnect(disconnect) => self.handle_disconnect(id, disconnect),
+            // [MQTT-3.1.2-30]
+            _ if !is_open => self.violated(id, ReasonCode::ProtocolError, "a packet before the authentication is over"),
+            Packet::Publish(publish) => self.handle_publish(id, publish),
+            Packet::PubAck(ack) => self.handle_puback(id, ack),
+            Packet::PubRec(ack) => self.handle_pubrec(id, ack),
+            Packet::PubRel(ack) => self.handle_pubrel(id, ack),
+            Packet::PubComp(ack) => self.handle_pubcomp(id, ack),
+            Packet::Subscribe(subscribe) => self.handle_subscribe(id, subscribe),
+            Packet::Unsubscribe(unsubscribe) => self.handle_unsubscribe(id, unsubscribe),
+            // [MQTT-3.12.4-1] [MQTT311-3.12.4-1]
+            Packet::PingReq => self.send(id, |_, out| out.extend_from_slice(&PINGRESP)),
+            Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                self.violated(id, ReasonCode::ProtocolError, "a packet that only a server sends");
+            }
+        }
+    }
+
+    /// The bytes are no valid packet: a client gets the reason, if its version has one, and is cut off.
+    /// [MQTT-4.13.1-1] [MQTT311-4.8.0-1] [MQTT311-4.8.0-2] [MQTT311-2.2.2-2]
+    pub(crate) fn misbehaved(&mut self, id: ConnectionId, error: &DecodeError) {
+        let Some(c) = self.connections.get(id.slot, id.generation) else { return };
+        let text = format!("{error}");
+        if matches!(c.phase, Phase::New) {
+            self.totals.protocol_errors += 1;
+            return self.refuse_malformed(id, error, &text);
+        }
+        self.violated(id, error.reason_code(), &text);
+    }
+
+    /// The client broke a rule or a limit after its CONNECT was read.
+    pub(crate) fn violated(&mut self, id: ConnectionId, reason_code: ReasonCode, text: &str) {
+        self.totals.protocol_errors += 1;
+        let Some(c) = self.connections.get(id.slot, id.generation) else { return };
+        match c.phase {
+            Phase::Open => self.end_connection(id, Some(reason_code), Cause::Protocol(reason_code, Box::from(text))),
+            _ => self.refuse(id, reason_code, text),
+        }
+    }
+
+    /// Answer a PUBLISH or PUBREL, in the form of the connection's version.
+    /// [MQTT-2.2.1-5] [MQTT311-2.3.1-6]
+    pub(crate) fn acknowledge(&mut self, id: ConnectionId, kind: PacketType, ack: Ack<'_>) {
+        self.send(id, |version, out| ack.encode(kind, version, out));
+        self.report_packet(id, "Sending", kind, Some(ack.packet_id.value()));
+    }
+
+    pub(crate) fn report_packet(&mut self, id: ConnectionId, what: &str, kind: PacketType, number: Option<u16>) {
+        if !self.settings.report_packets {
+            return;
+        }
+        let direction = if what == "Sending" { "to" } else { "from" };
+        let who = alloc::string::String::from(self.client_id(id).unwrap_or("?"));
+        let line = match number {
+            Some(number) => format!("{what} {} {direction} {who} (m{number})", kind.name()),
+            None => format!("{what} {} {direction} {who}", kind.name()),
+        };
+        self.event(Event::Packet(line));
+    }
+}

@@ -1,0 +1,158 @@
+//! Retained messages of all topics, in the order of their names, so that a wildcard reads a range and not everything.
+
+use crate::message::Message;
+use crate::time::Time;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::borrow::Borrow;
+use core::cmp::Ordering;
+use core::ops::Bound;
+use sori_mqtt::{TopicFilter, TopicName};
+
+/// A message, ordered by its topic.
+#[derive(Clone, Debug)]
+struct ByTopic(Arc<Message>);
+
+impl Borrow<str> for ByTopic {
+    fn borrow(&self) -> &str {
+        self.0.topic()
+    }
+}
+impl PartialEq for ByTopic {
+    fn eq(&self, other: &ByTopic) -> bool {
+        self.0.topic() == other.0.topic()
+    }
+}
+impl Eq for ByTopic {}
+impl PartialOrd for ByTopic {
+    fn partial_cmp(&self, other: &ByTopic) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for ByTopic {
+    fn cmp(&self, other: &ByTopic) -> Ordering {
+        self.0.topic().cmp(other.0.topic())
+    }
+}
+
+/// The retained messages.
+#[derive(Debug, Default)]
+pub struct Retained {
+    version: u64,
+    topics: BTreeSet<ByTopic>,
+    expiries: BTreeSet<(Time, ByTopic)>,
+}
+
+impl Retained {
+    /// How many topics have one.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// Is there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    /// The version of the last change; every change has a version of its own, one more than the last.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The version that the next [`Retained::store`] or [`Retained::remove`] makes.
+    pub(crate) fn next_version(&self) -> u64 {
+        self.version + 1
+    }
+
+    /// The message replaces the one of its topic. [MQTT-3.3.1-5] [MQTT311-3.3.1-5] [MQTT311-3.3.1-7]
+    pub(crate) fn store(&mut self, message: Arc<Message>) {
+        assert_eq!(message.view().retained_version, self.next_version(), "the version was read under the same lock");
+        self.remove(message.topic());
+        let expires = message.view().expires;
+        if expires != Time::NEVER {
+            self.expiries.insert((expires, ByTopic(Arc::clone(&message))));
+        }
+        self.topics.insert(ByTopic(message));
+    }
+
+    /// The topic has no retained message any more. [MQTT-3.3.1-6] [MQTT311-3.3.1-10]
+    pub(crate) fn remove(&mut self, topic: &str) -> bool {
+        self.version += 1;
+        let Some(old) = self.topics.take(topic) else { return false };
+        let expires = old.0.view().expires;
+        if expires != Time::NEVER {
+            self.expiries.remove(&(expires, old));
+        }
+        true
+    }
+
+    /// Remove what has expired at `now`; gives how many that were.
+    pub(crate) fn expire(&mut self, now: Time) -> usize {
+        let mut count = 0;
+        while let Some((when, _)) = self.expiries.first() {
+            if *when > now {
+                break;
+            }
+            if let Some((_, message)) = self.expiries.pop_first() {
+                self.topics.remove(&message);
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// When the next one expires.
+    pub(crate) fn next_expiry(&self) -> Option<Time> {
+        self.expiries.first().map(|(when, _)| *when)
+    }
+
+    /// The first topic after `after` that matches `filter`, in the order of names. At most `steps` topics are looked
+    /// at; each look takes one step off. `Step::Pause` says where to go on.
+    pub(crate) fn next(&self, filter: TopicFilter<'_>, after: Option<&str>, steps: &mut u32) -> Step {
+        let prefix = literal_prefix(filter.filter());
+        if prefix.len() == filter.filter().len() {
+            return match (after, self.topics.get(prefix)) {
+                (None, Some(found)) => Step::Found(Arc::clone(&found.0)),
+                _ => Step::End,
+            };
+        }
+        // `a/b/#` also matches `a/b`, which stands before everything that begins with `a/b/`.
+        let begin = if &filter.filter()[prefix.len()..] == "#" { prefix.trim_end_matches('/') } else { prefix };
+        let begin = if prefix.is_empty() { "" } else { begin };
+        let bound = match after {
+            Some(after) => Bound::Excluded(after),
+            None => Bound::Included(begin),
+        };
+        for candidate in self.topics.range::<str, _>((bound, Bound::Unbounded)) {
+            let topic = candidate.0.topic();
+            if !topic.starts_with(begin) {
+                break;
+            }
+            if TopicName::new(topic).is_ok_and(|name| filter.matches(name)) {
+                return Step::Found(Arc::clone(&candidate.0));
+            }
+            *steps = steps.saturating_sub(1);
+            if *steps == 0 {
+                return Step::Pause(String::from(topic));
+            }
+        }
+        Step::End
+    }
+}
+
+/// What a look for the next matching topic found.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Found(Arc<Message>),
+    Pause(String),
+    End,
+}
+
+/// The part of a filter before its first wildcard.
+fn literal_prefix(filter: &str) -> &str {
+    filter.find(['+', '#']).map_or(filter, |at| &filter[..at])
+}

@@ -1,0 +1,114 @@
+//! A session: what the broker keeps for a client, connected or not. MQTT 5.0 section 4.1.
+
+use crate::access::Identity;
+use crate::delivery::{Kept, Queue};
+use crate::index::Place;
+use crate::message::Message;
+use crate::time::Time;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use sori_mqtt::{IncomingMessages, OutgoingMessages, QoS};
+
+/// Session Expiry Interval 0xFFFFFFFF: never.
+pub(crate) const NEVER_EXPIRES: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) client_id: Arc<str>,
+    pub(crate) identity: Arc<Identity>,
+    /// Slot and generation of its connection.
+    pub(crate) connection: Option<(u32, u32)>,
+    /// Seconds that the session outlives its connection. [MQTT-3.1.2-23]
+    pub(crate) expiry_seconds: u32,
+    pub(crate) outgoing: OutgoingMessages<Kept>,
+    /// Payload bytes in `outgoing`.
+    pub(crate) inflight_bytes: u64,
+    pub(crate) incoming: IncomingMessages,
+    pub(crate) queue: Queue,
+    /// A message was dropped and the queue has not been empty since.
+    pub(crate) is_dropping: bool,
+    /// Messages dropped for this session.
+    pub(crate) dropped: u64,
+    pub(crate) places: Vec<Place>,
+    /// Retained messages still to be read for new subscriptions, oldest first.
+    pub(crate) reads: Vec<RetainedRead>,
+    pub(crate) will: Option<Box<StoredWill>>,
+    /// The entry in the timers, while there is one.
+    pub(crate) timer: Option<Time>,
+    pub(crate) ends_at: Time,
+    pub(crate) will_at: Time,
+    /// It stands in the list of those that go on next turn.
+    pub(crate) is_ready: bool,
+}
+
+impl Session {
+    pub(crate) fn new(client_id: Arc<str>, identity: Arc<Identity>) -> Session {
+        Session {
+            client_id,
+            identity,
+            connection: None,
+            expiry_seconds: 0,
+            outgoing: OutgoingMessages::new(u16::MAX),
+            inflight_bytes: 0,
+            incoming: IncomingMessages::new(u16::MAX),
+            queue: Queue::default(),
+            is_dropping: false,
+            dropped: 0,
+            places: Vec::new(),
+            reads: Vec::new(),
+            will: None,
+            timer: None,
+            ends_at: Time::NEVER,
+            will_at: Time::NEVER,
+            is_ready: false,
+        }
+    }
+
+    /// Does it outlive its connection?
+    pub(crate) fn is_persistent(&self) -> bool {
+        self.expiry_seconds > 0
+    }
+
+    pub(crate) fn has_shared_subscriptions(&self) -> bool {
+        self.places.iter().any(|place| place.group.is_some())
+    }
+
+    /// May another message of QoS 1 or 2 be sent now? [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
+    pub(crate) fn has_quota(&self, inflight_bytes_max: u64, payload: usize) -> bool {
+        // A payload above the limit goes out alone, otherwise it would wait for ever.
+        let fits = inflight_bytes_max == 0
+            || self.inflight_bytes == 0
+            || self.inflight_bytes + payload as u64 <= inflight_bytes_max;
+        fits && self.outgoing.can_send()
+    }
+}
+
+/// The will of a connected client, or of one whose Will Delay Interval runs. [MQTT-3.1.2-7] [MQTT311-3.1.2-8]
+#[derive(Debug)]
+pub(crate) struct StoredWill {
+    pub(crate) message: Arc<Message>,
+    pub(crate) delay_seconds: u32,
+    /// Message Expiry Interval, which begins when the will is published.
+    pub(crate) expiry_seconds: Option<u32>,
+}
+
+/// The retained messages that a new subscription asks for, read little by little as the client takes them.
+#[derive(Debug)]
+pub(crate) struct RetainedRead {
+    pub(crate) filter: Box<str>,
+    pub(crate) granted: QoS,
+    pub(crate) identifier: u32,
+    /// Newer versions come as live messages.
+    pub(crate) until: u64,
+    /// The last topic looked at.
+    pub(crate) after: Option<String>,
+}
+
+/// A session's name within its shard.
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug)]
+pub(crate) struct SessionKey {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}

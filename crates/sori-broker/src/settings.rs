@@ -1,0 +1,157 @@
+//! What an operator can choose, as plain data. Where the values come from (a file, the command line) is not known here.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use sori_mqtt::{QoS, Version};
+
+/// What happens to a message for a session whose queue is full.
+#[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
+pub enum QueueFull {
+    /// The new message is dropped, as Mosquitto does.
+    #[default]
+    DropNewest,
+    /// The oldest queued message makes room.
+    DropOldest,
+    /// A queued message of the same topic is replaced; without one, the oldest makes room.
+    LatestValue,
+    /// The client is disconnected with 0x97; an offline session drops the newest.
+    Disconnect,
+}
+
+/// Settings of the whole broker. The default is Mosquitto's.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// True: overlapping subscriptions deliver once each. False: one delivery at the highest QoS.
+    pub allow_duplicate_messages: bool,
+    /// May a client connect without a client identifier?
+    pub allow_zero_length_client_id: bool,
+    /// Milliseconds from the connection to a complete CONNECT.
+    pub connect_timeout_millis: u64,
+    /// QoS 1 and 2 messages in flight to one client; also the Receive Maximum that is announced. 0 is no limit.
+    pub inflight_messages_max: u16,
+    /// Payload bytes of QoS 1 and 2 messages in flight to one client. 0 is no limit.
+    pub inflight_bytes_max: u64,
+    /// Messages queued for one session beyond those in flight. 0 is no limit.
+    pub queued_messages_max: u64,
+    /// Payload bytes queued for one session. 0 is no limit.
+    pub queued_bytes_max: u64,
+    /// Bytes queued for all sessions and retained together. 0 is no limit.
+    pub memory_limit: u64,
+    /// What happens at one of the three limits above.
+    pub queue_full: QueueFull,
+    /// The largest packet taken, in bytes.
+    pub packet_size_max: u32,
+    /// The largest Keep Alive in seconds; 0 allows any.
+    pub keep_alive_max: u16,
+    /// The largest payload that is passed on, in bytes; 0 is no limit.
+    pub message_size_limit: u32,
+    /// Seconds after which the session of an offline 3.x client ends; `None` never.
+    pub persistent_client_expiration: Option<u64>,
+    /// Keep QoS 0 messages for offline sessions too.
+    pub queue_qos0_messages: bool,
+    /// Are retained messages supported?
+    pub retain_available: bool,
+    /// Deliver at the QoS of the subscription even when the message was published lower.
+    pub upgrade_outgoing_qos: bool,
+    /// Disconnect (0x93) at the first message beyond Receive Maximum, not after a thousand.
+    pub strict_receive_maximum: bool,
+    /// Sessions in the whole broker; `None` is no limit.
+    pub clients_max: Option<u64>,
+    /// Report each packet as an event, for debugging.
+    pub report_packets: bool,
+    /// Report each subscription as an event.
+    pub report_subscriptions: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            allow_duplicate_messages: true,
+            allow_zero_length_client_id: true,
+            connect_timeout_millis: 10_000,
+            inflight_messages_max: 20,
+            inflight_bytes_max: 0,
+            queued_messages_max: 1000,
+            queued_bytes_max: 0,
+            memory_limit: 0,
+            queue_full: QueueFull::DropNewest,
+            packet_size_max: 2_000_000,
+            keep_alive_max: 0,
+            message_size_limit: 0,
+            persistent_client_expiration: None,
+            queue_qos0_messages: false,
+            retain_available: true,
+            upgrade_outgoing_qos: false,
+            strict_receive_maximum: false,
+            clients_max: None,
+            report_packets: false,
+            report_subscriptions: false,
+        }
+    }
+}
+
+/// Settings of the listener by which a connection came.
+#[derive(Clone, Debug)]
+pub struct ListenerSettings {
+    /// The port, for log lines.
+    pub port: u16,
+    /// May a client connect without a user name?
+    pub allow_anonymous: bool,
+    /// The protocol versions taken.
+    pub versions: VersionSet,
+    /// The highest QoS that clients may publish.
+    pub qos_max: QoS,
+    /// Topic aliases that a client may set.
+    pub topic_alias_max: u16,
+    /// Topic aliases that the broker sets towards a client.
+    pub topic_alias_max_broker: u16,
+    /// What generated client identifiers begin with.
+    pub auto_id_prefix: String,
+    /// Put before every topic of these clients, and taken off again on delivery.
+    pub mount_point: Option<Arc<str>>,
+    /// The user name becomes the client identifier.
+    pub use_username_as_client_id: bool,
+}
+
+impl Default for ListenerSettings {
+    fn default() -> ListenerSettings {
+        ListenerSettings {
+            port: 1883,
+            allow_anonymous: true,
+            versions: VersionSet::ALL,
+            qos_max: QoS::ExactlyOnce,
+            topic_alias_max: 10,
+            topic_alias_max_broker: 10,
+            auto_id_prefix: String::from("auto-"),
+            mount_point: None,
+            use_username_as_client_id: false,
+        }
+    }
+}
+
+/// A set of protocol versions.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub struct VersionSet(u8);
+
+impl VersionSet {
+    /// Every version.
+    pub const ALL: VersionSet = VersionSet(0b111);
+    /// No version.
+    pub const NONE: VersionSet = VersionSet(0);
+
+    const fn bit(version: Version) -> u8 {
+        1 << (version.level() - 3)
+    }
+
+    /// This set and `version`.
+    #[must_use]
+    pub const fn with(self, version: Version) -> VersionSet {
+        VersionSet(self.0 | VersionSet::bit(version))
+    }
+
+    /// Is `version` in it?
+    #[must_use]
+    pub const fn contains(self, version: Version) -> bool {
+        self.0 & VersionSet::bit(version) != 0
+    }
+}

@@ -1,0 +1,359 @@
+//! A shard: sessions, their connections and everything that is decided about them, as one plain value.
+
+use crate::access::{Access, Verdict};
+use crate::connection::{Connection, Outbox, Phase};
+use crate::event::{Cause, Effect, Event};
+use crate::handoff::Handoff;
+use crate::ids::{ConnectionId, SessionRef, ShardId, Slots};
+use crate::mail::{Mail, MailTarget};
+use crate::matches::MatchCache;
+use crate::memory::MemoryUse;
+use crate::message::MessageRef;
+use crate::random::Random;
+use crate::session::{Session, SessionKey};
+use crate::settings::{ListenerSettings, Settings};
+use crate::space::Space;
+use crate::time::Time;
+use crate::timers::{Timer, Timers};
+use crate::totals::Totals;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+use sori_mqtt::{PropertyBuffer, Version};
+
+/// How much output a connection may have before its input is no longer read and its messages are queued.
+pub(crate) const OUTPUT_MAX: usize = 1024 * 1024;
+/// How much output makes it worth to be written before the end of the turn.
+const OUTPUT_URGENT: usize = 256 * 1024;
+
+/// One shard of a broker. The crate's front page shows how it is used.
+pub struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) shards: u16,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) space: Arc<dyn Space>,
+    pub(crate) access: Arc<dyn Access>,
+    pub(crate) is_unrestricted: bool,
+    pub(crate) random: Random,
+    pub(crate) now: Time,
+    /// The generation of the index as of this input.
+    pub(crate) generation: u64,
+    pub(crate) connections: Slots<Connection>,
+    pub(crate) sessions: Slots<Session>,
+    pub(crate) by_client_id: HashMap<Arc<str>, SessionKey>,
+    pub(crate) cache: MatchCache,
+    pub(crate) timers: Timers,
+    pub(crate) retained_timer: Option<Time>,
+    pub(crate) outbox: Outbox,
+    pub(crate) urgent: bool,
+    pub(crate) effects: VecDeque<Effect>,
+    pub(crate) mail: Vec<Mail>,
+    /// Client identifiers to be released once this turn's mail is on its way.
+    pub(crate) released: Vec<Arc<str>>,
+    /// Sessions that have something to send in the next turn.
+    pub(crate) ready: VecDeque<SessionKey>,
+    /// Connections to be closed because their session's queue is full.
+    pub(crate) evicted: Vec<ConnectionId>,
+    pub(crate) totals: Totals,
+    pub(crate) memory: MemoryUse,
+    /// Properties in the making, kept for its memory.
+    pub(crate) scratch: PropertyBuffer,
+}
+
+impl Shard {
+    /// A shard without any session. All shards of a broker get the same `settings`, `space` and `access`, and each
+    /// another `seed`.
+    #[must_use]
+    pub fn new(
+        id: ShardId,
+        shards: u16,
+        settings: Arc<Settings>,
+        space: Arc<dyn Space>,
+        access: Arc<dyn Access>,
+        seed: u64,
+        now: Time,
+    ) -> Shard {
+        assert!(id.0 < shards, "shards are numbered from 0");
+        Shard {
+            id,
+            shards,
+            settings,
+            is_unrestricted: access.is_unrestricted(),
+            memory: space.memory(id),
+            generation: space.generation(),
+            space,
+            access,
+            random: Random::new(seed),
+            now,
+            connections: Slots::default(),
+            sessions: Slots::default(),
+            by_client_id: HashMap::new(),
+            cache: MatchCache::default(),
+            timers: Timers::default(),
+            retained_timer: None,
+            outbox: Outbox::default(),
+            urgent: false,
+            effects: VecDeque::new(),
+            mail: (0..shards).map(|_| Mail::default()).collect(),
+            released: Vec::new(),
+            ready: VecDeque::new(),
+            evicted: Vec::new(),
+            totals: Totals::default(),
+            scratch: PropertyBuffer::new(),
+        }
+    }
+
+    // Inputs.
+
+    /// A connection was accepted.
+    pub fn open(&mut self, now: Time, listener: Arc<ListenerSettings>, address: &str) -> ConnectionId {
+        self.begin(now);
+        self.totals.connections_opened += 1;
+        self.insert_connection(listener, Box::from(address), now)
+    }
+
+    /// Bytes came in, cut anywhere.
+    pub fn receive(&mut self, now: Time, connection: ConnectionId, bytes: &[u8]) {
+        self.begin(now);
+        self.totals.bytes_received += bytes.len() as u64;
+        self.take_input(connection, bytes);
+        self.end();
+    }
+
+    /// The connection's socket is gone; its name is no longer valid.
+    pub fn closed(&mut self, now: Time, connection: ConnectionId, cause: Cause) {
+        self.begin(now);
+        self.lose_connection(connection, cause);
+        self.end();
+    }
+
+    /// The first `bytes` of the connection's output have been written.
+    pub fn sent(&mut self, now: Time, connection: ConnectionId, bytes: usize) {
+        self.begin(now);
+        self.totals.bytes_sent += bytes as u64;
+        let Some(c) = self.connections.get_mut(connection.slot, connection.generation) else { return };
+        self.outbox.written(c, bytes);
+        if c.is_open() {
+            let session = c.session;
+            self.pump(session);
+        }
+        self.end();
+    }
+
+    /// Mail from another shard.
+    pub fn deliver(&mut self, now: Time, mail: &Mail) {
+        self.begin(now);
+        for (message, target) in mail.iter() {
+            match target {
+                MailTarget::Set(set) => self.deliver_to_all(set.recipients(self.id), message),
+                MailTarget::Member(member, group) => self.deliver_to_member(&member, group, message),
+            }
+        }
+        self.end();
+    }
+
+    /// A connection that another shard moved here.
+    pub fn adopt(&mut self, now: Time, handoff: Handoff) -> ConnectionId {
+        self.begin(now);
+        let connection = self.take_over_connection(handoff);
+        self.end();
+        connection
+    }
+
+    /// The answer to a login for which [`Access::login`] said [`Verdict::Later`].
+    pub fn resolve(&mut self, now: Time, connection: ConnectionId, verdict: Verdict) {
+        self.begin(now);
+        self.resolve_login(connection, verdict);
+        self.end();
+    }
+
+    /// Time has passed: whatever is due happens. To be called when [`Shard::next_deadline`] has come.
+    pub fn tick(&mut self, now: Time) {
+        self.begin(now);
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else { break };
+            if let Some(session) = self.sessions.get_mut(key.slot, key.generation) {
+                session.is_ready = false;
+                self.pump(key);
+            }
+        }
+        while let Some(timer) = self.timers.pop(now) {
+            match timer {
+                Timer::Connection(id) => self.connection_due(id),
+                Timer::Session(key) => self.session_due(key),
+                Timer::Retained => self.retained_due(),
+            }
+        }
+        self.end();
+    }
+
+    /// The broker publishes a message of its own, for example below `$SYS`.
+    pub fn publish(&mut self, now: Time, message: MessageRef<'_>) {
+        self.begin(now);
+        self.accept_message(message);
+        self.end();
+    }
+
+    /// The broker stops: every client is told (0x8B), wills are published.
+    pub fn shutdown(&mut self, now: Time) {
+        self.begin(now);
+        self.say_goodbye();
+        self.end();
+    }
+
+    /// New settings and rules. Connections keep what they agreed; the next message and the next client see the new.
+    pub fn reconfigure(&mut self, now: Time, settings: Arc<Settings>, access: Arc<dyn Access>) {
+        self.begin(now);
+        self.is_unrestricted = access.is_unrestricted();
+        (self.settings, self.access) = (settings, access);
+    }
+
+    // Outputs.
+
+    /// The next connection that has output to be written, each once.
+    pub fn next_flush(&mut self) -> Option<ConnectionId> {
+        self.urgent = false;
+        while let Some(id) = self.outbox.next_due() {
+            if let Some(c) = self.connections.get_mut(id.slot, id.generation) {
+                c.is_flush_due = false;
+                if c.output.len() > 0 {
+                    return Some(id);
+                }
+            }
+        }
+        None
+    }
+
+    /// Has a connection so much output that it should be written before the end of the turn?
+    #[must_use]
+    pub fn is_flush_urgent(&self) -> bool {
+        self.urgent
+    }
+
+    /// What is to be written to a connection.
+    #[must_use]
+    pub fn output(&self, connection: ConnectionId) -> &[u8] {
+        self.connections.get(connection.slot, connection.generation).map_or(&[], |c| c.output.as_slice())
+    }
+
+    /// May more be read from the connection? Not while it does not take what it is owed, or waits to be let in.
+    #[must_use]
+    pub fn wants_input(&self, connection: ConnectionId) -> bool {
+        self.connections.get(connection.slot, connection.generation).is_some_and(|c| match c.phase {
+            Phase::New | Phase::Open => c.output.len() < OUTPUT_MAX,
+            // An AUTH exchange goes on with the client's next packet; a verdict does not.
+            Phase::Waiting(ref waiting) => waiting.exchange.is_some(),
+            Phase::Moving(_) | Phase::Closing => false,
+        })
+    }
+
+    /// The next thing to be done outside.
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// The next shard that gets mail, and the mail.
+    pub fn next_mail(&mut self) -> Option<(ShardId, Mail)> {
+        let at = self.mail.iter().position(|mail| !mail.is_empty())?;
+        Some((ShardId(at as u16), core::mem::take(&mut self.mail[at])))
+    }
+
+    /// All mail of [`Shard::next_mail`] is on its way: client identifiers of sessions that ended become free. Earlier,
+    /// a client that comes back by another shard could overtake its own messages.
+    pub fn mail_posted(&mut self) {
+        for client_id in core::mem::take(&mut self.released) {
+            if !self.by_client_id.contains_key(&client_id) {
+                self.space.registry(&mut |registry| registry.release(&client_id, self.id));
+            }
+        }
+    }
+
+    /// When [`Shard::tick`] is to be called.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        if self.ready.is_empty() { self.timers.next() } else { Some(self.now) }
+    }
+
+    /// The counters, with the gauges as of now.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = self.totals;
+        totals.connections = self.connections.len() as u64;
+        totals.sessions = self.sessions.len() as u64;
+        for (_, _, session) in self.sessions.iter() {
+            totals.clients_connected += u64::from(session.connection.is_some());
+            totals.queued += session.queue.len() as u64;
+            totals.queued_bytes += session.queue.bytes();
+            totals.inflight += session.outgoing.in_flight() as u64;
+        }
+        totals
+    }
+
+    /// Messages dropped for each session that lost some: client identifier and count.
+    pub fn dropped_by_session(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.sessions.iter().filter(|(_, _, s)| s.dropped > 0).map(|(_, _, s)| (&*s.client_id, s.dropped))
+    }
+
+    /// The identifier of the client on a connection, once it has been let in.
+    #[must_use]
+    pub fn client_id(&self, connection: ConnectionId) -> Option<&str> {
+        let c = self.connections.get(connection.slot, connection.generation)?;
+        self.sessions.get(c.session.slot, c.session.generation).map(|s| &*s.client_id)
+    }
+
+    // Helpers of all the modules that make up a shard.
+
+    fn begin(&mut self, now: Time) {
+        // A clock that went back expires nothing early, and nothing late either.
+        self.now = self.now.max(now);
+        self.generation = self.space.generation();
+    }
+
+    fn end(&mut self) {
+        while let Some(connection) = self.evicted.pop() {
+            self.evict(connection);
+        }
+    }
+
+    pub(crate) fn insert_connection(
+        &mut self,
+        listener: Arc<ListenerSettings>,
+        address: Box<str>,
+        opened: Time,
+    ) -> ConnectionId {
+        let placeholder = ConnectionId { slot: 0, generation: 0 };
+        let (slot, generation) = self.connections.insert(Connection::new(placeholder, listener, address, opened));
+        let id = ConnectionId { slot, generation };
+        let c = self.connections.get_mut(slot, generation).expect("it was inserted just now");
+        c.id = id;
+        let due = opened.plus_millis(self.settings.connect_timeout_millis);
+        self.timers.set(Timer::Connection(id), &mut c.timer, due);
+        id
+    }
+
+    pub(crate) fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.connections.get_mut(id.slot, id.generation)
+    }
+
+    pub(crate) fn session(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.sessions.get_mut(key.slot, key.generation)
+    }
+
+    pub(crate) fn session_ref(&self, key: SessionKey) -> SessionRef {
+        SessionRef { shard: self.id, slot: key.slot, generation: key.generation }
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.effects.push_back(Effect::Event(event));
+    }
+
+    /// Append to a connection's output what `write` encodes: one packet.
+    pub(crate) fn send(&mut self, id: ConnectionId, write: impl FnOnce(Version, &mut Vec<u8>)) {
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        write(c.version, self.outbox.buffer(c));
+        self.urgent |= c.output.len() > OUTPUT_URGENT;
+        self.totals.packets_sent += 1;
+    }
+}

@@ -1,0 +1,191 @@
+//! SUBSCRIBE and UNSUBSCRIBE. MQTT 5.0 sections 3.8 to 3.11.
+
+use crate::access::Action;
+use crate::event::Event;
+use crate::ids::ConnectionId;
+use crate::session::{RetainedRead, SessionKey};
+use crate::shard::Shard;
+use crate::subscription::{Options, Subscriber};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use sori_mqtt::{
+    Properties, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions, TopicFilter, UnsubAck, Unsubscribe,
+    Version,
+};
+
+impl Shard {
+    /// [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1] [MQTT-2.2.1-6] [MQTT311-3.8.4-1]
+    /// [MQTT311-3.8.4-2] [MQTT311-3.8.4-4] [MQTT311-3.8.4-5] [MQTT311-3.9.3-1] [MQTT311-2.3.1-7]
+    pub(crate) fn handle_subscribe(&mut self, id: ConnectionId, subscribe: &Subscribe<'_>) {
+        let Some(c) = self.connection(id) else { return };
+        let (key, version, listener) = (c.session, c.version, Arc::clone(&c.listener));
+        let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
+        let mount = listener.mount_point.as_deref();
+        let mut codes = Vec::new();
+        for (filter, options) in subscribe.filters() {
+            let mounted = mount.map(|mount| mounted_filter(mount, filter));
+            let code = match mounted.as_deref().map_or(Ok(filter), TopicFilter::new) {
+                Ok(filter) => self.subscribe(key, filter, options, identifier),
+                Err(_) => ReasonCode::TopicFilterInvalid,
+            };
+            // MQTT 3.1 has no code for failure; [MQTT-3.9.3-2] [MQTT311-3.9.3-2] are kept by the two others.
+            codes.push(match (version, code.is_error()) {
+                (Version::V31, true) => 0,
+                (Version::V311, true) => 0x80,
+                _ => code.value(),
+            });
+        }
+        let suback = SubAck { packet_id: subscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
+        self.send(id, |version, out| suback.encode(version, out));
+        self.pump(key);
+    }
+
+    /// [MQTT-3.8.4-7] [MQTT-3.2.2-10]
+    fn subscribe(
+        &mut self,
+        key: SessionKey,
+        filter: TopicFilter<'_>,
+        options: SubscribeOptions,
+        identifier: u32,
+    ) -> ReasonCode {
+        let me = self.session_ref(key);
+        let Some(session) = self.sessions.get(key.slot, key.generation) else { return ReasonCode::UnspecifiedError };
+        if !self.is_unrestricted
+            && !self.access.may(&session.identity, &session.client_id, Action::Subscribe, filter.filter())
+        {
+            let client_id = Arc::clone(&session.client_id);
+            self.event(Event::Denied { client_id, text: format!("subscribe to '{}'", filter.as_str()) });
+            return ReasonCode::NotAuthorized;
+        }
+        let mut until = 0;
+        let mut inserted = None;
+        let space = Arc::clone(&self.space);
+        self.space.write_index(&mut |index| {
+            let old = index.find(filter, me);
+            let reads = reads_retained(filter, options.retain_handling, old.is_none());
+            // Read under the lock of the index: whatever is stored later is matched with this subscription.
+            space.retained(&mut |retained| until = if reads { retained.version() } else { 0 });
+            let subscriber = Subscriber {
+                // A subscription that is only replaced misses nothing of what is on its way. [MQTT-3.8.4-4]
+                since: old.map_or(until, |(_, old)| old.since),
+                session: me,
+                identifier,
+                options: Options::new(options.qos, options.no_local, options.retain_as_published),
+            };
+            inserted = Some((index.insert(filter, subscriber), reads));
+        });
+        self.generation = self.space.generation();
+        let Some(((place, old), reads)) = inserted else { return ReasonCode::UnspecifiedError };
+        let report = self.settings.report_subscriptions;
+        let Some(session) = self.session(key) else { return ReasonCode::UnspecifiedError };
+        if old.is_none() {
+            session.places.push(place);
+        }
+        session.reads.retain(|read| *read.filter != *filter.as_str());
+        if reads {
+            session.reads.push(RetainedRead {
+                filter: Box::from(filter.as_str()),
+                granted: options.qos,
+                identifier,
+                until,
+                after: None,
+            });
+        }
+        if report {
+            let client_id = Arc::clone(&session.client_id);
+            self.event(Event::Subscribed { client_id, filter: Box::from(filter.as_str()), qos: options.qos });
+        }
+        ReasonCode::granted(options.qos)
+    }
+
+    /// [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT-3.10.4-6] [MQTT-3.11.3-1] [MQTT-3.11.3-2] [MQTT311-3.10.4-4]
+    /// [MQTT311-3.10.4-5] [MQTT311-3.10.4-6]
+    pub(crate) fn handle_unsubscribe(&mut self, id: ConnectionId, unsubscribe: &Unsubscribe<'_>) {
+        let Some(c) = self.connection(id) else { return };
+        let (key, listener) = (c.session, Arc::clone(&c.listener));
+        let mount = listener.mount_point.as_deref();
+        let mut codes = Vec::new();
+        for filter in unsubscribe.filters() {
+            let mounted = mount.map(|mount| mounted_filter(mount, filter));
+            let code = match mounted.as_deref().map_or(Ok(filter), TopicFilter::new) {
+                Ok(filter) => self.unsubscribe(key, filter),
+                Err(_) => ReasonCode::TopicFilterInvalid,
+            };
+            codes.push(code.value());
+        }
+        let unsuback =
+            UnsubAck { packet_id: unsubscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
+        self.send(id, |version, out| unsuback.encode(version, out));
+    }
+
+    /// From now on nothing is added; what is queued or in flight goes its way. [MQTT-3.10.4-2] [MQTT-3.10.4-3]
+    /// [MQTT311-3.10.4-2] [MQTT311-3.10.4-3]
+    fn unsubscribe(&mut self, key: SessionKey, filter: TopicFilter<'_>) -> ReasonCode {
+        let me = self.session_ref(key);
+        let Some(session) = self.sessions.get(key.slot, key.generation) else { return ReasonCode::UnspecifiedError };
+        if !self.is_unrestricted
+            && !self.access.may(&session.identity, &session.client_id, Action::Unsubscribe, filter.filter())
+        {
+            return ReasonCode::NotAuthorized;
+        }
+        let mut removed = None;
+        self.space.write_index(&mut |index| {
+            removed = index.find(filter, me).map(|(place, _)| place);
+            if let Some(place) = &removed {
+                index.remove(place, me);
+            }
+        });
+        self.generation = self.space.generation();
+        let report = self.settings.report_subscriptions;
+        let Some(session) = self.session(key) else { return ReasonCode::UnspecifiedError };
+        session.reads.retain(|read| *read.filter != *filter.as_str());
+        let Some(place) = removed else { return ReasonCode::NoSubscriptionExisted };
+        if let Some(at) = session.places.iter().position(|p| *p == place) {
+            session.places.swap_remove(at);
+        }
+        if report {
+            let client_id = Arc::clone(&session.client_id);
+            self.event(Event::Unsubscribed { client_id, filter: Box::from(filter.as_str()) });
+        }
+        ReasonCode::Success
+    }
+
+    /// All subscriptions of a client: filter, options and Subscription Identifier (0 for none).
+    #[must_use]
+    pub fn subscriptions(&self, client_id: &str) -> Vec<(String, SubscribeOptions, u32)> {
+        let Some(&key) = self.by_client_id.get(client_id) else { return Vec::new() };
+        let me = self.session_ref(key);
+        let Some(session) = self.sessions.get(key.slot, key.generation) else { return Vec::new() };
+        let mut found = Vec::new();
+        self.space.read_index(&mut |index| {
+            found = session
+                .places
+                .iter()
+                .filter_map(|place| index.describe(place, me))
+                .map(|(filter, s)| (filter, s.options.to_subscribe_options(), s.identifier))
+                .collect();
+        });
+        found
+    }
+}
+
+/// [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]; shared subscriptions get no retained messages (section 4.8.2).
+fn reads_retained(filter: TopicFilter<'_>, handling: RetainHandling, is_new: bool) -> bool {
+    filter.share().is_none()
+        && match handling {
+            RetainHandling::SendAlways => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        }
+}
+
+/// The filter below the mount point of its listener; a share name stays in front.
+fn mounted_filter(mount: &str, filter: TopicFilter<'_>) -> String {
+    match filter.share() {
+        Some(name) => format!("$share/{name}/{mount}{}", filter.filter()),
+        None => format!("{mount}{}", filter.filter()),
+    }
+}

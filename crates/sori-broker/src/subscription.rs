@@ -1,0 +1,60 @@
+//! One subscription as the index keeps it, and as a match set hands it to the shard that delivers.
+
+use crate::ids::SessionRef;
+use sori_mqtt::{QoS, RetainHandling, SubscribeOptions};
+
+/// A session's subscription to one filter.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) struct Subscriber {
+    /// A stored message whose version is not above this one was there to be read when the subscription was made, and
+    /// so reaches it as a retained message; its live copy is skipped. 0 when nothing retained was to be read.
+    pub(crate) since: u64,
+    pub(crate) session: SessionRef,
+    /// The Subscription Identifier, 0 for none.
+    pub(crate) identifier: u32,
+    pub(crate) options: Options,
+}
+
+/// Granted QoS, No Local and Retain As Published in one byte.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) struct Options(u8);
+
+impl Options {
+    const NO_LOCAL: u8 = 0b100;
+    const RETAIN_AS_PUBLISHED: u8 = 0b1000;
+
+    pub(crate) fn new(granted: QoS, no_local: bool, retain_as_published: bool) -> Options {
+        let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+        Options(
+            granted as u8 | flag(no_local, Options::NO_LOCAL) | flag(retain_as_published, Options::RETAIN_AS_PUBLISHED),
+        )
+    }
+
+    #[inline]
+    pub(crate) fn qos(self) -> QoS {
+        match self.0 & 0b11 {
+            0 => QoS::AtMostOnce,
+            1 => QoS::AtLeastOnce,
+            _ => QoS::ExactlyOnce,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn no_local(self) -> bool {
+        self.0 & Options::NO_LOCAL != 0
+    }
+
+    #[inline]
+    pub(crate) fn retain_as_published(self) -> bool {
+        self.0 & Options::RETAIN_AS_PUBLISHED != 0
+    }
+
+    pub(crate) fn to_subscribe_options(self) -> SubscribeOptions {
+        SubscribeOptions {
+            qos: self.qos(),
+            no_local: self.no_local(),
+            retain_as_published: self.retain_as_published(),
+            retain_handling: RetainHandling::SendAlways,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The conformance tests of the broker, written from the MQTT standard and not from the code: one module per area, one
+//! test per requirement, the requirement's number in its name or in the `covers:` line above it. Each runs on one
+//! shard and on three, in virtual time.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod broker;
+mod connack;
+mod connect;
+mod delivery;
+mod properties;
+mod publish;
+mod reading;
+mod subscribe;
+mod wire;
