@@ -1,0 +1,284 @@
+//! What a program around the shards does, without sockets: it carries bytes, mail and moved connections.
+//!
+//! [`Host`] knows no network of its own: whoever uses it says through [`Wire`] how many bytes a peer takes. The quiet
+//! test world ([`crate::World`]) and the simulation with its faults are both built on it, so they agree with
+//! each other about what one turn is.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use sori_broker::{
+    Access, Cause, ConnectionId, Effect, Event, Handoff, ListenerSettings, Mail, Settings, Shard, ShardId, Space, Time,
+};
+
+/// One connection as the network sees it, wherever its session lives. Numbers are never used twice.
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
+pub(crate) struct LinkId(pub(crate) usize);
+
+/// Where a connection is now.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Place {
+    /// A shard owns it.
+    On(u16, ConnectionId),
+    /// It left one shard and waits to be adopted by another.
+    Moving(u16),
+    /// The broker closed it, or was told that it is closed.
+    Gone,
+}
+
+/// What the network does with the bytes of the broker.
+pub(crate) trait Wire {
+    /// The broker has these bytes for the peer, `fresh` of them (the last ones) since it was asked last; gives back how
+    /// many of them, from the first, the network took.
+    fn write(&mut self, link: LinkId, bytes: &[u8], fresh: usize) -> usize;
+    /// The broker closed the connection. All that the peer will ever get has been written.
+    fn closed_by_broker(&mut self, link: LinkId);
+    /// The connection goes to another shard.
+    fn moved(&mut self, _link: LinkId, _to: u16) {}
+    /// The broker says something to its operators.
+    fn event(&mut self, event: Event);
+}
+
+struct Node {
+    shard: Shard,
+    /// Mail that others posted, in the order in which it was posted.
+    inbox: VecDeque<Mail>,
+    /// Mail of the last turn which has not been posted yet.
+    outbox: VecDeque<(ShardId, Mail)>,
+    /// Connections that other shards moved here.
+    arrivals: VecDeque<(LinkId, Box<Handoff>)>,
+    /// A turn is over only when its mail has been posted.
+    in_turn: bool,
+    links: HashMap<ConnectionId, LinkId>,
+}
+
+struct Link {
+    place: Place,
+    /// How many bytes of `output()` the wire has already seen.
+    shown: usize,
+}
+
+pub(crate) struct Host {
+    now: Time,
+    nodes: Vec<Node>,
+    links: Vec<Link>,
+}
+
+impl Host {
+    pub(crate) fn new(
+        settings: Settings,
+        shards: u16,
+        seed: u64,
+        space: &Arc<dyn Space>,
+        access: &Arc<dyn Access>,
+        now: Time,
+    ) -> Host {
+        let settings = Arc::new(settings);
+        let nodes = (0..shards)
+            .map(|id| Node {
+                shard: Shard::new(
+                    ShardId(id),
+                    shards,
+                    Arc::clone(&settings),
+                    Arc::clone(space),
+                    Arc::clone(access),
+                    seed ^ (u64::from(id) << 48),
+                    now,
+                ),
+                inbox: VecDeque::new(),
+                outbox: VecDeque::new(),
+                arrivals: VecDeque::new(),
+                in_turn: false,
+                links: HashMap::new(),
+            })
+            .collect();
+        Host { now, nodes, links: Vec::new() }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Moves the clock; it never goes back.
+    pub(crate) fn set_now(&mut self, now: Time) {
+        assert!(now.0 >= self.now.0, "time went back");
+        self.now = now;
+    }
+
+    pub(crate) fn shards(&self) -> u16 {
+        self.nodes.len() as u16
+    }
+
+    pub(crate) fn shard(&self, shard: u16) -> &Shard {
+        &self.nodes[usize::from(shard)].shard
+    }
+
+    pub(crate) fn place(&self, link: LinkId) -> Place {
+        self.links[link.0].place
+    }
+
+    pub(crate) fn open(&mut self, shard: u16, listener: &Arc<ListenerSettings>) -> LinkId {
+        let link = LinkId(self.links.len());
+        let address = format!("127.0.0.1:{}", 10_000 + link.0 % 50_000);
+        let node = &mut self.nodes[usize::from(shard)];
+        let connection = node.shard.open(self.now, Arc::clone(listener), &address);
+        node.links.insert(connection, link);
+        self.links.push(Link { place: Place::On(shard, connection), shown: 0 });
+        link
+    }
+
+    /// Gives bytes of the peer to the shard that owns the connection; false if there is none at the moment.
+    pub(crate) fn receive(&mut self, link: LinkId, bytes: &[u8]) -> bool {
+        let Place::On(shard, connection) = self.place(link) else { return false };
+        self.nodes[usize::from(shard)].shard.receive(self.now, connection, bytes);
+        true
+    }
+
+    /// Tells the broker that the network or the peer ended the connection; false if no shard owns it at the moment.
+    pub(crate) fn closed(&mut self, link: LinkId, cause: Cause) -> bool {
+        let Place::On(shard, connection) = self.place(link) else { return false };
+        let node = &mut self.nodes[usize::from(shard)];
+        node.links.remove(&connection);
+        self.links[link.0].place = Place::Gone;
+        node.shard.closed(self.now, connection, cause);
+        true
+    }
+
+    pub(crate) fn tick(&mut self, shard: u16) {
+        let now = self.now;
+        self.nodes[usize::from(shard)].shard.tick(now);
+    }
+
+    pub(crate) fn shutdown(&mut self, shard: u16) {
+        let now = self.now;
+        self.nodes[usize::from(shard)].shard.shutdown(now);
+    }
+
+    pub(crate) fn mail_waiting(&self, shard: u16) -> usize {
+        self.nodes[usize::from(shard)].inbox.len()
+    }
+
+    /// Hands the oldest mail to the shard.
+    pub(crate) fn deliver_one(&mut self, shard: u16) -> bool {
+        let now = self.now;
+        let node = &mut self.nodes[usize::from(shard)];
+        let Some(mail) = node.inbox.pop_front() else { return false };
+        node.shard.deliver(now, &mail);
+        true
+    }
+
+    pub(crate) fn arrivals_waiting(&self, shard: u16) -> usize {
+        self.nodes[usize::from(shard)].arrivals.len()
+    }
+
+    /// Lets the shard adopt one connection that was moved to it; sockets travel on their own, so any of them may be next.
+    pub(crate) fn adopt_one(&mut self, shard: u16, which: usize) -> Option<LinkId> {
+        let now = self.now;
+        let node = &mut self.nodes[usize::from(shard)];
+        let (link, handoff) = node.arrivals.remove(which)?;
+        let connection = node.shard.adopt(now, *handoff);
+        node.links.insert(connection, link);
+        self.links[link.0] = Link { place: Place::On(shard, connection), shown: 0 };
+        Some(link)
+    }
+
+    /// True while mail of the shard's last turn waits to be posted: the shard takes no input before that.
+    pub(crate) fn in_turn(&self, shard: u16) -> bool {
+        self.nodes[usize::from(shard)].in_turn
+    }
+
+    /// Tries to write what the shard has for one connection; for peers that have room again.
+    pub(crate) fn flush(&mut self, link: LinkId, wire: &mut dyn Wire) {
+        let Place::On(shard, connection) = self.place(link) else { return };
+        let node = &mut self.nodes[usize::from(shard)];
+        let output = node.shard.output(connection);
+        if output.is_empty() {
+            return;
+        }
+        let length = output.len();
+        let fresh = length - self.links[link.0].shown;
+        let taken = wire.write(link, output, fresh).min(length);
+        self.links[link.0].shown = length - taken;
+        if taken > 0 {
+            node.shard.sent(self.now, connection, taken);
+        }
+    }
+
+    /// First half of the end of a turn: everything is written, mail is laid out, connections close and move.
+    pub(crate) fn drain(&mut self, shard: u16, wire: &mut dyn Wire) {
+        let index = usize::from(shard);
+        loop {
+            let mut quiet = true;
+            while let Some(connection) = self.nodes[index].shard.next_flush() {
+                quiet = false;
+                let link = self.nodes[index].links.get(&connection).copied();
+                if let Some(link) = link {
+                    self.flush(link, wire);
+                }
+            }
+            while let Some(post) = self.nodes[index].shard.next_mail() {
+                quiet = false;
+                self.nodes[index].outbox.push_back(post);
+            }
+            while let Some(effect) = self.nodes[index].shard.next_effect() {
+                quiet = false;
+                self.carry_out(index, effect, wire);
+            }
+            if quiet {
+                break;
+            }
+        }
+        self.nodes[index].in_turn = true;
+    }
+
+    fn carry_out(&mut self, index: usize, effect: Effect, wire: &mut dyn Wire) {
+        match effect {
+            Effect::Close(connection) => {
+                if let Some(link) = self.nodes[index].links.get(&connection).copied() {
+                    self.flush(link, wire);
+                    self.closed(link, Cause::Network(Box::from("closed by the broker")));
+                    wire.closed_by_broker(link);
+                }
+            }
+            Effect::Move { connection, to, handoff } => {
+                if let Some(link) = self.nodes[index].links.remove(&connection) {
+                    self.links[link.0].place = Place::Moving(to.0);
+                    self.nodes[usize::from(to.0)].arrivals.push_back((link, handoff));
+                    wire.moved(link, to.0);
+                }
+            }
+            Effect::Event(event) => wire.event(event),
+        }
+    }
+
+    /// Second half of the end of a turn, one mail at a time: others may run between two posts. True when the turn is over.
+    pub(crate) fn post_one(&mut self, shard: u16) -> bool {
+        let node = &mut self.nodes[usize::from(shard)];
+        if let Some((to, mail)) = node.outbox.pop_front() {
+            self.nodes[usize::from(to.0)].inbox.push_back(mail);
+        }
+        let node = &mut self.nodes[usize::from(shard)];
+        if node.outbox.is_empty() && node.in_turn {
+            node.in_turn = false;
+            node.shard.mail_posted();
+            return true;
+        }
+        !node.in_turn
+    }
+
+    /// The shard has something to do although nothing came.
+    pub(crate) fn is_due(&self, shard: u16) -> bool {
+        self.shard(shard).next_deadline().is_some_and(|deadline| deadline.0 <= self.now.0)
+    }
+
+    pub(crate) fn wants_input(&self, link: LinkId) -> bool {
+        match self.place(link) {
+            Place::On(shard, connection) => self.shard(shard).wants_input(connection),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.nodes.iter().filter_map(|node| node.shard.next_deadline()).min_by_key(|time| time.0)
+    }
+}

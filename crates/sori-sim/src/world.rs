@@ -1,0 +1,322 @@
+//! A broker of several shards for tests: one thread, virtual time, a network without faults.
+//!
+//! Every call runs the shards until nothing is left to do, so a test reads as a list of what a peer sends
+//! and what it then finds in its socket. Faults are on request only: [`World::cut`], [`World::stall`].
+
+use std::sync::Arc;
+
+use sori_broker::{Access, Cause, Event, ListenerSettings, PlainSpace, Settings, Space, Time, Totals};
+
+use crate::host::{Host, LinkId, Place, Wire};
+
+/// A socket of a test.
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
+pub struct Peer(LinkId);
+
+/// Several shards, what they share, and the sockets of a test.
+pub struct World {
+    host: Host,
+    listener: Arc<ListenerSettings>,
+    sockets: Sockets,
+    next_shard: u16,
+}
+
+#[derive(Default)]
+struct Sockets {
+    all: Vec<Socket>,
+    /// Bytes that no shard has read yet, in the order in which they were sent.
+    unread: Vec<(LinkId, Vec<u8>)>,
+    events: Vec<Event>,
+}
+
+#[derive(Default)]
+struct Socket {
+    received: Vec<u8>,
+    stalled: bool,
+    closed_by_broker: bool,
+    cut: bool,
+}
+
+/// The clock of a new world: far from zero, so that "an hour ago" exists.
+pub const START: Time = Time(1_000_000_000);
+
+/// How often a shard may ask for the same moment before that is a defect.
+const TICKS_AT_ONE_MOMENT_MAX: u32 = 1_000;
+
+impl World {
+    /// A world where everybody may do everything.
+    #[must_use]
+    pub fn new(settings: Settings, shards: u16, seed: u64) -> World {
+        World::with_listener(settings, ListenerSettings::default(), shards, seed)
+    }
+
+    /// A world with a listener of the test's own.
+    #[must_use]
+    pub fn with_listener(settings: Settings, listener: ListenerSettings, shards: u16, seed: u64) -> World {
+        World::with_access(settings, listener, crate::everybody(), shards, seed)
+    }
+
+    /// A world with its own rules about who may do what.
+    #[must_use]
+    pub fn with_access(
+        settings: Settings,
+        listener: ListenerSettings,
+        access: Arc<dyn Access>,
+        shards: u16,
+        seed: u64,
+    ) -> World {
+        assert!(shards > 0, "a world has at least one shard");
+        let space: Arc<dyn Space> = Arc::new(PlainSpace::default());
+        World {
+            host: Host::new(settings, shards, seed, &space, &access, START),
+            listener: Arc::new(listener),
+            sockets: Sockets::default(),
+            next_shard: 0,
+        }
+    }
+
+    /// Opens a connection; the shards take them in turn.
+    pub fn open(&mut self) -> Peer {
+        let shard = self.next_shard;
+        self.next_shard = (shard + 1) % self.host.shards();
+        self.open_on(shard)
+    }
+
+    /// Opens a connection that the given shard accepts.
+    pub fn open_on(&mut self, shard: u16) -> Peer {
+        let listener = Arc::clone(&self.listener);
+        self.open_at(shard, &listener)
+    }
+
+    /// Opens a connection at another listener than the world's own.
+    pub fn open_at(&mut self, shard: u16, listener: &Arc<ListenerSettings>) -> Peer {
+        let link = self.host.open(shard, listener);
+        self.sockets.all.push(Socket::default());
+        self.run();
+        Peer(link)
+    }
+
+    /// The peer sends bytes, cut wherever the test likes. A closed connection swallows them.
+    pub fn send(&mut self, peer: Peer, bytes: &[u8]) {
+        self.sockets.unread.push((peer.0, bytes.to_vec()));
+        self.run();
+    }
+
+    /// All bytes that arrived since the last call.
+    pub fn take(&mut self, peer: Peer) -> Vec<u8> {
+        std::mem::take(&mut self.sockets.all[peer.0.0].received)
+    }
+
+    /// Whether the broker closed the connection.
+    #[must_use]
+    pub fn is_closed(&self, peer: Peer) -> bool {
+        self.sockets.all[peer.0.0].closed_by_broker
+    }
+
+    /// The network fails; the broker notices at once.
+    pub fn cut(&mut self, peer: Peer) {
+        self.end(peer, "connection reset");
+    }
+
+    /// The peer closes its socket, which is no failure of the network but no DISCONNECT either.
+    pub fn close(&mut self, peer: Peer) {
+        self.end(peer, "end of file");
+    }
+
+    /// The peer stops reading, or goes on.
+    pub fn stall(&mut self, peer: Peer, stalled: bool) {
+        self.sockets.all[peer.0.0].stalled = stalled;
+        if !stalled {
+            self.host.flush(peer.0, &mut self.sockets);
+        }
+        self.run();
+    }
+
+    /// Lets time pass; deadlines on the way fire in their order.
+    pub fn advance(&mut self, millis: u64) {
+        let end = Time(self.host.now().0 + millis);
+        let mut ticks_at_one_moment = 0;
+        while let Some(deadline) = self.host.next_deadline().filter(|deadline| deadline.0 <= end.0) {
+            if deadline.0 > self.host.now().0 {
+                self.host.set_now(deadline);
+                ticks_at_one_moment = 0;
+            }
+            ticks_at_one_moment += 1;
+            assert!(ticks_at_one_moment < TICKS_AT_ONE_MOMENT_MAX, "a deadline of a shard never passes");
+            self.tick();
+        }
+        self.host.set_now(end);
+        self.tick();
+    }
+
+    /// The time of this world.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.host.now()
+    }
+
+    /// What the broker told its operators since the last call.
+    pub fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.sockets.events)
+    }
+
+    /// The counters of all shards together.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        crate::totals(&self.host)
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.host.shards()
+    }
+
+    /// Stops the broker: every shard says good-bye.
+    pub fn shutdown(&mut self) {
+        for shard in 0..self.host.shards() {
+            self.host.shutdown(shard);
+        }
+        self.run();
+    }
+
+    fn end(&mut self, peer: Peer, text: &str) {
+        self.run();
+        self.sockets.all[peer.0.0].cut = true;
+        self.host.closed(peer.0, Cause::Network(Box::from(text)));
+        self.run();
+    }
+
+    fn tick(&mut self) {
+        for shard in 0..self.host.shards() {
+            self.host.tick(shard);
+        }
+        self.run();
+    }
+
+    /// Runs turns until no shard has mail, connections to adopt, or bytes to read.
+    fn run(&mut self) {
+        loop {
+            for shard in 0..self.host.shards() {
+                self.host.drain(shard, &mut self.sockets);
+                while !self.host.post_one(shard) {}
+            }
+            let mut quiet = true;
+            for shard in 0..self.host.shards() {
+                if self.host.is_due(shard) {
+                    self.host.tick(shard);
+                    quiet = false;
+                }
+                while self.host.deliver_one(shard) {
+                    quiet = false;
+                }
+                while self.host.adopt_one(shard, 0).is_some() {
+                    quiet = false;
+                }
+            }
+            quiet &= !self.read_sockets();
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    /// False if nothing could be read. What belongs to a moving connection waits for its adoption, and what a shard does
+    /// not want yet waits too.
+    fn read_sockets(&mut self) -> bool {
+        let unread = std::mem::take(&mut self.sockets.unread);
+        let mut read = false;
+        for (link, bytes) in unread {
+            let later = match self.host.place(link) {
+                Place::Moving(_) => true,
+                Place::On(..) => !self.host.wants_input(link),
+                Place::Gone => false,
+            };
+            // What was sent before stays before.
+            if later || self.sockets.unread.iter().any(|(other, _)| *other == link) {
+                self.sockets.unread.push((link, bytes));
+            } else {
+                self.host.receive(link, &bytes);
+                read = true;
+            }
+        }
+        read
+    }
+}
+
+impl Wire for Sockets {
+    fn write(&mut self, link: LinkId, bytes: &[u8], _fresh: usize) -> usize {
+        let socket = &mut self.all[link.0];
+        if socket.stalled {
+            return 0;
+        }
+        if !socket.cut {
+            socket.received.extend_from_slice(bytes);
+        }
+        bytes.len()
+    }
+
+    fn closed_by_broker(&mut self, link: LinkId) {
+        self.all[link.0].closed_by_broker = true;
+    }
+
+    fn event(&mut self, event: Event) {
+        self.events.push(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONNECT: &[u8] = b"\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01";
+
+    fn connected(world: &mut World, shard: u16, name: u8) -> Peer {
+        let peer = world.open_on(shard);
+        world.send(peer, &[CONNECT, &[name]].concat());
+        assert_eq!(world.take(peer), b"\x20\x02\x00\x00");
+        peer
+    }
+
+    #[test]
+    fn a_message_goes_from_one_shard_to_another() {
+        let mut world = World::new(Settings::default(), 2, 1);
+        let subscriber = connected(&mut world, 0, b's');
+        let publisher = connected(&mut world, 1, b'p');
+        world.send(subscriber, b"\x82\x06\x00\x01\x00\x01a\x00");
+        assert_eq!(world.take(subscriber), b"\x90\x03\x00\x01\x00");
+        world.send(publisher, b"\x30\x05\x00\x01ahi");
+        assert_eq!(world.take(subscriber), b"\x30\x05\x00\x01ahi");
+    }
+
+    #[test]
+    fn a_client_that_comes_back_by_another_shard_takes_over() {
+        let mut world = World::new(Settings::default(), 2, 1);
+        let old = connected(&mut world, 0, b'c');
+        let new = connected(&mut world, 1, b'c');
+        assert!(world.is_closed(old));
+        assert!(!world.is_closed(new));
+        assert_eq!(world.totals().clients_connected, 1);
+    }
+
+    #[test]
+    fn time_passes_on_request_only() {
+        let mut world = World::new(Settings::default(), 1, 1);
+        let silent = world.open();
+        world.advance(9_000);
+        assert!(!world.is_closed(silent));
+        world.advance(2_000);
+        assert!(world.is_closed(silent));
+    }
+
+    #[test]
+    fn a_stalled_peer_gets_its_bytes_later() {
+        let mut world = World::new(Settings::default(), 1, 1);
+        let peer = connected(&mut world, 0, b'c');
+        world.stall(peer, true);
+        world.send(peer, b"\xC0\x00");
+        assert_eq!(world.take(peer), b"");
+        world.stall(peer, false);
+        assert_eq!(world.take(peer), b"\xD0\x00");
+    }
+}
