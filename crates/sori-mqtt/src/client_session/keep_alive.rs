@@ -44,6 +44,11 @@ impl KeepAlive {
         self.waiting = Some(now);
     }
 
+    /// PINGREQ was sent. An older one that is not answered keeps its deadline.
+    pub(super) fn pinged(&mut self, now: Duration) {
+        self.waiting.get_or_insert(now);
+    }
+
     /// The server is busy sending: its PINGRESP stands behind what is on its way.
     pub(super) const fn received(&mut self, now: Duration) {
         if self.waiting.is_some() {
@@ -56,18 +61,29 @@ impl KeepAlive {
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        match self.waiting {
-            Some(since) => Some(since.saturating_add(self.response_timeout)),
-            // [MQTT-3.1.2-20] [MQTT311-3.1.2-23]
-            None => self.interval.map(|interval| self.sent.saturating_add(interval)),
+        match (self.answer_deadline(), self.ping_deadline()) {
+            (Some(answer), Some(ping)) => Some(answer.min(ping)),
+            (answer, ping) => answer.or(ping),
         }
     }
 
     pub(super) fn due(&self, now: Duration) -> Due {
-        match self.deadline() {
-            Some(deadline) if now >= deadline && self.waiting.is_some() => Due::TimedOut,
-            Some(deadline) if now >= deadline => Due::Ping,
-            _ => Due::Nothing,
+        let passed = |deadline: Option<Duration>| deadline.is_some_and(|deadline| now >= deadline);
+        if passed(self.answer_deadline()) {
+            Due::TimedOut
+        } else if passed(self.ping_deadline()) {
+            Due::Ping
+        } else {
+            Due::Nothing
         }
+    }
+
+    fn answer_deadline(&self) -> Option<Duration> {
+        self.waiting.map(|since| since.saturating_add(self.response_timeout))
+    }
+
+    /// Also while an answer is missing: something must be sent [MQTT-3.1.2-20] [MQTT311-3.1.2-23].
+    fn ping_deadline(&self) -> Option<Duration> {
+        self.interval.map(|interval| self.sent.saturating_add(interval))
     }
 }

@@ -1,6 +1,6 @@
 //! Which properties a caller may put into the packets of a client.
 
-use crate::{PacketType, Properties, Property, PropertyIdentifier, TopicName};
+use crate::{PacketType, Properties, PropertyIdentifier};
 
 /// Checks that every property belongs into this packet when a client sends it, and stands there once.
 pub(super) fn check(properties: Properties<'_>, packet: PacketType) -> Result<(), PropertyIdentifier> {
@@ -16,33 +16,27 @@ fn check_each(
     properties: Properties<'_>,
     allowed: impl Fn(PropertyIdentifier) -> bool,
 ) -> Result<(), PropertyIdentifier> {
-    let mut seen = 0_u64;
+    let (mut seen, mut checked) = (0_u64, 0);
     for property in properties.iter() {
         let identifier = property.identifier();
         let bit = 1 << identifier as u8;
         let repeated = seen & bit != 0 && identifier != PropertyIdentifier::UserProperty;
-        if !allowed(identifier) || repeated || !has_legal_value(property) {
+        if !allowed(identifier) || repeated {
             return Err(identifier);
         }
         seen |= bit;
+        checked += property.encoded_len();
     }
-    Ok(())
+    // Reading stops at a value that no packet may hold, such as a Response Topic with wildcards [MQTT-3.3.2-13]
+    // [MQTT-3.3.2-14] or U+0000 in a string [MQTT-1.5.4-2] [MQTT-1.5.7-1].
+    match properties.bytes().get(checked) {
+        Some(byte) => Err(PropertyIdentifier::from_u8(*byte).unwrap_or(PropertyIdentifier::UserProperty)),
+        None => Ok(()),
+    }
 }
 
 /// A client's PUBLISH has no Subscription Identifier [MQTT-3.3.4-6], and its aliases are the session's own business.
 fn is_for_servers(identifier: PropertyIdentifier, packet: PacketType) -> bool {
     packet == PacketType::Publish
         && matches!(identifier, PropertyIdentifier::SubscriptionIdentifier | PropertyIdentifier::TopicAlias)
-}
-
-fn has_legal_value(property: Property<'_>) -> bool {
-    match property {
-        // [MQTT-3.3.2-13] [MQTT-3.3.2-14]
-        Property::ResponseTopic(topic) => TopicName::new(topic).is_ok(),
-        Property::SubscriptionIdentifier(value) => (1..=268_435_455).contains(&value),
-        // [MQTT-1.5.4-2] [MQTT-1.5.7-1]
-        Property::ContentType(text) | Property::ReasonString(text) => !text.contains('\0'),
-        Property::UserProperty(name, value) => !name.contains('\0') && !value.contains('\0'),
-        _ => true,
-    }
 }

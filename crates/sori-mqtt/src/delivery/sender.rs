@@ -245,11 +245,11 @@ impl<M> OutgoingMessages<M> {
         Some(packet_id)
     }
 
-    /// What the request with this identifier is, for a check before it is finished.
+    /// The unacknowledged message or request with this identifier.
     #[must_use]
-    pub fn request(&self, packet_id: PacketId) -> Option<&M> {
+    pub fn get(&self, packet_id: PacketId) -> Option<&M> {
         match self.position(packet_id).map(|position| &self.ring[position]) {
-            Some(Slot::Request(request)) => Some(request),
+            Some(Slot::Publish { message, .. } | Slot::Request(message)) => Some(message),
             _ => None,
         }
     }
