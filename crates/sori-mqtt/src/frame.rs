@@ -92,3 +92,6 @@ fn in_packet(first: u8, error: DecodeError) -> DecodeError {
         None => error,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -276,3 +276,6 @@ fn encode_reason_and_properties(reason_code: ReasonCode, properties: Properties<
         properties.encode(out);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -320,6 +320,14 @@ impl<'a> Properties<'a> {
     /// No properties.
     pub const EMPTY: Properties<'static> = Properties { bytes: &[] };
 
+    /// Properties whose bytes were checked before and kept, for example with a queued message. Bytes that were never
+    /// checked are read as far as they make sense.
+    #[must_use]
+    #[inline]
+    pub const fn from_checked(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
     /// Every property, in the order of the packet. [MQTT-3.1.3-10] [MQTT-3.3.2-18]
     pub fn iter(self) -> impl Iterator<Item = Property<'a>> {
         let mut reader = Reader::new(self.bytes);
@@ -476,3 +484,6 @@ impl fmt::Debug for PropertyBuffer {
         self.as_properties().fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests;

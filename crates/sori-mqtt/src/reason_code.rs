@@ -189,3 +189,6 @@ impl ReasonCode {
         CONNECT_RETURN_CODES.iter().find(|(value, _)| *value == code).map(|(_, reason)| *reason)
     }
 }
+
+#[cfg(test)]
+mod tests;

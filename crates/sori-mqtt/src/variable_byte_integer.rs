@@ -29,6 +29,7 @@ pub fn encode_variable_byte_integer(value: u32, out: &mut Vec<u8>) {
 }
 
 /// What [`decode_variable_byte_integer`] found.
+#[derive(Eq, PartialEq, Debug)]
 pub(crate) enum Decoded {
     /// The value and the number of bytes it took.
     Value(u32, usize),
@@ -50,3 +51,6 @@ pub(crate) fn decode_variable_byte_integer(bytes: &[u8]) -> Decoded {
     }
     if bytes.len() < 4 { Decoded::Incomplete } else { Decoded::Malformed }
 }
+
+#[cfg(test)]
+mod tests;
