@@ -32,6 +32,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod client_session;
 mod delivery;
 mod error;
 mod frame;
@@ -47,6 +48,7 @@ mod variable_byte_integer;
 mod version;
 mod writer;
 
+pub use client_session::ClientSession;
 pub use delivery::{AckError, Incoming, IncomingMessages, OutgoingMessages, OutgoingState, PubRec, Resend};
 pub use error::DecodeError;
 pub use frame::{Frame, PACKET_SIZE_MAX, Split, split};
