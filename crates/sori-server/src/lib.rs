@@ -1,1 +1,30 @@
-//! In the making.
+//! The running broker: configuration, command line, log, `$SYS`, listeners and worker threads.
+//!
+//! [`run`] is the whole program `sori serve`, and the whole program `mosquitto`. On the way to [`server`] it reads
+//! the command line ([`command_line`]), the configuration ([`config`]) through its one table of options, becomes what
+//! it is to be for the operating system ([`process`]) and opens the [`log`]. What can be refused is refused before
+//! anything is opened: a mistake in the configuration ends with exit code 3 and every mistake named, a failure of the
+//! machine with 1.
+//!
+//! ```
+//! use sori_server::config::{Defaults, Source, load};
+//!
+//! let source = Source { file: None, ports: &[1884], defaults: Defaults::Mosquitto, persistence_location: None };
+//! let loaded = load(&source).expect("a port needs no file");
+//! assert!(loaded.config.local_only);
+//! ```
+
+pub mod command_line;
+pub mod config;
+pub mod log;
+pub mod machine;
+pub mod process;
+mod run;
+mod server;
+pub mod startup;
+pub mod sys;
+
+pub use run::run;
+
+/// The version of sori.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

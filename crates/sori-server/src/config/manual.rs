@@ -1,0 +1,142 @@
+//! The manual and the summary of `--help`, both written from the table of options.
+
+use std::fmt::Write as _;
+
+use super::option::{Entry, Reload, Scope, Standing, Structure, Takes};
+use super::options::{self, THEMES};
+
+/// `docs/configuration.md`, whole.
+pub fn markdown() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for theme in THEMES {
+        let _ = write!(text, "\n## {}\n\n", theme.title);
+        if theme.entries.iter().any(works) {
+            text.push_str(
+                "| option | value | default | belongs to | a change counts | meaning |\n|---|---|---|---|---|---|\n",
+            );
+            for entry in theme.entries {
+                row(&mut text, entry);
+            }
+        } else {
+            text.push_str(LATER);
+            for entry in theme.entries {
+                later_row(&mut text, entry);
+            }
+        }
+    }
+    text
+}
+
+/// One line for each option that works.
+pub fn summary() -> String {
+    let mut text = String::new();
+    for entry in options::all().filter(|entry| entry.standing == Standing::Works) {
+        let default = if entry.default.is_empty() { String::new() } else { format!(" (default {})", entry.default) };
+        let _ = writeln!(text, "  {:<30} {}{default}", entry.word(), value(entry));
+    }
+    text
+}
+
+fn works(entry: &Entry) -> bool {
+    !matches!(entry.standing, Standing::Later { .. })
+}
+
+fn row(text: &mut String, entry: &Entry) {
+    let default = if entry.default.is_empty() { String::new() } else { format!("`{}`", entry.default) };
+    let instead = match entry.standing {
+        Standing::Mapped(instead) => format!(" Accepted, but not needed: {instead}."),
+        _ => String::new(),
+    };
+    let (words, value, help) = (words(entry), value(entry), entry.help);
+    let (scope, reload) = (scope(entry.scope), reload(entry.reload));
+    let _ = writeln!(text, "| {words} | {value} | {default} | {scope} | {reload} | {help}{instead} |");
+}
+
+fn later_row(text: &mut String, entry: &Entry) {
+    let why = match entry.standing {
+        Standing::Later { needs, unless: Some(value) } => format!("needs {needs}; `{value}` is accepted"),
+        Standing::Later { needs, unless: None } => format!("needs {needs}"),
+        Standing::Never(instead) => format!("will not come: {instead}"),
+        Standing::Mapped(instead) => format!("accepted, but not needed: {instead}"),
+        Standing::Works => String::new(),
+    };
+    let _ = writeln!(text, "| {} | {why} |", words(entry));
+}
+
+fn words(entry: &Entry) -> String {
+    entry.words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn value(entry: &Entry) -> String {
+    match entry.takes {
+        Takes::Flag(_) => "true or false".to_owned(),
+        Takes::Number { least, most, .. } => match (least == i64::from(i32::MIN), most >= i64::from(i32::MAX)) {
+            (true, true) => "number".to_owned(),
+            (true, false) => format!("number up to {most}"),
+            (false, true) => format!("number from {least}"),
+            (false, false) => format!("number, {least} to {most}"),
+        },
+        Takes::Text { longest, .. } if longest < 65_535 => format!("text, up to {longest} bytes"),
+        Takes::Text { .. } => "text".to_owned(),
+        Takes::Word { form, .. } => form.to_owned(),
+        Takes::Structure(Structure::Listener) => "port and address, or 0 and path".to_owned(),
+        Takes::Structure(Structure::Port) => "number, 1 to 65535".to_owned(),
+        Takes::Structure(Structure::BindAddress) => "address".to_owned(),
+        Takes::Structure(Structure::IncludeDir) => "directory".to_owned(),
+        Takes::Structure(Structure::PerListenerSettings) => "true or false".to_owned(),
+        Takes::Structure(Structure::Connection | Structure::Plugin) => "name".to_owned(),
+        Takes::Anything => "not read".to_owned(),
+    }
+}
+
+fn scope(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Global => "file",
+        Scope::Security => "file, or listener",
+        Scope::Listener => "listener",
+        Scope::ListenerLine => "listener, below its line",
+        Scope::Bridge => "bridge",
+        Scope::Plugin => "plugin",
+    }
+}
+
+fn reload(reload: Reload) -> &'static str {
+    match reload {
+        Reload::Yes => "at reload",
+        Reload::NewConnections => "for new connections",
+        Reload::Restart => "at restart",
+    }
+}
+
+const LATER: &str = "\
+A file that uses one of these does not start, and the line says so: a broker that ignored `password_file` would be open.
+
+| option | why |
+|---|---|
+";
+
+const INTRODUCTION: &str = "\
+# Configuration
+
+<!-- Written from the table of options in crates/sori-server/src/config/options; do not edit. Write it anew with
+     SORI_WRITE_MANUAL=1 cargo test -p sori-server --test it manual -->
+
+The broker reads a `mosquitto.conf`:
+
+```
+sori serve -c mosquitto.conf                 # start
+sori serve -c mosquitto.conf --test-config   # check: 0 when it is good, 3 when it is not
+```
+
+A line is a word and a value with blanks between them; `#` at its start makes it a comment. Flags are `true`, `false`,
+`1` or `0`. Numbers are written as in C: `0x10` is 16, and `010` is 8. A text is the rest of the line, so a comment
+behind it would be part of it. The options below a `listener` line belong to that listener, up to the next one. A word
+that is not known, or a value that is not allowed, refuses the start: all mistakes are shown at once, each with its file
+and line. A text that is given twice is a mistake too; of a flag or a number the last value counts.
+
+Without a file, or in a file without `listener`, `port` and `bind_address`, only clients on this machine can connect: on
+port 1883, or on the ports of `-p`, and without user name unless `allow_anonymous` is false.
+
+The defaults below are Mosquitto's. Started without file and without `-p`, queues are bounded in bytes as well, and
+`strict_receive_maximum` is on.
+";

@@ -1,0 +1,286 @@
+//! The configuration as plain data, and the way from a file to it.
+//!
+//! [`load`] reads a `mosquitto.conf` through the one table of options ([`options`]) into a [`Config`] in which every
+//! value has been checked, every default filled in and every inheritance between the file and its listeners
+//! resolved. Nothing here opens a socket or a log; nothing later has to ask whether a value is legal.
+
+mod draft;
+mod finish;
+pub(crate) use finish::DEFAULT_PORT;
+mod include;
+pub mod manual;
+pub mod option;
+pub mod options;
+mod parse;
+mod remark;
+mod suggest;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::log::LogConfig;
+pub use remark::{Location, Remark, Severity};
+
+/// Everything the broker can be told, checked and complete. `None` in a limit means "no limit of its own".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The file these settings came from.
+    pub file: Option<PathBuf>,
+    /// No listener was configured: only this machine can connect.
+    pub local_only: bool,
+    /// What to listen on, in the order of the file.
+    pub listeners: Vec<ListenerConfig>,
+    /// Where log lines go and which.
+    pub log: LogConfig,
+
+    /// Overlapping subscriptions of one client may each deliver a message.
+    pub allow_duplicate_messages: bool,
+    /// Before a retained message is delivered, its publisher must still be allowed to write the topic.
+    pub check_retain_source: bool,
+    /// Only client identifiers with this prefix may connect.
+    pub clientid_prefix: Option<String>,
+    /// Connects and disconnects are logged.
+    pub connection_messages: bool,
+    /// Sessions in the whole broker, connected or stored.
+    pub global_max_clients: Option<NonZeroU32>,
+    /// Open connections in the whole broker.
+    pub global_max_connections: Option<NonZeroU32>,
+    /// Bytes of outgoing QoS 1 and 2 messages in flight per client.
+    pub max_inflight_bytes: Option<NonZeroU64>,
+    /// Outgoing QoS 1 and 2 messages in flight per client, and the Receive Maximum that a v5 client is told.
+    pub max_inflight_messages: Option<NonZeroU16>,
+    /// The longest keep alive a client may ask for, in seconds.
+    pub max_keepalive: Option<NonZeroU16>,
+    /// The largest packet that is accepted, in bytes.
+    pub max_packet_size: u32,
+    /// Bytes of messages queued per client.
+    pub max_queued_bytes: Option<NonZeroU64>,
+    /// Messages queued per client.
+    pub max_queued_messages: Option<NonZeroU32>,
+    /// The largest payload that is delivered, in bytes.
+    pub message_size_limit: Option<NonZeroU32>,
+    /// A 3.1 or 3.1.1 session that has been offline for this long is removed.
+    pub persistent_client_expiration: Option<Duration>,
+    /// QoS 0 messages are queued for offline sessions too.
+    pub queue_qos0_messages: bool,
+    /// What happens to a message that meets a full queue.
+    pub queue_full: QueueFull,
+    /// Clients may publish retained messages.
+    pub retain_available: bool,
+    /// A client above its Receive Maximum is disconnected with 0x93 at once, not only far above it.
+    pub strict_receive_maximum: bool,
+    /// Seconds between two looks at the `$SYS` tree; `None`: there is no `$SYS` tree.
+    pub sys_interval: Option<NonZeroU16>,
+    /// Messages are delivered at the QoS of the subscription even when they were published at a lower one.
+    pub upgrade_outgoing_qos: bool,
+
+    /// How long a new connection may take until its CONNECT is complete.
+    pub connect_timeout: Duration,
+    /// New connections per second from one address.
+    pub connection_rate_per_address: Option<NonZeroU32>,
+    /// Open connections from one address.
+    pub max_connections_per_address: Option<NonZeroU32>,
+    /// Bytes that all messages and sessions together may occupy; `None`: half of the machine's memory.
+    pub memory_limit: Option<NonZeroU64>,
+    /// Worker threads; `None`: as many as the machine has processors.
+    pub threads: Option<NonZeroU16>,
+
+    /// The file asks for messages to be kept on disk.
+    pub persistence: bool,
+    /// The directory for what is kept on disk.
+    pub persistence_location: Option<PathBuf>,
+    /// Where the process id is written.
+    pub pid_file: Option<PathBuf>,
+    /// The user to become when started by root.
+    pub user: Option<String>,
+}
+
+/// One listener, checked and complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerConfig {
+    /// The line that asked for it; `None` in local-only mode.
+    pub declared_at: Option<Location>,
+    /// Where it listens.
+    pub bind: Bind,
+    /// Which families of addresses it listens on.
+    pub socket_domain: SocketDomain,
+    /// The start fails when it cannot be opened. Only `::1` of the local-only mode is not required, because a
+    /// machine may have no IPv6.
+    pub required: bool,
+    /// Connections that may be open at the same time.
+    pub max_connections: Option<NonZeroU32>,
+    /// The highest QoS, 0 to 2.
+    pub max_qos: u8,
+    /// Topic aliases that a v5 client may create.
+    pub max_topic_alias: u16,
+    /// Topic aliases that the broker creates towards a v5 client, at most.
+    pub max_topic_alias_broker: u16,
+    /// The protocol versions that may connect.
+    pub versions: ProtocolVersions,
+    /// A client without user name may connect.
+    pub allow_anonymous: bool,
+    /// A client with an empty identifier gets a generated one.
+    pub allow_zero_length_clientid: bool,
+    /// What a generated client identifier starts with.
+    pub auto_id_prefix: String,
+    /// Put before every topic of this listener's clients, and removed on delivery.
+    pub mount_point: Option<String>,
+    /// The client identifier is the user name.
+    pub use_username_as_clientid: bool,
+}
+
+/// Where a listener listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bind {
+    /// TCP. No host: all addresses of the machine.
+    Tcp {
+        /// Name or address as it was written.
+        host: Option<String>,
+        /// 1 to 65,535.
+        port: u16,
+    },
+    /// A Unix stream socket at this path.
+    Unix(PathBuf),
+}
+
+/// The families of addresses a listener opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SocketDomain {
+    /// IPv4 and IPv6.
+    #[default]
+    Both,
+    /// IPv4 only.
+    Ipv4,
+    /// IPv6 only.
+    Ipv6,
+}
+
+/// The protocol versions a listener accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProtocolVersions {
+    /// MQTT 3.1, level 3.
+    pub v31: bool,
+    /// MQTT 3.1.1, level 4.
+    pub v311: bool,
+    /// MQTT 5.0, level 5.
+    pub v5: bool,
+}
+
+impl ProtocolVersions {
+    /// All of them, the default.
+    pub const ALL: ProtocolVersions = ProtocolVersions { v31: true, v311: true, v5: true };
+    /// None of them, where a list of versions starts.
+    pub const NONE: ProtocolVersions = ProtocolVersions { v31: false, v311: false, v5: false };
+}
+
+/// What happens to a message that meets a full queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueueFull {
+    /// The new message is dropped.
+    #[default]
+    DropNewest,
+    /// The oldest queued message is dropped for the new one.
+    DropOldest,
+    /// Only the newest message of each topic stays queued.
+    LatestValue,
+    /// The client is disconnected.
+    Disconnect,
+}
+
+/// Whose defaults hold where the file says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Defaults {
+    /// Mosquitto's, for a `mosquitto.conf`, for `-p` and under the name `mosquitto`.
+    Mosquitto,
+    /// sori's own: the queues are bounded in bytes too, and Receive Maximum is enforced.
+    Native,
+}
+
+/// Bytes queued per client under sori's own defaults.
+const NATIVE_QUEUED_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes in flight per client under sori's own defaults.
+const NATIVE_INFLIGHT_BYTES: u64 = 4 * 1024 * 1024;
+
+impl Config {
+    /// The settings of an empty file, still without a listener.
+    pub(crate) fn with_defaults(defaults: Defaults) -> Config {
+        let native = defaults == Defaults::Native;
+        Config {
+            file: None,
+            local_only: false,
+            listeners: Vec::new(),
+            log: LogConfig::default(),
+            allow_duplicate_messages: true,
+            check_retain_source: true,
+            clientid_prefix: None,
+            connection_messages: true,
+            global_max_clients: None,
+            global_max_connections: None,
+            max_inflight_bytes: NonZeroU64::new(NATIVE_INFLIGHT_BYTES).filter(|_| native),
+            max_inflight_messages: NonZeroU16::new(20),
+            max_keepalive: None,
+            max_packet_size: 2_000_000,
+            max_queued_bytes: NonZeroU64::new(NATIVE_QUEUED_BYTES).filter(|_| native),
+            max_queued_messages: NonZeroU32::new(1000),
+            message_size_limit: None,
+            persistent_client_expiration: None,
+            queue_qos0_messages: false,
+            queue_full: QueueFull::DropNewest,
+            retain_available: true,
+            strict_receive_maximum: native,
+            sys_interval: NonZeroU16::new(10),
+            upgrade_outgoing_qos: false,
+            connect_timeout: Duration::from_secs(10),
+            connection_rate_per_address: None,
+            max_connections_per_address: None,
+            memory_limit: None,
+            threads: None,
+            persistence: false,
+            persistence_location: None,
+            pid_file: None,
+            user: None,
+        }
+    }
+}
+
+/// What a configuration is made from.
+#[derive(Debug, Clone)]
+pub struct Source<'a> {
+    /// The file, when one was named.
+    pub file: Option<&'a Path>,
+    /// Ports of the command line; they count only while the file has no listener.
+    pub ports: &'a [u16],
+    /// Whose defaults hold.
+    pub defaults: Defaults,
+    /// Wins over `persistence_location` in the file (environment variable `MOSQUITTO_PERSISTENCE_LOCATION`).
+    pub persistence_location: Option<PathBuf>,
+}
+
+/// A configuration that may be used, and what was noticed on the way.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Warnings and notices, in the order of the file.
+    pub remarks: Vec<Remark>,
+}
+
+/// Reads the file of `source` completely. On any error there is no configuration, and all errors of the run are
+/// among the remarks that come back.
+pub fn load(source: &Source<'_>) -> Result<Loaded, Vec<Remark>> {
+    let mut reader = parse::Reader::new(source.defaults);
+    if let Some(file) = source.file {
+        reader.read_main_file(file);
+    }
+    let (draft, mut remarks) = reader.finish();
+    let config = finish::resolve(draft, source, &mut remarks);
+    if remarks.iter().any(|remark| remark.severity == Severity::Error) {
+        return Err(remarks);
+    }
+    Ok(Loaded { config, remarks })
+}

@@ -1,0 +1,116 @@
+//! Options of Mosquitto whose machinery is not in this version. They are known, so that they are refused by name and
+//! for a reason: a broker that ignored `password_file` would be open.
+
+use super::super::option::{Again, Entry, Reload, Scope, Standing, Structure, Takes};
+
+const TEXT: Takes = Takes::Text { longest: 65_535, again: Again::Replaces, set: |_, _| Ok(()) };
+const FLAG: Takes = Takes::Flag(|_, _| ());
+const NUMBER: Takes = Takes::Number { least: i32::MIN as i64, most: i32::MAX as i64, refusal: None, set: |_, _| () };
+
+const fn later(words: &'static [&'static str], scope: Scope, takes: Takes, needs: &'static str) -> Entry {
+    let unless = if let Takes::Flag(_) = takes { Some("false") } else { None };
+    refused(words, scope, takes, Standing::Later { needs, unless })
+}
+
+const fn refused(words: &'static [&'static str], scope: Scope, takes: Takes, standing: Standing) -> Entry {
+    Entry { words, toml: "", scope, takes, default: "", reload: Reload::Restart, standing, help: "" }
+}
+
+const TLS: &str = "TLS";
+const PSK: &str = "TLS-PSK";
+const FILES: &str = "password and ACL files";
+const PLUGINS: &str = "plugins and what replaces them";
+const BRIDGES: &str = "bridges";
+const WEB: &str = "WebSocket and HTTP listeners";
+const PROXY: &str = "the PROXY protocol";
+const ENGINE: Standing = Standing::Never("use a key file");
+
+pub(super) const ENTRIES: &[Entry] = &[
+    later(&["acl_file"], Scope::Security, TEXT, FILES),
+    later(&["password_file"], Scope::Security, TEXT, FILES),
+    later(&["psk_file"], Scope::Security, TEXT, PSK),
+    later(&["psk_hint"], Scope::Listener, TEXT, PSK),
+    later(&["bind_interface"], Scope::Listener, TEXT, "binding to a network interface"),
+    later(&["cafile"], Scope::Listener, TEXT, TLS),
+    later(&["capath"], Scope::Listener, TEXT, TLS),
+    later(&["certfile"], Scope::Listener, TEXT, TLS),
+    later(&["ciphers"], Scope::Listener, TEXT, TLS),
+    later(&["ciphers_tls1.3"], Scope::Listener, TEXT, TLS),
+    later(&["crlfile"], Scope::Listener, TEXT, TLS),
+    refused(&["dhparamfile"], Scope::Listener, Takes::Anything, Standing::Mapped("TLS chooses its groups by itself")),
+    later(&["disable_client_cert_date_checks"], Scope::Listener, FLAG, TLS),
+    later(&["keyfile"], Scope::Listener, TEXT, TLS),
+    later(&["require_certificate"], Scope::Listener, FLAG, TLS),
+    refused(&["tls_engine"], Scope::Listener, TEXT, ENGINE),
+    refused(&["tls_engine_kpass_sha1"], Scope::Listener, TEXT, ENGINE),
+    refused(&["tls_keyform"], Scope::Listener, TEXT, ENGINE),
+    later(&["tls_version"], Scope::ListenerLine, TEXT, TLS),
+    later(&["use_identity_as_username"], Scope::Listener, FLAG, TLS),
+    later(&["use_subject_as_username"], Scope::Listener, FLAG, TLS),
+    later(&["enable_proxy_protocol"], Scope::ListenerLine, NUMBER, PROXY),
+    later(&["proxy_protocol_v2_require_tls"], Scope::ListenerLine, FLAG, PROXY),
+    later(&["http_dir"], Scope::Listener, TEXT, WEB),
+    later(&["websockets_origin"], Scope::ListenerLine, TEXT, WEB),
+    later(&["enable_control_api"], Scope::Global, FLAG, "the control topics"),
+    later(&["plugin", "auth_plugin"], Scope::Security, Takes::Structure(Structure::Plugin), PLUGINS),
+    later(&["global_plugin", "plugin_load"], Scope::Global, Takes::Structure(Structure::Plugin), PLUGINS),
+    later(&["plugin_use"], Scope::ListenerLine, Takes::Structure(Structure::Plugin), PLUGINS),
+    later(&["plugin_opt_*", "auth_opt_*"], Scope::Plugin, TEXT, PLUGINS),
+    later(&["auth_plugin_deny_special_chars"], Scope::Plugin, FLAG, PLUGINS),
+    later(&["connection"], Scope::Global, Takes::Structure(Structure::Connection), BRIDGES),
+    later(
+        &[
+            "address",
+            "addresses",
+            "bridge_alpn",
+            "bridge_attempt_unsubscribe",
+            "bridge_bind_address",
+            "bridge_cafile",
+            "bridge_capath",
+            "bridge_certfile",
+            "bridge_ciphers",
+            "bridge_ciphers_tls1.3",
+            "bridge_identity",
+            "bridge_insecure",
+            "bridge_keyfile",
+            "bridge_max_packet_size",
+            "bridge_max_topic_alias",
+            "bridge_outgoing_retain",
+            "bridge_protocol_version",
+            "bridge_psk",
+            "bridge_receive_maximum",
+            "bridge_reload_type",
+            "bridge_require_ocsp",
+            "bridge_session_expiry_interval",
+            "bridge_tcp_keepalive",
+            "bridge_tcp_user_timeout",
+            "bridge_tls_use_os_certs",
+            "bridge_tls_version",
+            "cleansession",
+            "clientid",
+            "idle_timeout",
+            "keepalive_interval",
+            "local_cleansession",
+            "local_clientid",
+            "local_password",
+            "local_username",
+            "notification_topic",
+            "notifications",
+            "notifications_local_only",
+            "password",
+            "remote_clientid",
+            "remote_password",
+            "remote_username",
+            "restart_timeout",
+            "round_robin",
+            "start_type",
+            "threshold",
+            "topic",
+            "try_private",
+            "username",
+        ],
+        Scope::Bridge,
+        Takes::Anything,
+        BRIDGES,
+    ),
+];

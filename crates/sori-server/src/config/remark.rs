@@ -1,0 +1,64 @@
+//! What is said about a configuration: errors, warnings and notices, each with the line it is about.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A line of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The file as it was named.
+    pub file: Arc<Path>,
+    /// Counted from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// How much a remark weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The broker does not start with this.
+    Error,
+    /// It starts, but probably not as it was meant.
+    Warning,
+    /// Something that is done differently, or not needed.
+    Notice,
+    /// What was read.
+    Information,
+}
+
+/// One thing to say about a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// How much it weighs.
+    pub severity: Severity,
+    /// The line it is about.
+    pub at: Option<Location>,
+    /// What is the matter. Errors use Mosquitto's words, because scripts look for them.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = &self.at {
+            write!(f, "{at}: ")?;
+        }
+        match self.severity {
+            Severity::Error => f.write_str("Error: ")?,
+            Severity::Warning => f.write_str("Warning: ")?,
+            Severity::Notice | Severity::Information => {}
+        }
+        f.write_str(&self.text)?;
+        match &self.hint {
+            Some(hint) => write!(f, " Hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}

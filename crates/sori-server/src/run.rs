@@ -1,0 +1,174 @@
+//! The program from its first argument to its exit code.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{IsTerminal, stderr, stdout};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::command_line::{self, Arguments, Command};
+use crate::config::{self, Config, Defaults, Loaded, Remark, Severity, Source};
+use crate::log::{Kinds, Log, lines};
+use crate::machine::Machine;
+use crate::process::pid_file::PidFile;
+use crate::process::privileges::{self, Wish};
+use crate::process::{daemon, open_files, umask};
+use crate::server;
+use crate::startup::{RunError, Startup};
+
+/// Exit codes, which scripts know from Mosquitto.
+const OK: u8 = 0;
+const FAILED: u8 = 1;
+const REFUSED: u8 = 3;
+
+/// How long the last log lines may take at the end.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// Runs the broker with the arguments that follow the program's name (and `serve`), and returns the exit code.
+/// Under the name `mosquitto` Mosquitto's defaults hold even without a file.
+pub fn run(args: impl Iterator<Item = OsString>, called_as_mosquitto: bool) -> u8 {
+    match command_line::parse(args) {
+        Ok(Command::Help) => {
+            print!("{}", command_line::help(called_as_mosquitto));
+            OK
+        }
+        Ok(Command::Version) => {
+            println!("{}", command_line::version_line());
+            OK
+        }
+        Ok(Command::Serve(arguments)) => serve(&arguments, called_as_mosquitto),
+        Err(text) => {
+            eprintln!("Error: {text}\n{}Try -h.", command_line::usage(called_as_mosquitto));
+            REFUSED
+        }
+    }
+}
+
+fn serve(arguments: &Arguments, called_as_mosquitto: bool) -> u8 {
+    if arguments.test_config && arguments.config_file.is_none() {
+        eprintln!("Error: Please provide a configuration file to test.");
+        return REFUSED;
+    }
+    let Loaded { mut config, remarks } = match load(arguments, called_as_mosquitto) {
+        Ok(loaded) => loaded,
+        Err(remarks) => {
+            print_remarks(&remarks);
+            return REFUSED;
+        }
+    };
+    if arguments.test_config {
+        print_remarks(&remarks);
+        eprintln!("Configuration file is OK.");
+        return OK;
+    }
+    override_log(&mut config, arguments, called_as_mosquitto);
+    if arguments.daemon && !daemon::is_daemon() {
+        return daemon::start().unwrap_or_else(|error| {
+            eprintln!("Error: Unable to go into the background: {error}.");
+            FAILED
+        });
+    }
+    match start(config, &remarks, arguments, called_as_mosquitto) {
+        Ok(()) => OK,
+        Err(code) => code,
+    }
+}
+
+fn load(arguments: &Arguments, called_as_mosquitto: bool) -> Result<Loaded, Vec<Remark>> {
+    let native = arguments.config_file.is_none() && arguments.ports.is_empty() && !called_as_mosquitto;
+    config::load(&Source {
+        file: arguments.config_file.as_deref(),
+        ports: &arguments.ports,
+        defaults: if native { Defaults::Native } else { Defaults::Mosquitto },
+        persistence_location: env::var_os("MOSQUITTO_PERSISTENCE_LOCATION").map(PathBuf::from),
+    })
+}
+
+/// All errors at once, and how many there are.
+fn print_remarks(remarks: &[Remark]) {
+    for remark in remarks {
+        eprintln!("{remark}");
+    }
+    match remarks.iter().filter(|remark| remark.severity == Severity::Error).count() {
+        0 => {}
+        1 => eprintln!("The configuration has one error; nothing was started."),
+        errors => eprintln!("The configuration has {errors} errors; nothing was started."),
+    }
+}
+
+/// The command line wins over the file, and `-q` over `-v`.
+fn override_log(config: &mut Config, arguments: &Arguments, called_as_mosquitto: bool) {
+    if arguments.quiet {
+        config.log.kinds = Kinds::NONE;
+    } else if arguments.verbose {
+        config.log.kinds = Kinds::ALL;
+    }
+    if called_as_mosquitto {
+        config.log.ident = "mosquitto";
+    }
+}
+
+/// What must be done before anything is opened, in this order: what only root may do, giving up root, files.
+fn start(config: Config, remarks: &[Remark], arguments: &Arguments, called_as_mosquitto: bool) -> Result<(), u8> {
+    let refuse = |text: String| {
+        eprintln!("Error: {text}");
+        REFUSED
+    };
+    let is_daemon = arguments.daemon && daemon::is_daemon();
+    if is_daemon {
+        daemon::leave_terminal().map_err(|error| refuse(format!("in setsid: {error}")))?;
+    }
+    open_files::raise_limit();
+    let warnings = privileges::give_up(&wish(&config, called_as_mosquitto)).map_err(refuse)?;
+    if let Some(mask) = env::var_os("UMASK_SET") {
+        umask::apply(&mask).map_err(refuse)?;
+    }
+    let log = Log::open(config.log.clone());
+    log.information(format_args!("{}", lines::starting("sori", crate::VERSION)));
+    log.information(format_args!("{}", lines::config_loaded(config.file.as_deref())));
+    log_remarks(&log, remarks);
+    for privileges::Warning(text) in warnings {
+        log.warning(format_args!("Warning: {text}"));
+    }
+    let result = start_with_pid_file(config, arguments, log.clone(), is_daemon);
+    if let Err(error) = &result {
+        log.error(format_args!("{error}"));
+    }
+    log.flush(LAST_LINES);
+    result.map_err(|_| FAILED)
+}
+
+fn start_with_pid_file(config: Config, arguments: &Arguments, log: Log, daemon: bool) -> Result<(), RunError> {
+    let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose();
+    let _pid_file = pid_file.map_err(|error| RunError::new(format!("Unable to write pid file: {error}.")))?;
+    let watched = stderr().is_terminal() || stdout().is_terminal() || config.file.is_none();
+    let greeting = watched && !arguments.quiet && !daemon;
+    let terminating = log.clone();
+    let result = server::start(config, Startup { log, machine: Machine::read(), greeting, daemon });
+    terminating.information(format_args!("{}", lines::terminating("sori", crate::VERSION)));
+    result
+}
+
+/// Only a file that names a user, and the name `mosquitto`, ask for root to be given up.
+fn wish(config: &Config, called_as_mosquitto: bool) -> Wish {
+    let user_is_default = config.user.is_none() && called_as_mosquitto;
+    let default = user_is_default.then(|| "mosquitto".to_owned());
+    Wish {
+        user: config.user.clone().or(default),
+        // A file that says `user mosquitto` gets nobody's stand-in too, as in Mosquitto.
+        user_is_default: user_is_default || config.user.as_deref() == Some("mosquitto"),
+        puid: env::var_os("PUID"),
+        pgid: env::var_os("PGID"),
+    }
+}
+
+fn log_remarks(log: &Log, remarks: &[Remark]) {
+    for remark in remarks {
+        match remark.severity {
+            Severity::Error => log.error(format_args!("{remark}")),
+            Severity::Warning => log.warning(format_args!("{remark}")),
+            Severity::Notice => log.notice(format_args!("{remark}")),
+            Severity::Information => log.information(format_args!("{remark}")),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! From a checked configuration to the moment when everything listens: what is said, and to whom.
+
+use std::fmt;
+use std::io;
+
+use crate::config::{Bind, Config, ListenerConfig};
+use crate::log::{Log, lines};
+use crate::machine::Machine;
+use crate::process::daemon;
+
+/// What the running broker needs beside its configuration.
+#[derive(Debug)]
+pub struct Startup {
+    /// The log, already open.
+    pub log: Log,
+    /// Memory and processors.
+    pub machine: Machine,
+    /// Somebody is watching: say where it listens and what to try.
+    pub(crate) greeting: bool,
+    /// This process is a daemon, and another one waits until it is ready.
+    pub(crate) daemon: bool,
+}
+
+impl Startup {
+    /// To be called once, when every listener is open: tells people, the log, and the process that waits.
+    pub fn ready(&self, config: &Config) -> Result<(), RunError> {
+        self.log.information(format_args!("{}", lines::running("sori", crate::VERSION)));
+        if self.greeting {
+            eprint!("{}", greeting(config));
+        }
+        if self.daemon {
+            daemon::report_ready().map_err(|error| RunError::new(format!("Error whilst daemonising: {error}")))?;
+        }
+        Ok(())
+    }
+}
+
+/// Why the broker could not start or had to stop. The text is whole; the program prints it and exits with 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunError {
+    text: String,
+}
+
+impl RunError {
+    /// An error with this text, for people.
+    pub fn new(text: impl Into<String>) -> RunError {
+        RunError { text: text.into() }
+    }
+}
+
+impl From<io::Error> for RunError {
+    /// The system's words alone, as Mosquitto says them: "Permission denied", "Address already in use".
+    fn from(error: io::Error) -> RunError {
+        let text = error.to_string();
+        RunError::new(text.split(" (os error").next().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error: {}", self.text)
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// Where it listens, and two commands to try.
+pub fn greeting(config: &Config) -> String {
+    let places: Vec<String> = config.listeners.iter().map(place).collect();
+    let only_here = if config.local_only { ", for clients on this machine only" } else { "" };
+    let mut text = format!("sori {} listens on {}{only_here}.\n", crate::VERSION, places.join(", "));
+    match config.listeners.iter().find(|listener| listener.allow_anonymous) {
+        Some(listener) => {
+            let connection = connection(listener);
+            text.push_str("Try it from two other terminals:\n");
+            text.push_str(&format!(
+                "  sori sub{connection} -t 'home/#' -v\n  sori pub{connection} -t home/temp -m 21\n"
+            ));
+        }
+        None => text.push_str("Clients must give a user name, because allow_anonymous is false.\n"),
+    }
+    text
+}
+
+fn place(listener: &ListenerConfig) -> String {
+    match &listener.bind {
+        Bind::Tcp { host: Some(host), port } if host.contains(':') => format!("[{host}]:{port}"),
+        Bind::Tcp { host: Some(host), port } => format!("{host}:{port}"),
+        Bind::Tcp { host: None, port } => format!("port {port} of all addresses"),
+        Bind::Unix(path) => path.display().to_string(),
+    }
+}
+
+/// What the commands must be told to reach the listener; nothing for localhost and port 1883.
+fn connection(listener: &ListenerConfig) -> String {
+    match &listener.bind {
+        Bind::Tcp { host, port } => {
+            let host =
+                host.as_deref().filter(|host| !["127.0.0.1", "::1", "localhost", "0.0.0.0", "::"].contains(host));
+            let host = host.map(|host| format!(" -h {host}")).unwrap_or_default();
+            let port = if *port == crate::config::DEFAULT_PORT { String::new() } else { format!(" -p {port}") };
+            host + &port
+        }
+        Bind::Unix(path) => format!(" --unix {}", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Defaults, Source, load};
+
+    fn started(ports: &[u16]) -> Config {
+        let source = Source { file: None, ports, defaults: Defaults::Native, persistence_location: None };
+        load(&source).expect("needs no file").config
+    }
+
+    #[test]
+    fn the_greeting_can_be_copied() {
+        assert_eq!(
+            greeting(&started(&[])),
+            format!(
+                "sori {} listens on 127.0.0.1:1883, [::1]:1883, for clients on this machine only.\n\
+                 Try it from two other terminals:\n  sori sub -t 'home/#' -v\n  sori pub -t home/temp -m 21\n",
+                crate::VERSION
+            )
+        );
+        assert!(greeting(&started(&[2000])).contains("  sori pub -p 2000 -t home/temp -m 21\n"));
+    }
+
+    #[test]
+    fn who_needs_a_user_name_is_told() {
+        let mut config = started(&[]);
+        for listener in &mut config.listeners {
+            listener.allow_anonymous = false;
+        }
+        assert!(greeting(&config).ends_with("because allow_anonymous is false.\n"));
+    }
+
+    #[test]
+    fn errors_use_the_systems_words() {
+        let error = RunError::from(io::Error::from_raw_os_error(13));
+        assert_eq!(error.to_string(), "Error: Permission denied");
+    }
+}

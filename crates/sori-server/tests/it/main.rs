@@ -1,0 +1,4 @@
+//! Tests of the whole program and of its manual.
+
+mod manual;
+mod program;

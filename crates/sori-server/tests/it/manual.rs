@@ -1,0 +1,27 @@
+//! `docs/configuration.md` says what the table of options says.
+
+use std::path::Path;
+
+#[test]
+fn manual_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let text = sori_server::config::manual::markdown();
+    if std::env::var_os("SORI_WRITE_MANUAL").is_some() {
+        std::fs::write(&path, &text).expect("can be written");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == text,
+        "docs/configuration.md is stale: SORI_WRITE_MANUAL=1 cargo test -p sori-server --test it manual"
+    );
+}
+
+#[test]
+fn the_manual_names_every_option() {
+    let text = sori_server::config::manual::markdown();
+    for entry in sori_server::config::options::all() {
+        for word in entry.words {
+            assert!(text.contains(&format!("`{word}`")), "{word}");
+        }
+    }
+}
