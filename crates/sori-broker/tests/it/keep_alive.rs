@@ -97,7 +97,8 @@ fn mqtt5_3_1_2_22_the_session_is_kept_as_after_a_network_failure() {
 #[test]
 fn many_clients_each_have_their_own_timer() {
     everywhere(|broker| {
-        let mut clients: Vec<_> = (1..=40).map(|seconds| broker.connect(v5(&format!("c{seconds}")).keep_alive(seconds))).collect();
+        let mut clients: Vec<_> =
+            (1..=40).map(|seconds| broker.connect(v5(&format!("c{seconds}")).keep_alive(seconds))).collect();
         for half in 1..=40_usize {
             broker.millis(1500);
             for (position, client) in clients.iter_mut().enumerate() {

@@ -4,12 +4,28 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod access;
+mod attacks;
 mod broker;
 mod connack;
 mod connect;
 mod delivery;
+mod disconnect;
+mod enhanced_auth;
+mod faults;
+mod flow_control;
+mod information;
+mod keep_alive;
+mod message_expiry;
+mod overlapping;
+mod packet_size;
 mod properties;
 mod publish;
 mod reading;
+mod retained;
+mod sessions;
+mod shared;
 mod subscribe;
+mod topic_alias;
+mod wills;
 mod wire;

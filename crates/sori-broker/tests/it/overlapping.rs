@@ -32,8 +32,12 @@ fn mqtt5_3_3_4_4_one_copy_carries_the_highest_qos_and_all_the_identifiers() {
         a.subscribes(subscribe(3).filter("t/x", 1));
         publisher.publish(publish("t/x").payload("x").qos(2));
         let got = a.receive();
-        let mut ids: Vec<u32> =
-            got.properties.iter().filter(|property| property.id == 0x0B).map(|property| property.value.number()).collect();
+        let mut ids: Vec<u32> = got
+            .properties
+            .iter()
+            .filter(|property| property.id == 0x0B)
+            .map(|property| property.value.number())
+            .collect();
         ids.sort_unstable();
         assert_eq!((ids, got.qos), (vec![1, 200], 2), "{got}");
         a.acknowledge(&got);

@@ -195,6 +195,10 @@ impl Packet {
         self
     }
 
+    pub(crate) fn id_if(self, wanted: bool, id: u16) -> Self {
+        if wanted { self.id(id) } else { self }
+    }
+
     pub(crate) fn qos(mut self, qos: u8) -> Self {
         self.qos = qos;
         self
@@ -217,11 +221,6 @@ impl Packet {
 
     pub(crate) fn code(mut self, code: u8) -> Self {
         self.code = code;
-        self
-    }
-
-    pub(crate) fn session_present(mut self) -> Self {
-        self.session_present = true;
         self
     }
 
@@ -323,10 +322,6 @@ impl Packet {
         self.property(0x11, Value::Four(seconds))
     }
 
-    pub(crate) fn server_keep_alive(self, seconds: u16) -> Self {
-        self.property(0x13, Value::Two(seconds))
-    }
-
     pub(crate) fn auth_method(self, method: &str) -> Self {
         self.property(0x15, Value::Text(method.into()))
     }
@@ -357,14 +352,6 @@ impl Packet {
 
     pub(crate) fn topic_alias(self, alias: u16) -> Self {
         self.property(0x23, Value::Two(alias))
-    }
-
-    pub(crate) fn maximum_qos(self, qos: u8) -> Self {
-        self.property(0x24, Value::Byte(qos))
-    }
-
-    pub(crate) fn retain_available(self, available: u8) -> Self {
-        self.property(0x25, Value::Byte(available))
     }
 
     pub(crate) fn user_property(self, name: &str, value: &str) -> Self {
