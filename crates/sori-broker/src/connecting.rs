@@ -28,6 +28,8 @@ use sori_mqtt::{
     Version, decode, split,
 };
 
+const DECODED_BEFORE: &str = "the bytes were decoded as CONNECT before they were kept";
+
 impl Shard {
     /// [MQTT-3.1.4-1] [MQTT311-3.1.4-1] were kept when the packet was decoded.
     pub(crate) fn handle_connect(&mut self, id: ConnectionId, connect: &Connect<'_>, bytes: &[u8]) {
@@ -215,14 +217,11 @@ impl Shard {
             self.released.push(admission.client_id);
             return self.refuse(id, ReasonCode::QuotaExceeded, "the broker has global_max_clients sessions");
         }
-        let connected = match split(&connect, usize::MAX) {
-            Ok(Split::Frame(frame)) => match decode(frame, Version::V5, Direction::ToServer) {
-                Ok(Packet::Connect(connect)) => Some(self.enter(id, &connect, admission)),
-                _ => None,
-            },
-            _ => None,
-        };
-        connected.expect("the bytes were decoded as CONNECT before");
+        let Ok(Split::Frame(frame)) = split(&connect, usize::MAX) else { unreachable!("{}", DECODED_BEFORE) };
+        match decode(frame, Version::V5, Direction::ToServer) {
+            Ok(Packet::Connect(connect)) => self.enter(id, &connect, admission),
+            _ => unreachable!("{}", DECODED_BEFORE),
+        }
     }
 
     /// The connection leaves for another shard, with whatever of the input has not been handled.

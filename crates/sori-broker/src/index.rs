@@ -37,7 +37,7 @@ struct Node {
     plus: NodeId,
     hash: NodeId,
     subscribers: Subscribers,
-    /// Boxed twice, because few filters have groups.
+    #[expect(clippy::box_collection, reason = "few filters have groups, and every node pays for the place")]
     groups: Option<Box<Vec<Group>>>,
 }
 

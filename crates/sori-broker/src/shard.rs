@@ -291,6 +291,16 @@ impl Shard {
         totals
     }
 
+    /// A number that changes whenever something was received or sent.
+    #[must_use]
+    pub fn activity(&self) -> u64 {
+        let t = &self.totals;
+        t.bytes_received
+            .wrapping_add(t.packets_sent)
+            .wrapping_add(t.connections_opened)
+            .wrapping_add(t.sessions_expired)
+    }
+
     /// Messages dropped for each session that lost some: client identifier and count.
     pub fn dropped_by_session(&self) -> impl Iterator<Item = (&str, u64)> {
         self.sessions.iter().filter(|(_, _, s)| s.dropped > 0).map(|(_, _, s)| (&*s.client_id, s.dropped))

@@ -14,17 +14,28 @@
 //! assert!(loaded.config.local_only);
 //! ```
 
+mod admission;
+pub mod attach;
+mod board;
 pub mod command_line;
 pub mod config;
+mod inbox;
+mod listeners;
 pub mod log;
 pub mod machine;
 pub mod process;
+mod publisher;
+mod report;
 mod run;
 mod server;
+mod socket;
+mod space;
 pub mod startup;
 pub mod sys;
+mod worker;
 
 pub use run::run;
+pub use server::Server;
 
 /// The version of sori.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

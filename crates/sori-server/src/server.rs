@@ -1,12 +1,259 @@
-//! The running broker.
+//! The running broker: listeners, worker threads and the signals that rule them.
 
-use crate::config::Config;
+use crate::admission::{Limits, Places};
+use crate::attach::{self, ClientEnd};
+use crate::board::Board;
+use crate::config::{self, Config};
+use crate::inbox::{Inbox, Letter};
+use crate::listeners::Listeners;
+use crate::log::{Kind, Log};
+use crate::machine::Machine;
+use crate::publisher::Publisher;
+use crate::socket::Stream;
+use crate::space::LockedSpace;
 use crate::startup::{RunError, Startup};
+use crate::worker::{Beginning, Clock, WAKE, Worker};
+use mio::{Events, Poll, Token, Waker};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::Signals;
+use sori_broker::{Access, ListenerSettings, OpenAccess, QueueFull, Settings, Shard, ShardId, Space, Totals};
+use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-/// Opens the listeners, starts the worker threads and runs until a signal ends the broker. Before it the
-/// configuration is checked, the process is a daemon if it was to be one, root is given up, the log is open and the
-/// process id written; after it `running.ready` must be called as soon as every listener is open.
+/// A running broker.
+///
+/// ```
+/// use sori_server::config::{Config, Defaults, Source, load};
+/// use sori_server::{Server, log::Log, machine::Machine};
+///
+/// let source = Source { file: None, ports: &[], defaults: Defaults::Native, persistence_location: None };
+/// let mut config = load(&source).expect("the defaults are valid").config;
+/// config.listeners.clear(); // this broker is for its own program only
+/// let server = Server::start(config, Log::silent(), Machine::read()).expect("nothing can be in the way");
+/// let client = server.attach("the example");
+/// drop(client);
+/// server.stop();
+/// ```
+pub struct Server {
+    inboxes: Vec<Arc<Inbox>>,
+    workers: Vec<JoinHandle<()>>,
+    acceptor: Option<(Sender<Order>, Arc<Waker>, JoinHandle<()>)>,
+    space: Arc<LockedSpace>,
+    places: Arc<Places>,
+    board: Arc<Board>,
+    log: Log,
+    machine: Machine,
+}
+
+/// For the thread that accepts connections.
+enum Order {
+    Stop,
+}
+
+impl Server {
+    /// Open all listeners and start the worker threads.
+    ///
+    /// # Errors
+    /// A listener cannot be opened, or the system refuses a thread or a poll. Nothing is left running then.
+    pub fn start(config: Config, log: Log, machine: Machine) -> Result<Server, RunError> {
+        let shards = u16::try_from(machine.threads(&config)).unwrap_or(u16::MAX);
+        let space = Arc::new(LockedSpace::new(shards));
+        let board = Arc::new(Board::new(shards));
+        let places = Arc::new(Places::new(Limits::of(&config)));
+        let polls = (0..shards).map(|_| Poll::new()).collect::<Result<Vec<Poll>, _>>()?;
+        let mut inboxes = Vec::new();
+        for poll in &polls {
+            inboxes.push(Arc::new(Inbox::new(Waker::new(poll.registry(), WAKE)?)));
+        }
+        let listeners = Listeners::open(&config, inboxes.clone(), Arc::clone(&places), log.clone())?;
+        let mut server = Server { inboxes, workers: Vec::new(), acceptor: None, space, places, board, log, machine };
+        server.start_workers(&config, polls)?;
+        server.start_acceptor(listeners)?;
+        Ok(server)
+    }
+
+    fn start_workers(&mut self, config: &Config, polls: Vec<Poll>) -> Result<(), RunError> {
+        let settings = Arc::new(settings(config, &self.machine, &self.log));
+        let clock = Clock::start();
+        let shards = self.inboxes.len() as u16;
+        for (number, poll) in (0..shards).zip(polls) {
+            let (space, board, inboxes) = (Arc::clone(&self.space), Arc::clone(&self.board), self.inboxes.clone());
+            let (settings, log) = (Arc::clone(&settings), self.log.clone());
+            let connection_messages = config.connection_messages;
+            let publisher = (number == 0).then(|| {
+                let lines = self.log.topic_lines().clone();
+                Publisher::new(Arc::clone(&self.space), config.sys_interval, clock, lines)
+            });
+            let begin = move || {
+                let (id, seed) = (ShardId(number), RandomState::new().hash_one(number));
+                let space: Arc<dyn Space> = space;
+                let shard = Shard::new(id, shards, settings, space, Arc::new(OpenAccess), seed, clock.now());
+                let beginning =
+                    Beginning { shard, id, poll, inboxes, board, clock, log, connection_messages, publisher };
+                Worker::new(beginning).run();
+            };
+            let thread = std::thread::Builder::new().name(format!("shard {number}")).spawn(begin)?;
+            self.workers.push(thread);
+        }
+        let first = Arc::clone(&self.inboxes[0]);
+        self.log.topic_lines().wake_with(move || first.post(Letter::LogLines));
+        Ok(())
+    }
+
+    fn start_acceptor(&mut self, mut listeners: Listeners) -> Result<(), RunError> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        listeners.register(poll.registry())?;
+        let (sender, orders) = channel();
+        let log = self.log.clone();
+        let thread = std::thread::Builder::new()
+            .name(String::from("listeners"))
+            .spawn(move || accept_connections(poll, listeners, &orders, &log))?;
+        self.acceptor = Some((sender, waker, thread));
+        Ok(())
+    }
+
+    /// A connection from within this program, which speaks MQTT like any other and is allowed what any other is.
+    #[must_use]
+    pub fn attach(&self, name: &str) -> ClientEnd {
+        let worker = RandomState::new().hash_one(name) as usize % self.inboxes.len();
+        let inbox = &self.inboxes[worker];
+        let (broker_end, client_end) = attach::link(Arc::clone(inbox));
+        let listener = ListenerSettings { port: 0, ..ListenerSettings::default() };
+        let address = format!("in-process {name}").into();
+        inbox.post(Letter::Accepted(Stream::Local(broker_end), Arc::new(listener), address, None));
+        client_end
+    }
+
+    /// The counters of all shards, at most a second old.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.board.totals()
+    }
+
+    /// Use other settings from now on, as far as they can change while the broker runs.
+    pub fn reconfigure(&self, config: &Config) {
+        let settings = Arc::new(settings(config, &self.machine, &self.log));
+        self.places.set_limits(Limits::of(config));
+        for inbox in &self.inboxes {
+            let access: Arc<dyn Access + Send + Sync> = Arc::new(OpenAccess);
+            inbox.post(Letter::Reconfigure(Arc::clone(&settings), access));
+        }
+    }
+
+    /// Say good-bye to all clients and stop. Returns when everything has ended.
+    pub fn stop(mut self) {
+        if let Some((orders, waker, thread)) = self.acceptor.take() {
+            // Either may fail only when the thread has ended already.
+            let _ = orders.send(Order::Stop);
+            let _ = waker.wake();
+            let _ = thread.join();
+        }
+        for inbox in &self.inboxes {
+            inbox.post(Letter::Stop);
+        }
+        for worker in self.workers.drain(..) {
+            // A panic of a worker has been told by the panic message.
+            let _ = worker.join();
+        }
+    }
+}
+
+fn accept_connections(mut poll: Poll, mut listeners: Listeners, orders: &Receiver<Order>, log: &Log) {
+    let mut events = Events::with_capacity(64);
+    loop {
+        match poll.poll(&mut events, listeners.patience()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => {
+                log.error(format_args!("Error in poll: {error}."));
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        for event in &events {
+            let token: Token = event.token();
+            listeners.note_ready(token);
+        }
+        if let Ok(Order::Stop) = orders.try_recv() {
+            return;
+        }
+        listeners.accept_ready();
+    }
+}
+
+/// The broker's settings from the configuration.
+fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
+    Settings {
+        allow_duplicate_messages: config.allow_duplicate_messages,
+        allow_zero_length_client_id: config.listeners.iter().all(|l| l.allow_zero_length_clientid),
+        connect_timeout_millis: u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX),
+        inflight_messages_max: config.max_inflight_messages.map_or(0, NonZeroU16::get),
+        inflight_bytes_max: config.max_inflight_bytes.map_or(0, NonZeroU64::get),
+        queued_messages_max: config.max_queued_messages.map_or(0, |n| u64::from(n.get())),
+        queued_bytes_max: config.max_queued_bytes.map_or(0, NonZeroU64::get),
+        memory_limit: machine.memory_limit(config),
+        queue_full: match config.queue_full {
+            config::QueueFull::DropNewest => QueueFull::DropNewest,
+            config::QueueFull::DropOldest => QueueFull::DropOldest,
+            config::QueueFull::LatestValue => QueueFull::LatestValue,
+            config::QueueFull::Disconnect => QueueFull::Disconnect,
+        },
+        packet_size_max: config.max_packet_size,
+        keep_alive_max: config.max_keepalive.map_or(0, NonZeroU16::get),
+        message_size_limit: config.message_size_limit.map_or(0, NonZeroU32::get),
+        persistent_client_expiration: config.persistent_client_expiration.map(|d| d.as_secs()),
+        queue_qos0_messages: config.queue_qos0_messages,
+        retain_available: config.retain_available,
+        upgrade_outgoing_qos: config.upgrade_outgoing_qos,
+        strict_receive_maximum: config.strict_receive_maximum,
+        clients_max: config.global_max_clients.map(|n| u64::from(n.get())),
+        report_packets: log.enabled(Kind::Debug),
+        report_subscriptions: log.enabled(Kind::Subscribe) || log.enabled(Kind::Unsubscribe),
+    }
+}
+
+/// Opens the listeners, starts the worker threads and runs until a signal ends the broker.
 pub(crate) fn start(config: Config, startup: Startup) -> Result<(), RunError> {
-    let _ = (config, startup);
-    Err(RunError::new("this build has no listeners yet."))
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])?;
+    let server = Server::start(config.clone(), startup.log.clone(), startup.machine)?;
+    startup.ready(&config)?;
+    for signal in signals.forever() {
+        match signal {
+            SIGHUP => reload(&server, &config, &startup.log),
+            SIGUSR1 | SIGUSR2 => {}
+            _ => break,
+        }
+    }
+    server.stop();
+    Ok(())
+}
+
+/// SIGHUP: log files are opened anew, and the configuration file is read again. A file with a mistake changes nothing.
+fn reload(server: &Server, config: &Config, log: &Log) {
+    log.information(format_args!("{}", crate::log::lines::reloading()));
+    log.reopen();
+    let Some(file) = &config.file else { return };
+    let source = config::Source {
+        file: Some(file),
+        ports: &[],
+        defaults: config::Defaults::Mosquitto,
+        persistence_location: None,
+    };
+    match config::load(&source) {
+        Ok(loaded) => {
+            log.configure(loaded.config.log.clone());
+            server.reconfigure(&loaded.config);
+        }
+        Err(remarks) => {
+            for remark in remarks {
+                log.error(format_args!("{remark}"));
+            }
+            log.error(format_args!("The configuration was not changed."));
+        }
+    }
 }

@@ -1,0 +1,77 @@
+//! What a worker thread is given by others: mail from shards, new connections, orders.
+//!
+//! One inbox per worker, in the order in which things were put in, whoever put them there. The worker is woken by
+//! whoever finds the inbox empty; it takes everything out at once.
+
+use crate::socket::{Admittance, Stream};
+use mio::Waker;
+use sori_broker::{Access, Handoff, ListenerSettings, Mail, Settings};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Mail that may wait for a worker before those who send it stop reading from their clients.
+const MAIL_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Something for a worker.
+pub(crate) enum Letter {
+    /// Messages from another shard.
+    Mail(Mail),
+    /// A connection was accepted.
+    Accepted(Stream, Arc<ListenerSettings>, Box<str>, Option<Admittance>),
+    /// A connection comes from another shard, because its session lives here.
+    Moved(Stream, Box<Handoff>, Option<Admittance>),
+    /// New settings.
+    Reconfigure(Arc<Settings>, Arc<dyn Access + Send + Sync>),
+    /// Log lines wait to be published.
+    LogLines,
+    /// The other end of an in-process connection has written or read.
+    Stirred(usize),
+    /// Say good-bye and stop.
+    Stop,
+}
+
+pub(crate) struct Inbox {
+    letters: Mutex<VecDeque<Letter>>,
+    mail_bytes: AtomicUsize,
+    waker: Waker,
+}
+
+impl Inbox {
+    pub(crate) fn new(waker: Waker) -> Inbox {
+        Inbox { letters: Mutex::default(), mail_bytes: AtomicUsize::new(0), waker }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Letter>> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Put a letter in. It cannot be lost: the worker takes all letters out under the same lock, so that an inbox
+    /// which is not empty has a worker that is awake or about to be.
+    pub(crate) fn post(&self, letter: Letter) {
+        if let Letter::Mail(mail) = &letter {
+            self.mail_bytes.fetch_add(mail.size(), Ordering::Relaxed);
+        }
+        let was_empty = {
+            let mut letters = self.lock();
+            letters.push_back(letter);
+            letters.len() == 1
+        };
+        if was_empty && let Err(error) = self.waker.wake() {
+            // The eventfd's counter can only overflow, and then the worker wakes anyway.
+            debug_assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "a waker only fails when it is full");
+        }
+    }
+
+    /// Everything that is there.
+    pub(crate) fn take(&self) -> VecDeque<Letter> {
+        let letters = core::mem::take(&mut *self.lock());
+        self.mail_bytes.store(0, Ordering::Relaxed);
+        letters
+    }
+
+    /// Does so much mail wait that no more should be produced?
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.mail_bytes.load(Ordering::Relaxed) > MAIL_BYTES_MAX
+    }
+}

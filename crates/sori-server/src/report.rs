@@ -1,0 +1,79 @@
+//! The broker's events as Mosquitto's log lines.
+
+use crate::log::{Kind, Log, lines};
+use sori_broker::{Cause, Event};
+use sori_mqtt::ReasonCode;
+
+/// Write the line of an event, if its kind is wanted.
+pub(crate) fn event(log: &Log, event: &Event, connection_messages: bool) {
+    match event {
+        Event::Connected { .. } | Event::Disconnected { .. } | Event::Refused { .. } => {
+            if connection_messages {
+                connection(log, event);
+            }
+        }
+        Event::Subscribed { client_id, filter, qos } => {
+            log.write(Kind::Subscribe, format_args!("{}", lines::subscribed(client_id, *qos as u8, filter)));
+        }
+        Event::Unsubscribed { client_id, filter } => {
+            log.write(Kind::Unsubscribe, format_args!("{}", lines::unsubscribed(client_id, filter)));
+        }
+        Event::Denied { client_id, text } => {
+            log.notice(format_args!("Client {client_id} may not {text}."));
+        }
+        Event::Dropping { client_id, text } => {
+            log.notice(format_args!("{} ({text})", lines::dropping(client_id)));
+        }
+        Event::Packet(line) => log.write(Kind::Debug, format_args!("{line}")),
+    }
+}
+
+fn connection(log: &Log, event: &Event) {
+    match event {
+        Event::Connected { client_id, address, version, clean_start, keep_alive, user_name } => {
+            let client = lines::Connected {
+                peer: address,
+                client_id,
+                level: version.level(),
+                clean: *clean_start,
+                keep_alive: *keep_alive,
+                user_name: user_name.as_deref(),
+                bridge: false,
+            };
+            log.notice(format_args!("{}", lines::connected(client)));
+        }
+        Event::Disconnected { client_id, address, cause } => {
+            if let Cause::Protocol(_, text) = cause {
+                log.information(format_args!("{}", lines::protocol_error(client_id, text)));
+            }
+            log.notice(format_args!("{}", lines::disconnected(client_id, address, ended(cause))));
+        }
+        Event::Refused { address, client_id, reason_code, text } => {
+            let who = client_id.as_deref().unwrap_or("<unknown>");
+            log.notice(format_args!("Client {who} [{address}] disconnected: {text} ({}).", reason_code.text()));
+        }
+        _ => {}
+    }
+}
+
+fn ended(cause: &Cause) -> lines::Ended<'_> {
+    use lines::Ended;
+    match cause {
+        Cause::ByClient(_) => Ended::Normally,
+        Cause::Network(text) if &**text == "connection closed by client" => Ended::ConnectionClosedByClient,
+        Cause::Network(text) => Ended::SystemError(text),
+        Cause::KeepAlive => Ended::ExceededTimeout,
+        Cause::TakenOver => Ended::SessionTakenOver,
+        Cause::Shutdown => Ended::AdministrativeAction,
+        Cause::Protocol(reason_code, _) => match reason_code {
+            ReasonCode::MalformedPacket => Ended::MalformedPacket,
+            ReasonCode::PacketTooLarge => Ended::OversizePacket,
+            ReasonCode::NotAuthorized => Ended::NotAuthorised,
+            ReasonCode::ReceiveMaximumExceeded => Ended::ReceiveMaximumExceeded,
+            ReasonCode::QuotaExceeded => Ended::QuotaExceeded,
+            ReasonCode::TopicAliasInvalid => Ended::TopicAliasInvalid,
+            ReasonCode::RetainNotSupported | ReasonCode::QoSNotSupported => Ended::UsedDisallowedFeature,
+            _ => Ended::ProtocolError,
+        },
+    }
+}

@@ -1,0 +1,80 @@
+//! One connection's way to the outside: a TCP or Unix socket, or the memory between two parts of this program.
+
+use crate::admission::Places;
+use crate::attach::BrokerEnd;
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Shutdown};
+use std::sync::Arc;
+
+/// Where bytes come from and go to.
+pub(crate) enum Stream {
+    Tcp(mio::net::TcpStream),
+    Unix(mio::net::UnixStream),
+    Local(BrokerEnd),
+}
+
+impl Stream {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Unix(stream) => stream.read(buffer),
+            Stream::Local(end) => end.read(buffer),
+        }
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream) => stream.write(bytes),
+            Stream::Local(end) => end.write(bytes),
+        }
+    }
+
+    /// Nothing more will be written.
+    pub(crate) fn finish(&mut self) {
+        // The peer may be gone already, which is as good.
+        let _ = match self {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Local(end) => {
+                end.finish();
+                Ok(())
+            }
+        };
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: usize) -> io::Result<()> {
+        let interests = Interest::READABLE | Interest::WRITABLE;
+        match self {
+            Stream::Tcp(stream) => stream.register(registry, Token(token), interests),
+            Stream::Unix(stream) => stream.register(registry, Token(token), interests),
+            Stream::Local(end) => {
+                end.register(token);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.deregister(registry),
+            Stream::Unix(stream) => stream.deregister(registry),
+            Stream::Local(_) => Ok(()),
+        }
+    }
+}
+
+/// A connection's place among those that are allowed; it is free again when this is dropped.
+pub(crate) struct Admittance {
+    pub(crate) places: Arc<Places>,
+    pub(crate) listener: usize,
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Drop for Admittance {
+    fn drop(&mut self) {
+        self.places.leave(self.listener, self.address);
+    }
+}

@@ -1,0 +1,452 @@
+//! A worker thread: one shard of the broker in its readiness loop.
+//!
+//! It works in turns. Each takes what the poll reports and what lies in the inbox, reads each ready socket once, lets
+//! the shard decide, writes once to each connection that has output, and sends each other shard one batch of mail.
+//! Sockets are registered once, edge-triggered, for reading and writing: no other system call is made for readiness.
+
+use crate::board::Board;
+use crate::inbox::{Inbox, Letter};
+use crate::log::Log;
+use crate::publisher::Publisher;
+use crate::report;
+use crate::socket::{Admittance, Stream};
+use mio::{Events, Poll, Token};
+use sori_broker::{Access, Cause, ConnectionId, Effect, Handoff, ListenerSettings, Settings, Shard, ShardId, Time};
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The token of the inbox's waker; sockets have those below it.
+pub(crate) const WAKE: Token = Token(usize::MAX);
+/// Bytes read from one socket in one turn, which keeps one loud client from starving the others.
+const READ_BYTES: usize = 64 * 1024;
+/// Readiness reports taken at once.
+const EVENTS_MAX: usize = 1024;
+/// How long a connection that the broker has closed is still read, so that the peer sees the broker's last words
+/// and not a reset.
+const LINGER: Duration = Duration::from_secs(1);
+/// How long a worker waits before it looks again whether a shard that is behind has caught up.
+const OVERFULL_WAIT: Duration = Duration::from_millis(1);
+
+/// Time as the shards count it: Unix time at the start, then monotonic.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Clock {
+    started: Instant,
+    unix_millis: u64,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Clock {
+        let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Clock { started: Instant::now(), unix_millis: u64::try_from(unix.as_millis()).unwrap_or(0) }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        Time(self.unix_millis + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX / 2))
+    }
+}
+
+/// What a worker needs to begin.
+pub(crate) struct Beginning {
+    pub(crate) shard: Shard,
+    pub(crate) id: ShardId,
+    pub(crate) poll: Poll,
+    pub(crate) inboxes: Vec<Arc<Inbox>>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) clock: Clock,
+    pub(crate) log: Log,
+    pub(crate) connection_messages: bool,
+    /// One worker publishes `$SYS` and log lines.
+    pub(crate) publisher: Option<Publisher>,
+}
+
+struct Socket {
+    stream: Stream,
+    state: State,
+    is_readable: bool,
+    is_writable: bool,
+    /// The peer has closed its side, so reading goes on until the end.
+    is_read_closed: bool,
+    /// It stands in the list of sockets to be read.
+    is_listed: bool,
+    /// A connection from within the program has none: it takes no place from others.
+    admittance: Option<Admittance>,
+}
+
+enum State {
+    Open(ConnectionId),
+    /// Closed by the broker: what the peer still sends is thrown away until this moment.
+    Lingering(Instant),
+}
+
+pub(crate) struct Worker {
+    b: Beginning,
+    sockets: Vec<Option<Socket>>,
+    free: Vec<usize>,
+    /// The socket of each connection, by the connection's slot.
+    by_connection: Vec<usize>,
+    /// Sockets that may have something to be read.
+    readable: VecDeque<usize>,
+    lingering: VecDeque<usize>,
+    buffer: Vec<u8>,
+    now: Time,
+    is_stopping: bool,
+}
+
+impl Worker {
+    pub(crate) fn new(beginning: Beginning) -> Worker {
+        Worker {
+            now: beginning.clock.now(),
+            b: beginning,
+            sockets: Vec::new(),
+            free: Vec::new(),
+            by_connection: Vec::new(),
+            readable: VecDeque::new(),
+            lingering: VecDeque::new(),
+            buffer: vec![0; READ_BYTES],
+            is_stopping: false,
+        }
+    }
+
+    /// Turn after turn, until the broker stops.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while !self.is_stopping {
+            let patience = self.patience();
+            match self.b.poll.poll(&mut events, patience) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.b.log.error(format_args!("Error in poll: {error}."));
+                    std::thread::sleep(OVERFULL_WAIT);
+                }
+            }
+            self.now = self.b.clock.now();
+            self.note_readiness(&events);
+            self.turn();
+        }
+    }
+
+    fn turn(&mut self) {
+        self.read_inbox();
+        if !self.is_any_inbox_overfull() {
+            self.read_sockets();
+        }
+        if self.b.shard.next_deadline().is_some_and(|due| due <= self.now) {
+            self.b.shard.tick(self.now);
+        }
+        if let Some(publisher) = &mut self.b.publisher {
+            publisher.publish_due(&mut self.b.shard, self.now, &self.b.board);
+        }
+        self.settle();
+        self.end_lingering();
+        self.b.board.report(self.b.id, &self.b.shard, self.now);
+    }
+
+    /// Write, post and carry out until nothing is left of this turn.
+    fn settle(&mut self) {
+        self.flush();
+        self.post_mail();
+        while let Some(effect) = self.b.shard.next_effect() {
+            self.carry_out(effect);
+        }
+        // Closing a connection may have published a will.
+        self.flush();
+        self.post_mail();
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        if self.is_any_inbox_overfull() {
+            return Some(OVERFULL_WAIT);
+        }
+        if !self.readable.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let publisher = self.b.publisher.as_ref().and_then(Publisher::next_due);
+        let due = [self.b.shard.next_deadline(), publisher, self.b.board.next_report(self.b.id)];
+        let timed = due.into_iter().flatten().min().map(|due| {
+            // Rounded up, so that the deadline has come when the poll returns.
+            Duration::from_millis(due.0.saturating_sub(self.b.clock.now().0) + 1)
+        });
+        match self.lingering.is_empty() {
+            true => timed,
+            false => Some(timed.unwrap_or(LINGER).min(LINGER)),
+        }
+    }
+
+    fn is_any_inbox_overfull(&self) -> bool {
+        let me = usize::from(self.b.id.0);
+        self.b.inboxes.iter().enumerate().any(|(at, inbox)| at != me && inbox.is_overfull())
+    }
+
+    fn note_readiness(&mut self, events: &Events) {
+        for event in events {
+            let Some(socket) = self.sockets.get_mut(event.token().0).and_then(Option::as_mut) else { continue };
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                socket.is_readable = true;
+                socket.is_read_closed |= event.is_read_closed() || event.is_error();
+                if !std::mem::replace(&mut socket.is_listed, true) {
+                    self.readable.push_back(event.token().0);
+                }
+            }
+            if event.is_writable()
+                && !std::mem::replace(&mut socket.is_writable, true)
+                && let State::Open(id) = socket.state
+            {
+                self.write(event.token().0, id);
+            }
+        }
+    }
+
+    fn read_inbox(&mut self) {
+        for letter in self.b.inboxes[usize::from(self.b.id.0)].take() {
+            match letter {
+                Letter::Mail(mail) => self.b.shard.deliver(self.now, &mail),
+                Letter::Accepted(stream, listener, address, admittance) => {
+                    self.accept(stream, listener, &address, admittance);
+                }
+                Letter::Moved(stream, handoff, admittance) => self.adopt(stream, *handoff, admittance),
+                Letter::Reconfigure(settings, access) => self.reconfigure(settings, access),
+                Letter::LogLines => {
+                    if let Some(publisher) = &mut self.b.publisher {
+                        publisher.publish_log_lines(&mut self.b.shard, self.now);
+                    }
+                }
+                Letter::Stirred(token) => self.stirred(token),
+                Letter::Stop => self.stop(),
+            }
+            if self.b.shard.is_flush_urgent() {
+                self.flush();
+            }
+        }
+    }
+
+    fn reconfigure(&mut self, settings: Arc<Settings>, access: Arc<dyn Access + Send + Sync>) {
+        self.b.shard.reconfigure(self.now, settings, access);
+    }
+
+    fn accept(
+        &mut self,
+        stream: Stream,
+        listener: Arc<ListenerSettings>,
+        address: &str,
+        admittance: Option<Admittance>,
+    ) {
+        let id = self.b.shard.open(self.now, listener, address);
+        self.add(stream, id, admittance);
+    }
+
+    fn adopt(&mut self, stream: Stream, handoff: Handoff, admittance: Option<Admittance>) {
+        let id = self.b.shard.adopt(self.now, handoff);
+        self.add(stream, id, admittance);
+    }
+
+    fn add(&mut self, mut stream: Stream, id: ConnectionId, admittance: Option<Admittance>) {
+        let token = self.free.pop().unwrap_or_else(|| {
+            self.sockets.push(None);
+            self.sockets.len() - 1
+        });
+        if let Err(error) = stream.register(self.b.poll.registry(), token) {
+            self.free.push(token);
+            return self.b.shard.closed(self.now, id, Cause::Network(error.to_string().into()));
+        }
+        // What came before the registration is reported by the next poll: an edge-triggered registration reports the
+        // state that it finds.
+        self.sockets[token] = Some(Socket {
+            stream,
+            state: State::Open(id),
+            is_readable: false,
+            is_writable: true,
+            is_read_closed: false,
+            is_listed: false,
+            admittance,
+        });
+        if self.by_connection.len() <= id.slot() {
+            self.by_connection.resize(id.slot() + 1, usize::MAX);
+        }
+        self.by_connection[id.slot()] = token;
+    }
+
+    /// Something changed at the other end of an in-process connection.
+    fn stirred(&mut self, token: usize) {
+        let Some(socket) = self.sockets.get_mut(token).and_then(Option::as_mut) else { return };
+        socket.is_readable = true;
+        socket.is_writable = true;
+        // An in-process connection is read until nothing is left, as the worker is told only once.
+        socket.is_read_closed = true;
+        if !std::mem::replace(&mut socket.is_listed, true) {
+            self.readable.push_back(token);
+        }
+        if let State::Open(id) = socket.state {
+            self.write(token, id);
+        }
+    }
+
+    fn read_sockets(&mut self) {
+        for _ in 0..self.readable.len() {
+            let Some(token) = self.readable.pop_front() else { break };
+            self.read(token);
+            if self.b.shard.is_flush_urgent() {
+                self.flush();
+            }
+        }
+    }
+
+    /// Read once from a socket and give the shard what came.
+    fn read(&mut self, token: usize) {
+        let Some(socket) = self.sockets.get_mut(token).and_then(Option::as_mut) else { return };
+        socket.is_listed = false;
+        let id = match socket.state {
+            State::Open(id) if self.b.shard.wants_input(id) => Some(id),
+            // It goes on when the connection has taken its output; see `write`.
+            State::Open(_) => return,
+            State::Lingering(_) => None,
+        };
+        if !socket.is_readable {
+            return;
+        }
+        match socket.stream.read(&mut self.buffer) {
+            Ok(0) => self.ended(token, Cause::Network("connection closed by client".into())),
+            Ok(count) => {
+                // A short read has emptied the socket; the next bytes bring a new edge.
+                socket.is_readable = count == self.buffer.len() || socket.is_read_closed;
+                if socket.is_readable {
+                    socket.is_listed = true;
+                    self.readable.push_back(token);
+                }
+                if let Some(id) = id {
+                    self.b.shard.receive(self.now, id, &self.buffer[..count]);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => socket.is_readable = false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                socket.is_listed = true;
+                self.readable.push_back(token);
+            }
+            Err(error) => self.ended(token, Cause::Network(error.to_string().into())),
+        }
+    }
+
+    /// The peer is gone.
+    fn ended(&mut self, token: usize, cause: Cause) {
+        if let Some(Socket { state: State::Open(id), .. }) = self.sockets[token] {
+            self.b.shard.closed(self.now, id, cause);
+        }
+        self.drop_socket(token);
+    }
+
+    fn drop_socket(&mut self, token: usize) -> Option<Socket> {
+        let mut socket = self.sockets.get_mut(token)?.take()?;
+        // Closing the socket would do it as well; what matters is that no event comes for the token's next owner.
+        let _ = socket.stream.deregister(self.b.poll.registry());
+        self.free.push(token);
+        Some(socket)
+    }
+
+    fn flush(&mut self) {
+        while let Some(id) = self.b.shard.next_flush() {
+            let Some(&token) = self.by_connection.get(id.slot()) else { continue };
+            self.write(token, id);
+        }
+    }
+
+    /// Write a connection's output, as far as the socket takes it.
+    fn write(&mut self, token: usize, id: ConnectionId) {
+        let Some(socket) = self.sockets.get_mut(token).and_then(Option::as_mut) else { return };
+        if !matches!(socket.state, State::Open(open) if open == id) {
+            return;
+        }
+        while socket.is_writable {
+            let output = self.b.shard.output(id);
+            if output.is_empty() {
+                break;
+            }
+            let length = output.len();
+            match socket.stream.write(output) {
+                Ok(count) => {
+                    socket.is_writable = count == length;
+                    self.b.shard.sent(self.now, id, count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => socket.is_writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Reading tells why, after what the peer has still sent.
+                Err(_) => {
+                    socket.is_writable = false;
+                    socket.is_readable = true;
+                    socket.is_read_closed = true;
+                }
+            }
+        }
+        if socket.is_readable && !socket.is_listed && self.b.shard.wants_input(id) {
+            socket.is_listed = true;
+            self.readable.push_back(token);
+        }
+    }
+
+    fn post_mail(&mut self) {
+        while let Some((to, mail)) = self.b.shard.next_mail() {
+            self.b.inboxes[usize::from(to.0)].post(Letter::Mail(mail));
+        }
+        self.b.shard.mail_posted();
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Close(id) => self.close(id),
+            Effect::Move { connection, to, handoff } => {
+                let token = self.by_connection[connection.slot()];
+                if let Some(socket) = self.drop_socket(token) {
+                    self.post_mail();
+                    let letter = Letter::Moved(socket.stream, handoff, socket.admittance);
+                    self.b.inboxes[usize::from(to.0)].post(letter);
+                }
+            }
+            Effect::Event(event) => report::event(&self.b.log, &event, self.b.connection_messages),
+        }
+    }
+
+    /// The broker ends a connection: its last words leave, then the peer has a moment to read them.
+    fn close(&mut self, id: ConnectionId) {
+        let token = self.by_connection[id.slot()];
+        let has_last_words = !self.b.shard.output(id).is_empty();
+        self.write(token, id);
+        let Some(socket) = self.sockets[token].as_mut() else { return };
+        if has_last_words && !self.is_stopping {
+            socket.stream.finish();
+            socket.state = State::Lingering(Instant::now() + LINGER);
+            socket.is_readable = true;
+            if !std::mem::replace(&mut socket.is_listed, true) {
+                self.readable.push_back(token);
+            }
+            self.lingering.push_back(token);
+        } else {
+            self.drop_socket(token);
+        }
+        self.b.shard.closed(self.now, id, Cause::Shutdown);
+    }
+
+    fn end_lingering(&mut self) {
+        if self.lingering.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(&token) = self.lingering.front() {
+            match self.sockets[token].as_ref().map(|socket| &socket.state) {
+                Some(State::Lingering(until)) if *until > now => break,
+                Some(State::Lingering(_)) => {
+                    self.drop_socket(token);
+                }
+                // It ended by itself, and the token may have a new owner.
+                _ => {}
+            }
+            self.lingering.pop_front();
+        }
+    }
+
+    fn stop(&mut self) {
+        self.is_stopping = true;
+        self.b.shard.shutdown(self.now);
+        self.settle();
+    }
+}
