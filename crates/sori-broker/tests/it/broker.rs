@@ -196,7 +196,11 @@ impl Client {
                 if self.version == Version::V5 {
                     self.limits = Limits {
                         receive_maximum: packet.number(0x21).map_or(u16::MAX, |number| number as u16),
-                        packet_size: packet.number(0x27).map_or(usize::MAX, |number| number as usize),
+                        // 0 is no limit but a fault.
+                        packet_size: packet
+                            .number(0x27)
+                            .filter(|size| *size > 0)
+                            .map_or(usize::MAX, |size| size as usize),
                         topic_alias: packet.number(0x22).map_or(0, |number| number as u16),
                     };
                 }

@@ -1,9 +1,7 @@
 //! DISCONNECT, both ways.
 
 use super::broker::everywhere;
-use super::wire::{
-    Version, disconnect, pingreq, pubcomp, publish, pubrec, pubrel, raw, subscribe, v5, v31, v311,
-};
+use super::wire::{Version, disconnect, pingreq, pubcomp, publish, pubrec, pubrel, raw, subscribe, v5, v31, v311};
 
 // covers: [MQTT-3.14.4-2] [MQTT311-3.14.4-1] [MQTT311-3.14.4-2]
 #[test]

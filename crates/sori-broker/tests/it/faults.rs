@@ -176,7 +176,7 @@ fn example(form: Form) -> Value {
     match form {
         Form::Byte => Value::Byte(1),
         Form::Two => Value::Two(1),
-        Form::Four => Value::Four(1),
+        Form::Four => Value::Four(1000),
         Form::Variable => Value::Variable(1),
         Form::Text => Value::Text(b"x".to_vec()),
         Form::Binary => Value::Binary(b"x".to_vec()),
@@ -191,7 +191,8 @@ fn allowed(kind: Kind) -> &'static [u8] {
         Kind::Publish => &[0x01, 0x02, 0x03, 0x08, 0x09, 0x23, 0x26],
         Kind::Subscribe => &[0x0B, 0x26],
         Kind::Unsubscribe => &[0x26],
-        Kind::Disconnect => &[0x11, 0x1F, 0x26],
+        // Server Reference is of no use from a client, but not forbidden.
+        Kind::Disconnect => &[0x11, 0x1C, 0x1F, 0x26],
         Kind::Auth => &[0x15, 0x16, 0x1F, 0x26],
         _ => &[0x1F, 0x26],
     }

@@ -16,6 +16,7 @@ mod faults;
 mod flow_control;
 mod information;
 mod keep_alive;
+mod limits;
 mod message_expiry;
 mod overlapping;
 mod packet_size;

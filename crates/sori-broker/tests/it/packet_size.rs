@@ -116,7 +116,7 @@ fn mqtt5_3_2_2_15_a_packet_above_the_brokers_maximum_is_too_large() {
         a.send(fits.clone());
         a.expect_in_any_order([super::wire::puback(1), publish("t").payload(&fits.payload)]);
         let packets = [
-            Packet { id: Some(1), ..sized("t", 201) },
+            Packet { id: Some(1), ..sized("t", 202) },
             (0..60).fold(subscribe(1), |packet, number| packet.filter(format!("f{number}"), 0)),
             (0..60).fold(unsubscribe(1), |packet, number| packet.filter(format!("f{number}"), 0)),
         ];

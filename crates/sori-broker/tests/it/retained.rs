@@ -170,11 +170,11 @@ fn mqtt5_3_3_1_13_retain_as_published_holds_for_queued_messages() {
         for (options, retain) in [(1, false), (1 | RETAIN_AS_PUBLISHED, true)] {
             let mut a = broker.connect(v5("a").session_expiry(100));
             a.subscribe("t", options);
-            a.drain();
             a.leave();
             publisher.publish(publish("t").payload("x").qos(1).retain());
             let mut a = broker.connect(v5("a").clean(false));
             a.expect_message(Packet { retain, ..publish("t").payload("x").qos(1) });
+            publisher.publish(publish("t").retain());
         }
     });
 }

@@ -52,8 +52,10 @@ fn mqtt5_3_1_2_5_without_clean_start_the_session_is_resumed() {
                 publisher.publish(publish("t/x").payload([qos]).qos(qos));
             }
             // Another client identifier is another session.
-            let other = broker.connect(connect.clone().client_id_bytes(b"A"));
+            let mut other = broker.connect(connect.clone().client_id_bytes(b"A"));
             assert!(!other.session_present());
+            other.expect_nothing();
+            broker.connect(v5("A")).leave();
             let mut a = broker.connect(connect.clone());
             assert!(a.session_present());
             a.expect_message(publish("t/x").payload([1]).qos(1));
