@@ -78,7 +78,9 @@ fn a_packet_that_ends_before_its_version_gets_no_answer() {
 #[test]
 fn mqtt5_3_1_2_3_the_reserved_flag_is_0() {
     for version in [V311, V5] {
-        assert_eq!(answer(&connect(version, CLEAN | 1, &[&field("id")])), None);
+        let bytes = connect(version, CLEAN | 1, &[&field("id")]);
+        assert_eq!(answer(&bytes), None);
+        assert_eq!(refused(&bytes, version, ToServer), ReasonCode::MalformedPacket);
     }
     assert!(read(&connect(V31, CLEAN | 1, &[&field("id")]), V31, ToServer).is_ok(), "unused in MQTT 3.1");
 }
@@ -172,8 +174,11 @@ fn mqtt5_3_1_2_17_with_its_flag_a_field_is_there() {
 #[test]
 fn mqtt311_3_1_2_22_a_password_needs_a_user_name_before_mqtt_5() {
     let fields: [&[u8]; 2] = [&field("id"), &field("secret")];
-    assert_eq!(answer(&connect(V311, CLEAN | 0x40, &fields)), None);
-    assert_eq!(answer(&connect(V31, CLEAN | 0x40, &fields)), None);
+    for version in [V31, V311] {
+        let bytes = connect(version, CLEAN | 0x40, &fields);
+        assert_eq!(answer(&bytes), None);
+        assert_eq!(refused(&bytes, version, ToServer), ReasonCode::MalformedPacket);
+    }
     let bytes = connect(V5, CLEAN | 0x40, &fields);
     assert_eq!((connected(&bytes).user_name, connected(&bytes).password), (None, Some(&b"secret"[..])));
 }

@@ -6,7 +6,8 @@ fn mqtt5_3_9_3_2_suback_has_its_own_codes() {
     for code in 0..=255 {
         let allowed = ReasonCode::from_u8(code).is_some_and(|reason| reason.allowed_in(PacketType::SubAck));
         let bytes = packet(0x90, &[&[0, 1, 0, 1, code]]);
-        assert_eq!(read(&bytes, V5, ToClient).is_ok(), allowed, "{code:02x}");
+        let fault = read(&bytes, V5, ToClient).err().map(|error| error.reason_code());
+        assert_eq!(fault, (!allowed).then_some(ReasonCode::ProtocolError), "{code:02x}");
         let bytes = packet(0x90, &[&[0, 1, 1, code]]);
         assert_eq!(read(&bytes, V311, ToClient).is_ok(), matches!(code, 0..=2 | 0x80), "{code:02x}");
     }
@@ -17,7 +18,8 @@ fn mqtt5_3_11_3_2_unsuback_has_its_own_codes() {
     for code in 0..=255 {
         let allowed = ReasonCode::from_u8(code).is_some_and(|reason| reason.allowed_in(PacketType::UnsubAck));
         let bytes = packet(0xB0, &[&[0, 1, 0, 0x11, code]]);
-        assert_eq!(read(&bytes, V5, ToClient).is_ok(), allowed, "{code:02x}");
+        let fault = read(&bytes, V5, ToClient).err().map(|error| error.reason_code());
+        assert_eq!(fault, (!allowed).then_some(ReasonCode::ProtocolError), "{code:02x}");
     }
 }
 
