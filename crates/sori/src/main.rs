@@ -1,2 +1,139 @@
-//! The command line.
-fn main() {}
+//! The `sori` program: one file per command, and the choice between them.
+//!
+//! `sori` alone is `sori serve`. The arguments of `serve` are Mosquitto's and pass through unparsed, also without the
+//! word: `sori -p 1884 -v`. Called as `mosquitto`, the program is `serve` and nothing else.
+
+mod client;
+mod connection;
+mod failure;
+mod r#pub;
+mod sub;
+mod trace;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An MQTT broker and its tools in one program.
+#[derive(Parser)]
+#[command(name = "sori", version, disable_help_flag = true, after_help = EXAMPLES)]
+struct Arguments {
+    /// Print help
+    #[arg(long, global = true, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the broker; this is also what `sori` without a command does
+    #[command(disable_help_flag = true)]
+    Serve {
+        /// The arguments of `mosquitto`: -c file, -p port, -v, -q, -d, --test-config
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Publish messages
+    #[command(disable_help_flag = true)]
+    Pub(Box<r#pub::Arguments>),
+    /// Subscribe and print what comes
+    #[command(disable_help_flag = true)]
+    Sub(Box<sub::Arguments>),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sori                                   run a broker on port 1883
+  sori sub -t '#' -v                     watch everything
+  sori pub -t kitchen/light -m on        send a message";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let arguments: Vec<OsString> = arguments.collect();
+    match Invocation::new(&program, &arguments) {
+        Invocation::Serve { skip, called_as_mosquitto } => {
+            ExitCode::from(sori_server::run(arguments.into_iter().skip(skip), called_as_mosquitto))
+        }
+        Invocation::Tool => run(Arguments::parse().command),
+    }
+}
+
+fn run(command: Command) -> ExitCode {
+    let result = match command {
+        Command::Serve { arguments } => return ExitCode::from(sori_server::run(arguments.into_iter(), false)),
+        Command::Pub(arguments) => r#pub::run(&arguments),
+        Command::Sub(arguments) => sub::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Which half of the program is meant, decided before anything is parsed.
+#[derive(Debug, PartialEq, Eq)]
+enum Invocation {
+    /// The broker; its arguments begin after `skip` words.
+    Serve {
+        skip: usize,
+        called_as_mosquitto: bool,
+    },
+    Tool,
+}
+
+impl Invocation {
+    fn new(program: &OsStr, arguments: &[OsString]) -> Self {
+        if Path::new(program).file_stem() == Some(OsStr::new("mosquitto")) {
+            return Self::Serve { skip: 0, called_as_mosquitto: true };
+        }
+        match arguments.first().map(|first| first.to_string_lossy()).as_deref() {
+            Some("serve") => Self::Serve { skip: 1, called_as_mosquitto: false },
+            // The whole program's help, and not that of one command.
+            Some("--help" | "--version" | "-V") => Self::Tool,
+            Some(option) if !option.starts_with('-') => Self::Tool,
+            _ => Self::Serve { skip: 0, called_as_mosquitto: false },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn invocation(words: &str) -> Invocation {
+        let mut words = words.split(' ').map(OsString::from);
+        let program = words.next().expect("a program");
+        Invocation::new(&program, &words.collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_broker_is_meant_unless_a_command_is_named() {
+        let serve = |skip| Invocation::Serve { skip, called_as_mosquitto: false };
+        assert_eq!(invocation("sori"), serve(0));
+        assert_eq!(invocation("sori -p 1884 -v"), serve(0));
+        assert_eq!(invocation("sori serve -p 1884"), serve(1));
+        assert_eq!(invocation("/usr/sbin/sori --test-config"), serve(0));
+        for tool in ["sori pub -t a", "sori sub", "sori help", "sori --help", "sori --version", "sori typo"] {
+            assert_eq!(invocation(tool), Invocation::Tool, "{tool}");
+        }
+    }
+
+    #[test]
+    fn under_mosquitto_s_name_everything_is_the_broker() {
+        let mosquitto = Invocation::Serve { skip: 0, called_as_mosquitto: true };
+        for words in ["mosquitto", "/usr/sbin/mosquitto -h", "./mosquitto --help", "mosquitto pub"] {
+            assert_eq!(invocation(words), mosquitto, "{words}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -178,7 +178,7 @@ impl fmt::Display for RequestError {
             Self::AlreadyConnected => f.write_str("already connected"),
             Self::QueueFull => f.write_str("too many messages wait for being sent"),
             Self::NoPacketIdentifier => f.write_str("all packet identifiers are in use"),
-            Self::TopicName(error) => write!(f, "the topic name {error}"),
+            Self::TopicName(error) => error.fmt(f),
             Self::Property(identifier) => write!(f, "the property {} is not allowed here", identifier.text()),
             Self::Version5Only(name) => write!(f, "{name}: only MQTT 5.0 has that"),
             Self::NoFilters => f.write_str("at least one topic filter is needed"),

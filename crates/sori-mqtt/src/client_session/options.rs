@@ -283,7 +283,7 @@ impl fmt::Display for OptionError {
         match self {
             Self::ClientIdMissing => f.write_str("a client identifier is needed for this version or to keep a session"),
             Self::PasswordWithoutUserName => f.write_str("before MQTT 5.0 a password needs a user name"),
-            Self::WillTopic(error) => write!(f, "the will topic {error}"),
+            Self::WillTopic(error) => write!(f, "will: {error}"),
             Self::Field(name) => write!(f, "the {name} has more than 65,535 bytes or holds U+0000"),
             Self::Zero(name) => write!(f, "the {name} must not be 0"),
             Self::Property(identifier) => write!(f, "the property {} does not belong here", identifier.text()),
