@@ -62,6 +62,8 @@ class Client {
       }),
       "CONNACK",
     );
+    // MQTT.js writes a packet in several pieces; without this the kernel holds the later ones back for 40 ms at a time.
+    client.mqtt.stream.setNoDelay(true);
     return client;
   }
 
