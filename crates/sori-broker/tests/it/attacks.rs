@@ -287,7 +287,7 @@ fn mosquitto_2024_8376_subscribe_and_unsubscribe_in_any_order() {
             for step in 0..3 {
                 let choice = (sequence / 10_u32.pow(step) % 10) as usize;
                 let filter = filters[choice / 2];
-                if choice % 2 == 0 {
+                if choice.is_multiple_of(2) {
                     a.subscribe(filter, 0);
                     subscribed.retain(|other| *other != filter);
                     subscribed.push(filter);

@@ -18,6 +18,7 @@ mod information;
 mod keep_alive;
 mod limits;
 mod message_expiry;
+mod moves;
 mod overlapping;
 mod packet_size;
 mod properties;

@@ -157,3 +157,19 @@ fn expired_messages_make_room_in_a_full_queue() {
         broker.connect(connect).expect_message(publish("t").payload("new").qos(1));
     });
 }
+
+#[test]
+fn mqtt5_3_3_2_6_the_longest_interval_is_no_special_value() {
+    everywhere(|broker| {
+        let mut a = broker.connect(v5("a").session_expiry(u32::MAX));
+        let mut publisher = broker.connect(v5("publisher"));
+        a.subscribe("t", 1);
+        publisher.publish(publish("t").qos(1).message_expiry(u32::MAX));
+        a.expect_message(publish("t").qos(1).message_expiry(u32::MAX));
+        a.leave();
+        publisher.publish(publish("t").qos(1).message_expiry(u32::MAX));
+        broker.seconds(100);
+        let mut a = broker.connect(v5("a").clean(false).session_expiry(u32::MAX));
+        a.expect_message(publish("t").qos(1).message_expiry(u32::MAX - 100));
+    });
+}

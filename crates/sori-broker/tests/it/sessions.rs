@@ -446,3 +446,20 @@ fn a_session_follows_its_client_to_every_shard() {
         }
     });
 }
+
+/// Client identifiers of any length and content are told apart.
+#[test]
+fn mqtt5_3_1_3_2_long_and_strange_client_ids_are_sessions_of_their_own() {
+    everywhere(|broker| {
+        let long = "x".repeat(65_535);
+        let ids = [&long[..65_534], &long, "a b", "a/b", "+", "#", "$SYS", "\u{e9}", "e\u{301}", "\u{1F980}"];
+        for id in ids {
+            let mut a = broker.connect(v5(id).clean(false).session_expiry(100));
+            assert!(!a.session_present(), "{} bytes", id.len());
+            a.leave();
+        }
+        for id in ids {
+            assert!(broker.connect(v5(id).clean(false).session_expiry(100)).session_present());
+        }
+    });
+}

@@ -2,7 +2,8 @@
 
 use super::broker::everywhere;
 use super::wire::{
-    NO_LOCAL, Packet, pingresp, publish, pubrel, raw, suback, subscribe, unsuback, unsubscribe, v5, v31, v311,
+    NO_LOCAL, Packet, RETAIN_AS_PUBLISHED, pingresp, publish, pubrel, raw, suback, subscribe, unsuback, unsubscribe,
+    v5, v31, v311,
 };
 
 // covers: [MQTT-3.8.4-2] [MQTT-2.2.1-6] [MQTT311-3.8.4-1] [MQTT311-3.8.4-2] [MQTT311-2.3.1-7]
@@ -445,6 +446,56 @@ fn mqtt5_4_7_3_3_topics_of_65535_bytes_work() {
                 a.send(publish(&topic).payload("x"));
                 a.expect_nothing();
             }
+        }
+    });
+}
+
+/// The same filter twice in one SUBSCRIBE: as if there had been two packets.
+#[test]
+fn mqtt5_3_8_4_5_the_last_of_equal_filters_in_one_subscribe_counts() {
+    everywhere(|broker| {
+        for connect in [v5("a"), v311("a")] {
+            let mut a = broker.connect(connect);
+            a.send(subscribe(1).filter("t", 0).filter("u", 1).filter("t", 2));
+            a.expect(suback(1, &[0, 1, 2]));
+            broker.connect(v5("publisher")).publish(publish("t").qos(2));
+            a.expect_message(publish("t").qos(2));
+            a.expect_nothing();
+        }
+    });
+}
+
+/// All of a subscription's options are part of the session.
+#[test]
+fn subscription_options_survive_with_the_session() {
+    everywhere(|broker| {
+        let connect = v5("a").clean(false).session_expiry(100);
+        let mut a = broker.connect(connect.clone());
+        a.subscribes(subscribe(1).subscription_id(5).filter("t", 1 | NO_LOCAL | RETAIN_AS_PUBLISHED));
+        a.leave();
+        let mut a = broker.connect(connect);
+        let mut publisher = broker.connect(v5("publisher"));
+        publisher.publish(publish("t").payload("x").qos(2).retain());
+        a.expect_message(publish("t").payload("x").qos(1).retain().subscription_id(5));
+        a.publish(publish("t").payload("own").qos(1));
+        a.expect_nothing();
+    });
+}
+
+/// Thousands of filters in one packet, and as many subscriptions of one client.
+#[test]
+fn a_client_may_have_many_subscriptions() {
+    everywhere(|broker| {
+        for connect in [v5("a"), v311("a")] {
+            let mut a = broker.connect(connect);
+            let packet = (0..3000).fold(subscribe(1), |packet, number| packet.filter(format!("many/{number}/+"), 0));
+            a.subscribes(packet);
+            for number in [0, 1, 1499, 2999] {
+                a.send(publish(format!("many/{number}/x")));
+                a.expect(publish(format!("many/{number}/x")));
+            }
+            a.send(publish("many/3000/x"));
+            a.expect_nothing();
         }
     });
 }
