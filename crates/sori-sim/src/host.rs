@@ -134,6 +134,16 @@ impl Host {
         true
     }
 
+    /// Shows what the broker has for a peer that will never read it.
+    pub(crate) fn show(&mut self, link: LinkId, wire: &mut dyn Wire) {
+        let Place::On(shard, connection) = self.place(link) else { return };
+        let output = self.shard(shard).output(connection);
+        let fresh = output.len() - self.links[link.0].shown;
+        if fresh > 0 {
+            wire.write(link, output, fresh);
+        }
+    }
+
     /// Tells the broker that the network or the peer ended the connection; false if no shard owns it at the moment.
     pub(crate) fn closed(&mut self, link: LinkId, cause: Cause) -> bool {
         let Place::On(shard, connection) = self.place(link) else { return false };

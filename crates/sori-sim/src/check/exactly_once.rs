@@ -1,0 +1,62 @@
+//! No message is delivered more often than it was published: once for each subscription that it met.
+//!
+//! [MQTT-4.3.3-10], [MQTT-4.3.3-12], [MQTT-3.3.4-2] to [MQTT-3.3.4-5], [MQTT311-4.3.3-2]: a QoS 2 message that its client
+//! resends is still the same message; a QoS 1 message may become one more each time. A delivery that the broker
+//! resends (DUP) is no further one; [`super::packet_identifiers`] sees that DUP is not a lie.
+
+use super::{Check, Findings, Rest};
+use crate::facts::{Message, Session};
+
+pub(super) struct ExactlyOnce;
+
+impl Check for ExactlyOnce {
+    fn name(&self) -> &'static str {
+        "exactly once"
+    }
+
+    fn at_rest(&mut self, rest: &Rest<'_>, found: &mut Findings) {
+        for session in &rest.facts.sessions {
+            for (key, message) in &rest.facts.messages {
+                let live = session.fresh(*key).filter(|delivery| !delivery.retain).count();
+                let all = session.fresh(*key).count();
+                if all == 0 || message.past {
+                    continue;
+                }
+                let allowed = Allowed::of(rest, session, message);
+                if live > allowed.live || all > allowed.live + allowed.replays {
+                    found.report(format!(
+                        "{} got m{key} ({} q{}) {all} times, {live} of them live; {allowed:?}",
+                        session.client, message.topic, message.qos
+                    ));
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Allowed {
+    live: usize,
+    replays: usize,
+}
+
+impl Allowed {
+    fn of(rest: &Rest<'_>, session: &Session, message: &Message) -> Allowed {
+        let held = session.held(message);
+        let own = held.iter().filter(|held| held.share.is_none()).count();
+        let groups = held.len() - own;
+        let own = if rest.settings.allow_duplicate_messages { own } else { own.min(1) };
+        // A group's message may come back to the same member when another one lost it, or it did itself.
+        let lost = rest.facts.links.iter().filter(|link| link.ended.is_some_and(|(at, _)| !at.precedes(message.first)));
+        let again = if groups == 0 { 0 } else { lost.count() };
+        let replays = session
+            .subscriptions
+            .iter()
+            .filter(|subscription| subscription.may_replay() && subscription.matches(&message.topic))
+            .count();
+        Allowed {
+            live: message.times() * own + groups * (message.times() + again),
+            replays: if message.retain { replays } else { 0 },
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Who subscribes at rest gets the latest retained message of each topic, and nobody is sent one that was replaced before.
+//!
+//! [MQTT-3.3.1-5] to [MQTT-3.3.1-9], [MQTT-3.3.2-5], [MQTT311-3.3.1-5] to [MQTT311-3.3.1-12]. "Latest" in an order that agrees
+//! with the acknowledgements: a message is replaced by another that arrived after it had been acknowledged.
+
+use std::collections::BTreeSet;
+
+use super::{Check, Findings, Rest};
+use crate::facts::{Delivery, Facts, Message, Moment, Session, TOLERANCE_MILLIS};
+
+pub(super) struct Retained;
+
+impl Check for Retained {
+    fn name(&self) -> &'static str {
+        "retained"
+    }
+
+    fn at_rest(&mut self, rest: &Rest<'_>, found: &mut Findings) {
+        probe(rest, found);
+        for session in &rest.facts.sessions {
+            for delivery in session.deliveries.iter().filter(|delivery| delivery.retain && !delivery.dup) {
+                stale(rest, session, delivery, found);
+            }
+        }
+    }
+}
+
+/// The messages that were published to the topic with RETAIN, as far as the broker took them.
+pub(super) fn writes<'a>(facts: &'a Facts, topic: &'a str) -> impl Iterator<Item = (u64, &'a Message)> {
+    facts.messages.iter().map(|(key, message)| (*key, message)).filter(move |(_, message)| {
+        let happened = message.will_of.is_none() || message.acknowledged.is_some();
+        message.retain && !message.refused && happened && message.topic == topic
+    })
+}
+
+/// Another message has surely replaced this one before the given moment.
+pub(super) fn is_replaced(facts: &Facts, message: &Message, before: Option<Moment>) -> bool {
+    writes(facts, &message.topic).any(|(_, other)| {
+        other.acknowledged.is_some()
+            && message.surely_before(other)
+            && before.is_none_or(|before| other.until().precedes(before))
+    })
+}
+
+fn probe(rest: &Rest<'_>, found: &mut Findings) {
+    let Some(probe) = rest.facts.session_of(rest.probe) else { return };
+    let written = rest.facts.messages.values().filter(|message| message.retain).map(|message| message.topic.as_str());
+    let sent = probe.deliveries.iter().map(|delivery| delivery.topic.as_str());
+    let topics: BTreeSet<&str> = written.chain(sent).collect();
+    for topic in topics {
+        let got: Vec<&Delivery> = probe.deliveries.iter().filter(|delivery| delivery.topic == topic).collect();
+        if let Some(fault) = fault(rest, topic, &got) {
+            let got: Vec<Option<u64>> = got.iter().map(|delivery| delivery.key).collect();
+            found.report(format!("a new subscriber got {got:?} as retained message of {topic}: {fault}"));
+        }
+    }
+}
+
+fn fault(rest: &Rest<'_>, topic: &str, got: &[&Delivery]) -> Option<String> {
+    let candidates: Vec<(u64, &Message)> =
+        writes(rest.facts, topic).filter(|(_, message)| !is_replaced(rest.facts, message, None)).collect();
+    let keys: Vec<u64> = candidates.iter().map(|(key, _)| *key).collect();
+    match got {
+        [] => {
+            let may_be_absent = |message: &Message| message.empty || message.may_have_expired(rest.now);
+            let some_certain = candidates.iter().any(|(_, message)| message.acknowledged.is_some());
+            let absent = !some_certain || candidates.iter().any(|(_, message)| may_be_absent(message));
+            (!absent).then(|| format!("it should be one of {keys:?}"))
+        }
+        [delivery] => {
+            let known = candidates.iter().find(|(key, message)| delivery.key == Some(*key) && !message.empty);
+            match known {
+                None => Some(format!("it should be one of {keys:?}")),
+                Some((_, message)) if message.expires_at().is_some_and(|at| rest.now >= at + TOLERANCE_MILLIS) => {
+                    Some("it has expired".to_owned())
+                }
+                // [MQTT311-3.3.1-8]
+                Some(_) if !delivery.retain => Some("without RETAIN".to_owned()),
+                Some(_) => None,
+            }
+        }
+        _ => Some("more than one".to_owned()),
+    }
+}
+
+/// A retained message sent for a subscription must have been current when that was asked for, or have come later.
+fn stale(rest: &Rest<'_>, session: &Session, delivery: &Delivery, found: &mut Findings) {
+    let Some(message) = delivery.key.and_then(|key| rest.facts.messages.get(&key)) else { return };
+    let mut matching = session.subscriptions.iter().filter(|subscription| subscription.matches(&message.topic));
+    let explained = matching.any(|subscription| {
+        let live = subscription.options.retain_as_published && subscription.may_see(message.first, message.until());
+        live || (subscription.may_replay() && !is_replaced(rest.facts, message, Some(subscription.asked)))
+    });
+    if !explained {
+        found.report(format!(
+            "{} was sent m{} as retained message of {}, which had been replaced before it asked",
+            session.client,
+            delivery.key.unwrap_or_default(),
+            message.topic
+        ));
+    }
+}

@@ -1,0 +1,927 @@
+//! What has happened, as an onlooker between the broker and the network knows it.
+//!
+//! The book is kept from the packets that cross the broker's border and from the standard, never from the broker's own
+//! state: who was connected, which session lasts, which subscription existed when, who published what and when
+//! that was acknowledged, what was delivered to whom. The rules in [`crate::check`] read it.
+//!
+//! # When
+//!
+//! All that happens in one turn of one shard is simultaneous; two events are in order only if they belong to different
+//! turns or to one connection. A packet counts as arrived in the turn in which a shard read it, and what
+//! follows a CONNECT waits until that CONNECT is answered, because the connection may have to move first.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sori_broker::Settings;
+use sori_mqtt::{PacketType, RetainHandling, SubscribeOptions, Version};
+
+use crate::host::LinkId;
+use crate::seen::{Carried, Seen, SeenConnAck, SeenConnect, SeenPublish};
+
+/// A point of the run.
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug, Default)]
+pub(crate) struct Moment {
+    /// Counts the turns of all shards.
+    pub(crate) turn: u64,
+    /// Counts the events.
+    pub(crate) number: u64,
+    /// Milliseconds of the virtual clock.
+    pub(crate) at: u64,
+}
+
+impl Moment {
+    /// Later than everything.
+    pub(crate) const LAST: Moment = Moment { turn: u64::MAX, number: u64::MAX, at: u64::MAX };
+
+    /// Surely earlier: in a turn before.
+    pub(crate) fn precedes(self, other: Moment) -> bool {
+        self.turn < other.turn
+    }
+}
+
+/// Something that crossed the border.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) moment: Moment,
+    pub(crate) link: LinkId,
+    pub(crate) what: What,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Opened,
+    /// A packet from the client, and its size.
+    In(Seen, usize),
+    /// A packet from the broker, and its size.
+    Out(Seen, usize),
+    /// The broker wrote what is no packet.
+    Garbled(String),
+    /// The broker was told that the connection is gone.
+    NetworkClosed,
+    /// The broker closed the connection.
+    BrokerClosed,
+}
+
+/// How a connection ended, from the broker's side.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Ending {
+    /// The client said DISCONNECT with this reason.
+    Disconnect(u8),
+    Network,
+    Broker,
+    TakenOver,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    pub(crate) opened: Moment,
+    pub(crate) connect: Option<SeenConnect>,
+    /// When the first byte of a whole CONNECT was there.
+    pub(crate) accepted: Option<Moment>,
+    pub(crate) refused: bool,
+    pub(crate) client: String,
+    pub(crate) session: Option<usize>,
+    pub(crate) ended: Option<(Moment, Ending)>,
+    pub(crate) closed: bool,
+    pub(crate) last_in: Moment,
+    pub(crate) keep_alive: u16,
+    pub(crate) said_disconnect: Option<u8>,
+    pub(crate) will: Option<u64>,
+    /// Whether CONNACK had to say that there was a session; not known while one is just about to expire.
+    pub(crate) present_expected: Option<bool>,
+    /// When the session was to end, counted from the end of the connection.
+    pub(crate) lasting_at_end: Option<Lasting>,
+    in_aliases: HashMap<u16, String>,
+    out_aliases: HashMap<u16, String>,
+    waiting: Vec<Event>,
+}
+
+impl Link {
+    pub(crate) fn version(&self) -> Version {
+        self.connect.as_ref().map_or(Version::V5, |connect| connect.version)
+    }
+
+    /// The topic of a PUBLISH to the client, its alias looked up.
+    pub(crate) fn out_topic<'a>(&'a self, publish: &'a SeenPublish) -> Option<&'a str> {
+        match publish.alias {
+            Some(alias) => self.out_aliases.get(&alias).map(String::as_str),
+            None => Some(&publish.topic),
+        }
+    }
+
+    /// Connected, as far as the broker can know.
+    pub(crate) fn is_live(&self) -> bool {
+        self.accepted.is_some() && self.ended.is_none() && !self.closed
+    }
+}
+
+/// What a session is until: its connection's end plus this many milliseconds.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Lasting {
+    Millis(u64),
+    Forever,
+}
+
+/// One session, from a CONNACK without session present to its end.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) client: String,
+    pub(crate) began: Moment,
+    pub(crate) ended: Option<Moment>,
+    pub(crate) link: Option<LinkId>,
+    pub(crate) links: Vec<LinkId>,
+    pub(crate) offline_since: Option<Moment>,
+    pub(crate) lasting: Lasting,
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) deliveries: Vec<Delivery>,
+    /// Packet identifiers of the client's unfinished PUBLISH packets: QoS 1 until PUBACK, QoS 2 until PUBCOMP.
+    incoming: HashMap<u16, u64>,
+}
+
+impl Session {
+    /// When an offline session's time is over.
+    pub(crate) fn expires_at(&self) -> Option<u64> {
+        match (self.offline_since, self.lasting) {
+            (Some(since), Lasting::Millis(millis)) => Some(since.at + millis),
+            _ => None,
+        }
+    }
+
+    /// The session certainly exists at the given time.
+    pub(crate) fn surely_lasts(&self, now: u64) -> bool {
+        self.ended.is_none() && self.expires_at().is_none_or(|at| now < at)
+    }
+}
+
+/// All that is known of a session's subscription to one filter while a message was routed.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    pub(crate) filter: &'a str,
+    pub(crate) share: Option<&'a str>,
+    /// One, or several when it was replaced at that time.
+    pub(crate) versions: Vec<&'a Subscription>,
+    /// It was surely in force when the message came, and nobody has unsubscribed since.
+    pub(crate) surely: bool,
+}
+
+impl Held<'_> {
+    /// The lowest QoS that the message may be delivered with.
+    pub(crate) fn qos_least(&self, message: &Message, settings: &Settings) -> u8 {
+        self.versions.iter().map(|version| version.delivery_qos(message, settings)).min().unwrap_or(0)
+    }
+
+    /// No Local may have kept the message back. [MQTT-3.8.3-3]
+    pub(crate) fn may_be_local(&self, message: &Message, session: &Session) -> bool {
+        message.client == session.client && self.versions.iter().any(|version| version.options.no_local)
+    }
+}
+
+impl Session {
+    /// The subscriptions, shared ones included, that the message may have met.
+    pub(crate) fn held(&self, message: &Message) -> Vec<Held<'_>> {
+        let mut held: Vec<Held<'_>> = Vec::new();
+        for subscription in self.subscriptions.iter().filter(|subscription| subscription.matches(&message.topic)) {
+            // A shared subscription may get later what another member could not keep.
+            let until = if subscription.share.is_some() { Moment::LAST } else { message.until() };
+            if !subscription.may_see(message.first, until) {
+                continue;
+            }
+            let sure = subscription.granted.is_some_and(|(granted, _)| granted.precedes(message.first));
+            match held.iter_mut().find(|held| held.filter == subscription.filter) {
+                Some(held) => {
+                    held.versions.push(subscription);
+                    held.surely |= sure;
+                }
+                None => held.push(Held {
+                    filter: &subscription.filter,
+                    share: subscription.share.as_deref(),
+                    versions: vec![subscription],
+                    surely: sure,
+                }),
+            }
+        }
+        for held in &mut held {
+            held.surely &= !held.versions.iter().any(|version| version.unsubscribed)
+                && !self.subscriptions.iter().any(|later| {
+                    later.filter == held.filter && later.unsubscribed && message.first.number < later.asked.number
+                });
+        }
+        held
+    }
+
+    /// New messages with this name that were sent to the client; resends are not new.
+    pub(crate) fn fresh(&self, key: u64) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.iter().filter(move |delivery| delivery.key == Some(key) && !delivery.dup)
+    }
+}
+
+/// One SUBSCRIBE to one filter. A later one to the same filter replaces it.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) filter: String,
+    pub(crate) share: Option<String>,
+    /// The filter without `$share/name/`.
+    pub(crate) inner: String,
+    pub(crate) options: SubscribeOptions,
+    pub(crate) identifier: Option<u32>,
+    pub(crate) link: LinkId,
+    pub(crate) packet: u16,
+    pub(crate) place: usize,
+    pub(crate) asked: Moment,
+    /// When SUBACK said so, and the granted QoS.
+    pub(crate) granted: Option<(Moment, u8)>,
+    pub(crate) refused: bool,
+    /// A subscription to this filter surely, or surely not, existed when this one was asked for.
+    pub(crate) was_new: Option<bool>,
+    /// When UNSUBSCRIBE or a replacing SUBSCRIBE arrived.
+    pub(crate) leaving: Option<Moment>,
+    /// When it was answered.
+    pub(crate) left: Option<Moment>,
+    /// An UNSUBSCRIBE asked for its end.
+    pub(crate) unsubscribed: bool,
+    /// The answer to a later SUBSCRIBE will say that it is gone, not that to an UNSUBSCRIBE.
+    replaced: bool,
+    /// What was due at its beginning was looked after when the broker was last at rest.
+    pub(crate) past: bool,
+}
+
+impl Subscription {
+    pub(crate) fn matches(&self, topic: &str) -> bool {
+        filter_matches(&self.inner, topic)
+    }
+
+    /// It may have been in force at some time between the two moments.
+    pub(crate) fn may_see(&self, from: Moment, to: Moment) -> bool {
+        !self.refused && !to.precedes(self.asked) && self.left.is_none_or(|left| !left.precedes(from))
+    }
+
+    /// [MQTT-3.8.4-8], or Mosquitto's `upgrade_outgoing_qos`.
+    pub(crate) fn delivery_qos(&self, message: &Message, settings: &Settings) -> u8 {
+        if settings.upgrade_outgoing_qos { self.qos() } else { self.qos().min(message.qos) }
+    }
+
+    /// A retained message of before may be sent because of it. [MQTT-3.3.1-9] to [MQTT-3.3.1-11]
+    pub(crate) fn may_replay(&self) -> bool {
+        let wanted = match self.options.retain_handling {
+            RetainHandling::SendAlways => true,
+            RetainHandling::SendIfNew => self.was_new != Some(false),
+            RetainHandling::DoNotSend => false,
+        };
+        wanted && self.share.is_none() && !self.refused
+    }
+
+    /// ... has to be sent.
+    pub(crate) fn must_replay(&self) -> bool {
+        let sure = self.options.retain_handling == RetainHandling::SendAlways || self.was_new == Some(true);
+        sure && self.may_replay() && self.granted.is_some()
+    }
+
+    pub(crate) fn qos(&self) -> u8 {
+        self.granted.map_or(self.options.qos as u8, |(_, qos)| qos)
+    }
+}
+
+/// A PUBLISH to a client.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) moment: Moment,
+    pub(crate) link: LinkId,
+    /// `None`: an empty payload has no name on it.
+    pub(crate) key: Option<u64>,
+    pub(crate) topic: String,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    pub(crate) dup: bool,
+    pub(crate) id: u16,
+    pub(crate) identifiers: Vec<u32>,
+    pub(crate) expiry: Option<u32>,
+    pub(crate) carried: Carried,
+}
+
+/// An application message from a client, or a will.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) topic: String,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    pub(crate) empty: bool,
+    pub(crate) size: usize,
+    pub(crate) client: String,
+    pub(crate) session: usize,
+    /// The connection whose will it is.
+    pub(crate) will_of: Option<LinkId>,
+    pub(crate) will_delay: u64,
+    pub(crate) expiry: Option<u32>,
+    pub(crate) carried: Carried,
+    pub(crate) version: Version,
+    /// When it arrived first; for a will, when its connection ended.
+    pub(crate) first: Moment,
+    pub(crate) last: Moment,
+    /// How often the client sent it.
+    pub(crate) sends: u32,
+    /// When the broker took it over: PUBACK, PUBREC, at once for QoS 0; for a will when it was first seen.
+    pub(crate) acknowledged: Option<Moment>,
+    pub(crate) refused: bool,
+    /// When it had certainly gone on its way: with the acknowledgement, a QoS 2 message at the latest with PUBCOMP, or
+    /// when its session ended without one. A message that is not acknowledged goes its way at once or never.
+    pub(crate) routed: Option<Moment>,
+    /// It was looked after when the broker was last at rest.
+    pub(crate) past: bool,
+    /// It was sent in more than one session, so that the broker had to take it for several messages.
+    pub(crate) sessions_differ: bool,
+    /// It was sent in more than one version of MQTT, with properties and without.
+    pub(crate) versions_differ: bool,
+}
+
+impl Message {
+    /// The end of the time in which it may have been routed.
+    pub(crate) fn until(&self) -> Moment {
+        match self.routed {
+            Some(routed) => routed.max(self.last),
+            None => Moment::LAST,
+        }
+    }
+
+    /// When the message, arrived at its latest, is no longer valid.
+    pub(crate) fn expires_at(&self) -> Option<u64> {
+        self.expiry.map(|seconds| self.last.at + u64::from(seconds) * 1000)
+    }
+
+    /// It may have expired by now.
+    pub(crate) fn may_have_expired(&self, now: u64) -> bool {
+        self.expiry.is_some_and(|seconds| now >= self.first.at + u64::from(seconds) * 1000)
+    }
+
+    /// How often the broker had to take it for a message. A resent QoS 2 message is the same one. [MQTT-4.3.3-10]
+    pub(crate) fn times(&self) -> usize {
+        if self.qos == 2 && !self.sessions_differ { 1 } else { self.sends as usize }
+    }
+
+    /// This one was certainly taken over before the other arrived.
+    pub(crate) fn surely_before(&self, other: &Message) -> bool {
+        let clients = self.will_of.is_none() && other.will_of.is_none();
+        let same_stream = clients && self.session == other.session && self.qos == other.qos;
+        self.until().precedes(other.first) || (same_stream && self.last.number < other.first.number)
+    }
+}
+
+/// The book.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) links: Vec<Link>,
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) messages: BTreeMap<u64, Message>,
+    /// The latest session of each client identifier.
+    current: HashMap<String, usize>,
+    empties: u64,
+    /// How long an offline session of MQTT 3.x lasts.
+    lasting_before_v5: Option<Lasting>,
+}
+
+/// Within this time after its moment a deadline may or may not have been noticed.
+pub(crate) const TOLERANCE_MILLIS: u64 = 1000;
+
+/// More than header, identifiers and properties of any message take.
+const ROOM_FOR_PROPERTIES: usize = 150;
+
+/// Names of messages without a payload begin here.
+const EMPTY_KEYS: u64 = 1 << 40;
+
+impl Facts {
+    pub(crate) fn new(settings: &Settings) -> Facts {
+        let lasting = settings.persistent_client_expiration.map(|seconds| Lasting::Millis(seconds * 1000));
+        Facts { lasting_before_v5: lasting, ..Facts::default() }
+    }
+
+    pub(crate) fn link(&self, link: LinkId) -> &Link {
+        &self.links[link.0]
+    }
+
+    pub(crate) fn session_of(&self, link: LinkId) -> Option<&Session> {
+        self.link(link).session.map(|session| &self.sessions[session])
+    }
+
+    /// The client's present connection may not take a message of this size. [MQTT-3.1.2-25]
+    pub(crate) fn may_be_too_large(&self, session: &Session, message: &Message) -> bool {
+        let room = |link: &LinkId| {
+            self.link(*link).connect.as_ref().and_then(|connect| connect.packet_size_max).unwrap_or(u32::MAX)
+        };
+        let size = message.size + message.topic.len() + ROOM_FOR_PROPERTIES;
+        session.links.iter().any(|link| size > room(link) as usize)
+    }
+
+    /// The session is there, its client is connected, and nothing can be missing for any other reason.
+    pub(crate) fn is_settled(&self, session: &Session) -> bool {
+        session.ended.is_none() && session.link.is_some_and(|link| self.link(link).is_live())
+    }
+
+    /// The last session of a client, ended or not.
+    pub(crate) fn latest_session(&self, client: &str) -> Option<usize> {
+        self.current.get(client).copied()
+    }
+
+    /// Takes an event; gives back the events that became effective, in order.
+    pub(crate) fn admit(&mut self, event: Event) -> Vec<Event> {
+        while self.links.len() <= event.link.0 {
+            self.links.push(Link { opened: event.moment, ..Link::default() });
+        }
+        let link = &mut self.links[event.link.0];
+        match &event.what {
+            What::In(Seen::Connect(_), _) if link.connect.is_none() => vec![event],
+            What::In(..) if link.ended.is_some() || link.closed => Vec::new(),
+            What::In(..) if link.accepted.is_none() => {
+                link.waiting.push(event);
+                Vec::new()
+            }
+            What::Out(Seen::ConnAck(SeenConnAck { reason: 0, .. }), _) => {
+                let moment = event.moment;
+                let waiting = std::mem::take(&mut link.waiting);
+                let mut events = vec![event];
+                events.extend(waiting.into_iter().map(|event| Event { moment, ..event }));
+                events
+            }
+            _ => vec![event],
+        }
+    }
+
+    /// Writes one effective event into the book.
+    pub(crate) fn note(&mut self, event: &Event) {
+        let (link, moment) = (event.link, event.moment);
+        match &event.what {
+            What::Opened => self.links[link.0].opened = moment,
+            What::In(seen, _) => {
+                self.links[link.0].last_in = moment;
+                self.note_in(link, moment, seen);
+            }
+            What::Out(seen, _) => self.note_out(link, moment, seen),
+            What::Garbled(_) => {}
+            What::NetworkClosed => self.end(link, moment, Ending::Network, true),
+            What::BrokerClosed => {
+                self.forget_unread(link, moment);
+                self.end(link, moment, Ending::Broker, true);
+            }
+        }
+    }
+
+    fn note_in(&mut self, link: LinkId, moment: Moment, seen: &Seen) {
+        if self.links[link.0].ended.is_some() {
+            return;
+        }
+        match seen {
+            Seen::Connect(connect) => {
+                let entry = &mut self.links[link.0];
+                entry.client.clone_from(&connect.client_id);
+                entry.keep_alive = connect.keep_alive;
+                entry.connect = Some((**connect).clone());
+            }
+            Seen::Publish(publish) => self.note_publish(link, moment, publish),
+            Seen::Subscribe { id, identifier, filters } => {
+                self.note_subscribe(link, moment, *id, *identifier, filters);
+            }
+            Seen::Unsubscribe { filters, .. } => self.note_unsubscribe(link, moment, filters),
+            Seen::Disconnect { reason, session_expiry } => {
+                if let (Some(session), Some(expiry)) = (self.links[link.0].session, session_expiry) {
+                    self.sessions[session].lasting = lasting(*expiry);
+                }
+                self.end(link, moment, Ending::Disconnect(*reason), false);
+            }
+            _ => {}
+        }
+    }
+
+    fn note_out(&mut self, link: LinkId, moment: Moment, seen: &Seen) {
+        match seen {
+            Seen::ConnAck(connack) if connack.reason != 0 => self.links[link.0].refused = true,
+            Seen::ConnAck(connack) => self.note_accepted(link, moment, connack),
+            Seen::Publish(publish) => self.note_delivery(link, moment, publish),
+            Seen::Ack { kind: PacketType::PubAck | PacketType::PubRec, id, reason } => {
+                self.note_acknowledged(link, moment, *id, *reason, seen);
+            }
+            Seen::Ack { kind: PacketType::PubComp, id, .. } => {
+                let Some(session) = self.links[link.0].session else { return };
+                let key = self.sessions[session].incoming.remove(id);
+                if let Some(message) = key.and_then(|key| self.messages.get_mut(&key)) {
+                    message.routed.get_or_insert(moment);
+                }
+            }
+            Seen::SubAck { id, codes } => self.note_suback(link, moment, *id, codes),
+            Seen::UnsubAck { .. } => {
+                let Some(session) = self.links[link.0].session else { return };
+                for subscription in &mut self.sessions[session].subscriptions {
+                    if subscription.leaving.is_some() && !subscription.replaced && subscription.left.is_none() {
+                        subscription.left = Some(moment);
+                    }
+                }
+            }
+            Seen::Disconnect { reason, .. } => self.links[link.0].said_disconnect = Some(*reason),
+            _ => {}
+        }
+    }
+
+    fn note_accepted(&mut self, link: LinkId, moment: Moment, connack: &SeenConnAck) {
+        let entry = &mut self.links[link.0];
+        let Some(connect) = entry.connect.clone() else { return };
+        if let Some(assigned) = &connack.assigned {
+            entry.client.clone_from(assigned);
+        }
+        entry.keep_alive = connack.keep_alive.unwrap_or(entry.keep_alive);
+        let client = entry.client.clone();
+        let prior = self.current.get(&client).copied();
+        if let Some(old) = prior.and_then(|prior| self.sessions[prior].link).filter(|old| *old != link) {
+            self.end(old, moment, Ending::TakenOver, false);
+        }
+        let expected = self.present_expected(prior, connect.clean_start, moment.at);
+        self.links[link.0].present_expected = expected;
+        // MQTT 3.1 has no session present flag: there only the rules can tell.
+        let present = if connect.version == Version::V31 { expected == Some(true) } else { connack.present };
+        let session = match prior {
+            Some(prior) if present && self.sessions[prior].ended.is_none() => prior,
+            _ => {
+                if let Some(prior) = prior {
+                    self.end_session(prior, moment);
+                }
+                self.sessions.push(Session {
+                    client: client.clone(),
+                    began: moment,
+                    ended: None,
+                    link: None,
+                    links: Vec::new(),
+                    offline_since: None,
+                    lasting: Lasting::Forever,
+                    subscriptions: Vec::new(),
+                    deliveries: Vec::new(),
+                    incoming: HashMap::new(),
+                });
+                self.sessions.len() - 1
+            }
+        };
+        self.current.insert(client, session);
+        let entry = &mut self.sessions[session];
+        entry.link = Some(link);
+        entry.links.push(link);
+        entry.offline_since = None;
+        entry.lasting = match connect.version {
+            Version::V5 => lasting(connack.session_expiry.or(connect.session_expiry).unwrap_or(0)),
+            _ if connect.clean_start => Lasting::Millis(0),
+            _ => self.lasting_before_v5.unwrap_or(Lasting::Forever),
+        };
+        let entry = &mut self.links[link.0];
+        entry.session = Some(session);
+        entry.accepted = Some(moment);
+        self.note_will(link, moment, session, &connect);
+    }
+
+    /// [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+    fn present_expected(&self, prior: Option<usize>, clean_start: bool, now: u64) -> Option<bool> {
+        let Some(prior) = prior.map(|prior| &self.sessions[prior]).filter(|_| !clean_start) else { return Some(false) };
+        match prior.expires_at() {
+            _ if prior.ended.is_some() => Some(false),
+            Some(at) if now >= at + TOLERANCE_MILLIS => Some(false),
+            Some(at) if now >= at => None,
+            _ => Some(true),
+        }
+    }
+
+    fn note_will(&mut self, link: LinkId, moment: Moment, session: usize, connect: &SeenConnect) {
+        let Some(will) = &connect.will else { return };
+        let Some(key) = key_of(&will.payload) else { return };
+        self.links[link.0].will = Some(key);
+        self.messages.insert(
+            key,
+            Message {
+                topic: will.topic.clone(),
+                qos: will.qos as u8,
+                retain: will.retain,
+                empty: false,
+                size: will.payload.len(),
+                client: connect.client_id.clone(),
+                session,
+                will_of: Some(link),
+                will_delay: u64::from(will.delay_seconds) * 1000,
+                expiry: will.expiry,
+                carried: will.carried.clone(),
+                version: connect.version,
+                first: moment,
+                last: moment,
+                sends: 1,
+                acknowledged: None,
+                refused: false,
+                routed: None,
+                past: false,
+                sessions_differ: false,
+                versions_differ: false,
+            },
+        );
+    }
+
+    fn note_publish(&mut self, link: LinkId, moment: Moment, publish: &SeenPublish) {
+        let entry = &mut self.links[link.0];
+        let Some(session) = entry.session else { return };
+        let version = entry.version();
+        let client = entry.client.clone();
+        let topic = resolve(&mut entry.in_aliases, publish);
+        let pending = self.sessions[session].incoming.get(&publish.id).copied();
+        let key = key_of(&publish.payload)
+            .or(pending.filter(|_| publish.id != 0 && publish.payload.is_empty()))
+            .unwrap_or_else(|| {
+                self.empties += 1;
+                EMPTY_KEYS + self.empties
+            });
+        if publish.id != 0 {
+            self.sessions[session].incoming.insert(publish.id, key);
+        }
+        let acknowledged = (publish.id == 0).then_some(moment);
+        self.messages
+            .entry(key)
+            .and_modify(|message| {
+                message.sends += 1;
+                message.last = moment;
+                message.sessions_differ |= message.session != session;
+                message.versions_differ |= message.version != version;
+            })
+            .or_insert_with(|| Message {
+                topic,
+                qos: publish.qos as u8,
+                retain: publish.retain,
+                empty: publish.payload.is_empty(),
+                size: publish.payload.len(),
+                client,
+                session,
+                will_of: None,
+                will_delay: 0,
+                expiry: publish.expiry,
+                carried: publish.carried.clone(),
+                version,
+                first: moment,
+                last: moment,
+                sends: 1,
+                acknowledged,
+                refused: false,
+                routed: acknowledged,
+                past: false,
+                sessions_differ: false,
+                versions_differ: false,
+            });
+    }
+
+    fn note_acknowledged(&mut self, link: LinkId, moment: Moment, id: u16, reason: u8, seen: &Seen) {
+        let Some(session) = self.links[link.0].session else { return };
+        let Some(key) = self.sessions[session].incoming.get(&id).copied() else { return };
+        // A QoS 2 identifier stays taken until PUBREL, unless PUBREC refused the message. [MQTT-4.3.3-9]
+        let finished = matches!(seen, Seen::Ack { kind: PacketType::PubAck, .. }) || reason >= 0x80;
+        if finished {
+            self.sessions[session].incoming.remove(&id);
+        }
+        if let Some(message) = self.messages.get_mut(&key) {
+            message.refused |= reason >= 0x80;
+            message.acknowledged.get_or_insert(moment);
+            if finished {
+                message.routed.get_or_insert(moment);
+            }
+        }
+    }
+
+    fn note_subscribe(
+        &mut self,
+        link: LinkId,
+        moment: Moment,
+        packet: u16,
+        identifier: Option<u32>,
+        filters: &[(String, SubscribeOptions)],
+    ) {
+        let Some(session) = self.links[link.0].session else { return };
+        for (place, (filter, options)) in filters.iter().enumerate() {
+            let (share, inner) = split_share(filter);
+            let subscriptions = &mut self.sessions[session].subscriptions;
+            let was_new = new_before(subscriptions, filter);
+            for old in subscriptions.iter_mut().filter(|old| old.filter == *filter) {
+                old.leaving.get_or_insert(moment);
+                // An UNSUBSCRIBE whose answer got lost is overtaken by the new request.
+                old.replaced |= old.left.is_none();
+            }
+            subscriptions.push(Subscription {
+                filter: filter.clone(),
+                share,
+                inner,
+                options: *options,
+                identifier,
+                link,
+                packet,
+                place,
+                asked: moment,
+                granted: None,
+                refused: false,
+                was_new,
+                leaving: None,
+                left: None,
+                unsubscribed: false,
+                replaced: false,
+                past: false,
+            });
+        }
+    }
+
+    fn note_suback(&mut self, link: LinkId, moment: Moment, packet: u16, codes: &[u8]) {
+        let Some(session) = self.links[link.0].session else { return };
+        let subscriptions = &mut self.sessions[session].subscriptions;
+        for index in 0..subscriptions.len() {
+            let entry = &mut subscriptions[index];
+            if entry.link != link || entry.packet != packet || entry.granted.is_some() || entry.refused {
+                continue;
+            }
+            match codes.get(entry.place) {
+                Some(&qos) if qos <= 2 => entry.granted = Some((moment, qos)),
+                _ => entry.refused = true,
+            }
+            let (filter, refused) = (entry.filter.clone(), entry.refused);
+            for old in subscriptions[..index].iter_mut().filter(|old| old.filter == filter && old.left.is_none()) {
+                if !refused {
+                    old.left = Some(moment);
+                }
+            }
+        }
+    }
+
+    fn note_unsubscribe(&mut self, link: LinkId, moment: Moment, filters: &[String]) {
+        let Some(session) = self.links[link.0].session else { return };
+        for subscription in &mut self.sessions[session].subscriptions {
+            if subscription.left.is_none() && filters.contains(&subscription.filter) {
+                subscription.leaving.get_or_insert(moment);
+                subscription.unsubscribed = true;
+                subscription.replaced = false;
+            }
+        }
+    }
+
+    fn note_delivery(&mut self, link: LinkId, moment: Moment, publish: &SeenPublish) {
+        let entry = &mut self.links[link.0];
+        let topic = resolve(&mut entry.out_aliases, publish);
+        let Some(session) = entry.session else { return };
+        let key = key_of(&publish.payload);
+        self.sessions[session].deliveries.push(Delivery {
+            moment,
+            link,
+            key,
+            topic,
+            qos: publish.qos as u8,
+            retain: publish.retain,
+            dup: publish.dup,
+            id: publish.id,
+            identifiers: publish.identifiers.clone(),
+            expiry: publish.expiry,
+            carried: publish.carried.clone(),
+        });
+        if let Some(message) = key.and_then(|key| self.messages.get_mut(&key))
+            && message.will_of.is_some()
+        {
+            message.acknowledged.get_or_insert(moment);
+            message.routed.get_or_insert(moment);
+        }
+    }
+
+    /// When the broker itself ends a connection, what came in the same turn may not have been looked at any more.
+    fn forget_unread(&mut self, link: LinkId, moment: Moment) {
+        let Link { ended: None | Some((_, Ending::TakenOver)), session: Some(session), .. } = self.links[link.0] else {
+            return;
+        };
+        for message in self.messages.values_mut() {
+            if message.qos == 0 && message.session == session && message.last.turn == moment.turn {
+                message.acknowledged = None;
+            }
+        }
+    }
+
+    fn end(&mut self, link: LinkId, moment: Moment, ending: Ending, closed: bool) {
+        let entry = &mut self.links[link.0];
+        entry.closed |= closed;
+        if entry.ended.is_some() {
+            return;
+        }
+        entry.ended = Some((moment, ending));
+        if let Some(message) = entry.will.and_then(|key| self.messages.get_mut(&key)) {
+            (message.first, message.last) = (moment, moment);
+        }
+        let Some(session) = entry.session else { return };
+        let session = &mut self.sessions[session];
+        if session.link != Some(link) {
+            return;
+        }
+        for key in session.incoming.values() {
+            if let Some(message) = self.messages.get_mut(key).filter(|message| message.acknowledged.is_none()) {
+                message.routed = Some(moment);
+            }
+        }
+        self.links[link.0].lasting_at_end = Some(session.lasting);
+        session.link = None;
+        session.offline_since = Some(moment);
+        if session.lasting == Lasting::Millis(0)
+            && let Some(session) = self.links[link.0].session
+        {
+            self.end_session(session, moment);
+        }
+    }
+
+    fn end_session(&mut self, session: usize, moment: Moment) {
+        let session = &mut self.sessions[session];
+        if session.ended.is_some() {
+            return;
+        }
+        session.ended = Some(moment);
+        for (_, key) in session.incoming.drain() {
+            if let Some(message) = self.messages.get_mut(&key) {
+                message.routed.get_or_insert(moment);
+            }
+        }
+    }
+
+    /// Forgets what no rule will ask about again: everything but what may be retained, the wills to come, and the
+    /// subscriptions that last.
+    pub(crate) fn forget_past(&mut self) {
+        let mut latest: HashMap<String, Moment> = HashMap::new();
+        for message in self.messages.values().filter(|message| message.retain && message.acknowledged.is_some()) {
+            let latest = latest.entry(message.topic.clone()).or_default();
+            *latest = message.first.max(*latest);
+        }
+        self.messages.retain(|_, message| {
+            let to_come = message.will_of.is_some() && message.acknowledged.is_none();
+            to_come || (message.retain && !latest.get(&message.topic).is_some_and(|at| message.until().precedes(*at)))
+        });
+        for message in self.messages.values_mut() {
+            message.past = message.routed.is_some();
+        }
+        for session in &mut self.sessions {
+            session.deliveries.clear();
+            session.subscriptions.iter_mut().for_each(|subscription| subscription.past = true);
+            session.subscriptions.retain(|subscription| !subscription.refused && subscription.left.is_none());
+        }
+    }
+}
+
+fn lasting(seconds: u32) -> Lasting {
+    if seconds == u32::MAX { Lasting::Forever } else { Lasting::Millis(u64::from(seconds) * 1000) }
+}
+
+/// Whether a subscription to the filter would be a new one: not known while an answer is outstanding.
+fn new_before(subscriptions: &[Subscription], filter: &str) -> Option<bool> {
+    let same = || subscriptions.iter().filter(|old| old.filter == filter && !old.refused);
+    if same().any(|old| old.granted.is_some() && old.leaving.is_none()) {
+        return Some(false);
+    }
+    if same().all(|old| old.left.is_some()) { Some(true) } else { None }
+}
+
+/// The topic of a PUBLISH, with the alias looked up or noted. An unknown alias gives an empty topic.
+fn resolve(aliases: &mut HashMap<u16, String>, publish: &SeenPublish) -> String {
+    match publish.alias {
+        Some(alias) if publish.topic.is_empty() => aliases.get(&alias).cloned().unwrap_or_default(),
+        Some(alias) => {
+            aliases.insert(alias, publish.topic.clone());
+            publish.topic.clone()
+        }
+        None => publish.topic.clone(),
+    }
+}
+
+/// The share name and the filter behind it. [MQTT-4.8.2-1]
+pub(crate) fn split_share(filter: &str) -> (Option<String>, String) {
+    match filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')) {
+        Some((name, inner)) => (Some(name.to_owned()), inner.to_owned()),
+        None => (None, filter.to_owned()),
+    }
+}
+
+/// Section 4.7, written down a second time and as plainly as can be.
+pub(crate) fn filter_matches(filter: &str, topic: &str) -> bool {
+    // [MQTT-4.7.2-1]
+    if topic.starts_with('$') && (filter.starts_with('#') || filter.starts_with('+')) {
+        return false;
+    }
+    let filter: Vec<&str> = filter.split('/').collect();
+    let topic: Vec<&str> = topic.split('/').collect();
+    levels_match(&filter, &topic)
+}
+
+fn levels_match(filter: &[&str], topic: &[&str]) -> bool {
+    match (filter.split_first(), topic.split_first()) {
+        (Some((&"#", _)), _) => true,
+        (Some((level, filter)), Some((name, topic))) => {
+            (*level == "+" || level == name) && levels_match(filter, topic)
+        }
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// The name that a payload begins with.
+pub(crate) fn key_of(payload: &[u8]) -> Option<u64> {
+    let rest = payload.strip_prefix(b"m")?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
+}
+
+/// A payload with a name, `size` bytes long if there is room for it.
+pub(crate) fn payload_of(key: u64, size: usize) -> Vec<u8> {
+    let mut payload = format!("m{key}.").into_bytes();
+    payload.resize(size.max(payload.len()), b'.');
+    payload
+}

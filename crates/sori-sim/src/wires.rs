@@ -1,0 +1,164 @@
+//! All connections of a run, and the onlooker who reads every packet between them and the broker.
+
+use sori_broker::{Event as BrokerEvent, Settings};
+use sori_mqtt::{Direction, Version};
+
+use crate::check::Oracle;
+use crate::facts::{Event, Facts, Moment, What};
+use crate::host::{LinkId, Wire};
+use crate::network::Pipe;
+use crate::seen::{Reader, Seen};
+use crate::world::START;
+
+/// Pipes by link, the book, and the rules.
+pub(crate) struct Wires {
+    pub(crate) pipes: Vec<Pipe>,
+    taps: Vec<Tap>,
+    pub(crate) facts: Facts,
+    pub(crate) oracle: Oracle,
+    pub(crate) moment: Moment,
+    /// Links that are not over, by number.
+    pub(crate) open: Vec<usize>,
+    pub(crate) verbose: bool,
+    /// A digest of everything that happened: two runs of one seed must agree on it.
+    pub(crate) digest: u64,
+}
+
+struct Tap {
+    from_client: Reader,
+    from_broker: Reader,
+}
+
+impl Wires {
+    pub(crate) fn new(settings: &Settings, verbose: bool) -> Wires {
+        Wires {
+            pipes: Vec::new(),
+            taps: Vec::new(),
+            facts: Facts::new(settings),
+            oracle: Oracle::new(settings),
+            moment: Moment { turn: 0, number: 0, at: START.0 },
+            open: Vec::new(),
+            verbose,
+            digest: 0xcbf2_9ce4_8422_2325,
+        }
+    }
+
+    pub(crate) fn add(&mut self, pipe: Pipe) {
+        let link = pipe.link;
+        self.open.push(link.0);
+        self.pipes.push(pipe);
+        self.taps.push(Tap {
+            from_client: Reader::new(Direction::ToServer, Version::V5),
+            from_broker: Reader::new(Direction::ToClient, Version::V5),
+        });
+        self.emit(link, What::Opened);
+    }
+
+    /// What happens from now on is not simultaneous with what has happened.
+    pub(crate) fn begin_turn(&mut self, now: u64) {
+        self.moment.turn += 1;
+        self.moment.at = now;
+    }
+
+    pub(crate) fn end_turn(&mut self) {
+        let now = self.moment.at;
+        self.oracle.turn_ended(now, &self.facts);
+        let pipes = &self.pipes;
+        self.open.retain(|index| !pipes[*index].is_over());
+    }
+
+    /// The broker reads these bytes.
+    pub(crate) fn read(&mut self, link: LinkId, bytes: &[u8]) {
+        self.taps[link.0].from_client.push(bytes);
+        while let Some((seen, size)) = self.taps[link.0].from_client.next().expect("clients write packets") {
+            if let Seen::Connect(connect) = &seen {
+                self.taps[link.0].from_broker.set_version(connect.version);
+            }
+            self.emit(link, What::In(seen, size));
+        }
+    }
+
+    pub(crate) fn emit(&mut self, link: LinkId, what: What) {
+        self.moment.number += 1;
+        let event = Event { moment: self.moment, link, what };
+        self.record(&event);
+        for event in self.facts.admit(event) {
+            self.facts.note(&event);
+            self.oracle.see(&event, &self.facts);
+        }
+    }
+
+    fn record(&mut self, event: &Event) {
+        let line = self.describe(event);
+        for byte in line.bytes() {
+            self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        if self.verbose {
+            println!("{line}");
+        }
+    }
+
+    /// A remark in the trace that is no packet.
+    pub(crate) fn remark(&mut self, text: &str) {
+        if self.verbose {
+            println!("{:>9} ms            -- {text}", self.moment.at - START.0);
+        }
+    }
+
+    fn describe(&self, event: &Event) -> String {
+        let what = match &event.what {
+            What::Opened => "opened".to_owned(),
+            What::In(seen, _) => format!("> {seen}"),
+            What::Out(seen, _) => format!("          < {seen}"),
+            What::Garbled(text) => format!("          < not a packet: {text}"),
+            What::NetworkClosed => "> lost".to_owned(),
+            What::BrokerClosed => "          < closed".to_owned(),
+        };
+        let (at, turn) = (event.moment.at - START.0, event.moment.turn);
+        format!("{at:>9} ms turn {turn:<6} L{:<4} {:<9} {what}", event.link.0, self.name(event.link))
+    }
+
+    /// Which client it is, as far as that is known.
+    pub(crate) fn name(&self, link: LinkId) -> &str {
+        self.facts.links.get(link.0).map_or("", |link| link.client.as_str())
+    }
+}
+
+impl Wire for Wires {
+    fn write(&mut self, link: LinkId, bytes: &[u8], fresh: usize) -> usize {
+        self.taps[link.0].from_broker.push(&bytes[bytes.len() - fresh..]);
+        loop {
+            match self.taps[link.0].from_broker.next() {
+                Ok(Some((seen, size))) => self.emit(link, What::Out(seen, size)),
+                Ok(None) => break,
+                Err(text) => {
+                    self.emit(link, What::Garbled(text));
+                    break;
+                }
+            }
+        }
+        let pipe = &mut self.pipes[link.0];
+        let taken = pipe.space(bytes.len());
+        if !pipe.client_gone {
+            pipe.to_client.extend_from_slice(&bytes[..taken]);
+        }
+        taken
+    }
+
+    fn closed_by_broker(&mut self, link: LinkId) {
+        self.pipes[link.0].broker_gone = true;
+        self.emit(link, What::BrokerClosed);
+    }
+
+    fn moved(&mut self, link: LinkId, to: u16) {
+        let text = format!("L{} moves to shard {to}", link.0);
+        self.remark(&text);
+    }
+
+    fn event(&mut self, event: BrokerEvent) {
+        if self.verbose {
+            let text = format!("{event:?}");
+            self.remark(&text);
+        }
+    }
+}
