@@ -1,0 +1,183 @@
+//! Writes the first inputs of the fuzz targets into `fuzz/corpus`: one legal packet of each kind and version, and some
+//! conversations. Run it in `fuzz/` with `cargo run -p sori-fuzz-seeds`; it writes the same files every time.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use sori_mqtt::{
+    Ack, Auth, ConnAck, Connect, Direction, Disconnect, Packet, PacketId, Properties, Property, PropertyBuffer,
+    Publish, QoS, ReasonCode, SubAck, Subscribe, SubscribeOptions, TopicFilter, UnsubAck, Unsubscribe, Version, Will,
+};
+
+fn main() -> io::Result<()> {
+    for version in [Version::V31, Version::V311, Version::V5] {
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            for (name, bytes) in packets(version, direction) {
+                let mut input = vec![choice(version, direction)];
+                input.extend(bytes);
+                write("decode", &name, &input)?;
+            }
+        }
+        for (name, steps) in conversations(version) {
+            write("client_session", &name, &steps)?;
+        }
+    }
+    Ok(())
+}
+
+fn write(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join(name), bytes)
+}
+
+/// The first byte of an input, as the targets read it.
+fn choice(version: Version, direction: Direction) -> u8 {
+    version.level() - 3 + if direction == Direction::ToClient { 3 } else { 0 }
+}
+
+fn packets(version: Version, direction: Direction) -> Vec<(String, Vec<u8>)> {
+    let text = buffer(&[Property::ReasonString("why"), Property::UserProperty("name", "value")]);
+    let message = buffer(&[
+        Property::PayloadFormatIndicator(true),
+        Property::MessageExpiryInterval(60),
+        Property::TopicAlias(1),
+        Property::ResponseTopic("answer"),
+        Property::CorrelationData(b"7"),
+        Property::ContentType("text"),
+        Property::UserProperty("name", "value"),
+    ]);
+    let (text, message) = (text.as_properties(), message.as_properties());
+    let publish = |qos, properties, topic| Publish {
+        dup: qos != QoS::AtMostOnce,
+        qos,
+        retain: true,
+        topic,
+        packet_id: (qos != QoS::AtMostOnce).then_some(PacketId::FIRST),
+        properties,
+        payload: b"payload",
+    };
+    let mut packets = vec![
+        Packet::Publish(publish(QoS::AtMostOnce, Properties::EMPTY, "a/b")),
+        Packet::Publish(publish(QoS::ExactlyOnce, message, "a/b")),
+        Packet::PubAck(ack(Properties::EMPTY)),
+        Packet::PubRec(ack(text)),
+        Packet::PubRel(ack(Properties::EMPTY)),
+        Packet::PubComp(ack(Properties::EMPTY)),
+    ];
+    let filters = [
+        (
+            TopicFilter::new("a/+/#").expect("legal"),
+            SubscribeOptions { qos: QoS::ExactlyOnce, ..SubscribeOptions::default() },
+        ),
+        (TopicFilter::new("$share/group/t").expect("legal"), SubscribeOptions::default()),
+    ];
+    let names = [filters[0].0, filters[1].0];
+    let subscribe = buffer(&[Property::SubscriptionIdentifier(300)]);
+    let method = buffer(&[Property::AuthenticationMethod("M"), Property::AuthenticationData(b"data")]);
+    let will = buffer(&[Property::WillDelayInterval(5), Property::ContentType("text")]);
+    let connect = buffer(&[Property::SessionExpiryInterval(60), Property::ReceiveMaximum(10)]);
+    let connack = buffer(&[
+        Property::ReceiveMaximum(2),
+        Property::MaximumQoS(QoS::AtLeastOnce),
+        Property::TopicAliasMaximum(3),
+        Property::MaximumPacketSize(40),
+        Property::ServerKeepAlive(9),
+    ]);
+    let codes = [1, 0x80];
+    match direction {
+        Direction::ToServer => packets.extend([
+            Packet::Connect(Connect {
+                version,
+                bridge: false,
+                clean_start: true,
+                keep_alive: 60,
+                client_id: "client",
+                will: Some(Will {
+                    topic: "will",
+                    payload: b"gone",
+                    qos: QoS::AtLeastOnce,
+                    retain: true,
+                    properties: of(version, &will),
+                }),
+                user_name: Some("user"),
+                password: Some(b"password"),
+                properties: of(version, &connect),
+            }),
+            Packet::Subscribe(Subscribe::new(PacketId::FIRST, of(version, &subscribe), &filters)),
+            Packet::Unsubscribe(Unsubscribe::new(PacketId::FIRST, Properties::EMPTY, &names)),
+            Packet::PingReq,
+        ]),
+        Direction::ToClient => packets.extend([
+            Packet::ConnAck(ConnAck {
+                session_present: true,
+                reason_code: ReasonCode::Success,
+                properties: of(version, &connack),
+            }),
+            Packet::SubAck(SubAck { packet_id: PacketId::FIRST, properties: Properties::EMPTY, reason_codes: &codes }),
+            Packet::UnsubAck(UnsubAck {
+                packet_id: PacketId::FIRST,
+                properties: Properties::EMPTY,
+                reason_codes: if version.is_v5() { &[0, 0x11] } else { &[] },
+            }),
+            Packet::PingResp,
+        ]),
+    }
+    if version.is_v5() || direction == Direction::ToServer {
+        packets
+            .push(Packet::Disconnect(Disconnect { reason_code: ReasonCode::Success, properties: Properties::EMPTY }));
+    }
+    if version.is_v5() {
+        let reason_code = ReasonCode::ContinueAuthentication;
+        packets.push(Packet::Auth(Auth { reason_code, properties: method.as_properties() }));
+    }
+    let side = if direction == Direction::ToServer { "client" } else { "server" };
+    let mut files = Vec::new();
+    for (number, packet) in packets.iter().enumerate() {
+        let mut bytes = Vec::new();
+        packet.encode(version, &mut bytes);
+        let name = packet.packet_type().name().to_lowercase();
+        files.push((format!("mqtt{}-{side}-{number:02}-{name}", version.level()), bytes));
+    }
+    files
+}
+
+/// Steps of the `client_session` target.
+fn conversations(version: Version) -> Vec<(String, Vec<u8>)> {
+    let server = packets(version, Direction::ToClient);
+    let packet = |kind: &str| {
+        let (_, bytes) = server.iter().find(|(name, _)| name.ends_with(kind)).expect("a packet of this kind");
+        bytes.clone()
+    };
+    let says = |bytes: &[u8]| {
+        let mut step = vec![u8::try_from(bytes.len() - 1).expect("short")];
+        step.extend_from_slice(bytes);
+        step
+    };
+    let accept: &[u8] = if version.is_v5() { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+    let begin = |flags: u8| [vec![version.level() - 3, flags], says(accept)].concat();
+    let name = |text: &str| format!("mqtt{}-{text}", version.level());
+    vec![
+        (name("publish"), [begin(1), vec![0xC0, 0xC1, 0xC2], says(&[0x40, 2, 0, 1]), says(&[0x50, 2, 0, 2])].concat()),
+        (name("receive"), [begin(1), says(&packet("publish")), says(&packet("pubrel"))].concat()),
+        (name("subscribe"), [begin(1), vec![0xE0, 0xE4], says(&packet("suback")), says(&packet("pingresp"))].concat()),
+        (name("resume"), [begin(6), vec![0xC1, 0xC2, 0xC1, 0xFC], says(&packet("connack")), vec![0xF7, 0xF8]].concat()),
+    ]
+}
+
+fn ack(properties: Properties<'_>) -> Ack<'_> {
+    Ack { properties, ..Ack::success(PacketId::FIRST) }
+}
+
+fn buffer(properties: &[Property<'_>]) -> PropertyBuffer {
+    let mut buffer = PropertyBuffer::new();
+    for property in properties {
+        buffer.push(*property);
+    }
+    buffer
+}
+
+fn of(version: Version, properties: &PropertyBuffer) -> Properties<'_> {
+    if version.is_v5() { properties.as_properties() } else { Properties::EMPTY }
+}
