@@ -311,6 +311,22 @@ fn a_property_length_beyond_the_packet_is_malformed() {
     }
 }
 
+// covers: [MQTT-1.5.5-1]
+#[test]
+fn a_property_length_may_take_several_bytes_but_no_more_than_needed() {
+    for length in [127, 128, 129, 16_383, 16_384] {
+        let value = "x".repeat(length - 5);
+        let bytes = bytes_of(&[Property::UserProperty("", &value)]);
+        assert_eq!(bytes.len(), length);
+        let result = read(&bytes, Packet(PacketType::Publish), ToServer);
+        assert_eq!(result, Ok(vec![Property::UserProperty("", &value)]));
+    }
+    let mut longer_than_needed = vec![0x80, 0x00];
+    longer_than_needed.resize(300, 0);
+    let result = Properties::read(&mut Reader::new(&longer_than_needed), Packet(PacketType::Publish), ToServer);
+    assert_eq!(result.map_err(|error| error.reason_code()), Err(ReasonCode::MalformedPacket));
+}
+
 #[test]
 fn a_buffer_can_be_used_again() {
     let mut buffer = PropertyBuffer::new();

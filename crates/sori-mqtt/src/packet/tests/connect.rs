@@ -68,6 +68,17 @@ fn mqtt5_3_1_2_2_an_unknown_level_is_answered() {
 }
 
 #[test]
+fn a_packet_that_ends_before_its_properties_gets_no_answer() {
+    for rest in [&[5][..], &[5, CLEAN], &[5, CLEAN, 0]] {
+        let bytes = packet(0x10, &[&field("MQTT"), rest]);
+        assert_eq!(answer(&bytes), None);
+        assert_eq!(refused(&bytes, V5, ToServer), ReasonCode::MalformedPacket);
+    }
+    let bytes = packet(0x10, &[&field("MQTT"), &[5, CLEAN, 0, 10]]);
+    assert_eq!(answer(&bytes), Some((ReasonCode::MalformedPacket, Some(V5))));
+}
+
+#[test]
 fn a_packet_that_ends_before_its_version_gets_no_answer() {
     for bytes in [packet(0x10, &[]), packet(0x10, &[&[0, 4]]), packet(0x10, &[&field("MQTT")])] {
         assert_eq!(answer(&bytes), None);
