@@ -20,6 +20,8 @@ const fn from_both(packet: PacketType) -> Packets {
 const CONNACK: Packets = from_server(PacketType::ConnAck);
 const PUBACK: Packets = from_both(PacketType::PubAck);
 const PUBREC: Packets = from_both(PacketType::PubRec);
+const PUBACK_SERVER: Packets = from_server(PacketType::PubAck);
+const PUBREC_SERVER: Packets = from_server(PacketType::PubRec);
 const PUBREL: Packets = from_both(PacketType::PubRel);
 const PUBCOMP: Packets = from_both(PacketType::PubComp);
 const SUBACK: Packets = from_server(PacketType::SubAck);
@@ -101,7 +103,9 @@ reason_codes! {
     0x92 PacketIdentifierNotFound "packet identifier not found" PUBREL PUBCOMP;
     0x93 ReceiveMaximumExceeded "receive maximum exceeded" DISCONNECT;
     0x94 TopicAliasInvalid "topic alias invalid" DISCONNECT;
-    0x95 PacketTooLarge "packet too large" CONNACK DISCONNECT;
+    // The standard has no 0x95 for PUBACK and PUBREC; it is what Mosquitto says of a payload above its limit, and its
+    // clients know it.
+    0x95 PacketTooLarge "packet too large" CONNACK PUBACK_SERVER PUBREC_SERVER DISCONNECT;
     0x96 MessageRateTooHigh "message rate too high" DISCONNECT;
     0x97 QuotaExceeded "quota exceeded" CONNACK PUBACK PUBREC SUBACK DISCONNECT;
     0x98 AdministrativeAction "administrative action" DISCONNECT;

@@ -56,10 +56,10 @@ fn properties_come_with_their_length_and_their_code() {
 #[test]
 fn mqtt5_3_4_2_1_only_the_codes_of_this_packet() {
     for (first, kind) in ACKS {
-        for code in 0..=255 {
+        for (code, direction) in (0..=255).flat_map(|code| [(code, ToServer), (code, ToClient)]) {
             let bytes = packet(first, &[&[0, 1, code, 0]]);
-            let allowed = ReasonCode::from_u8(code).is_some_and(|reason| reason.allowed_in(kind));
-            let result = read(&bytes, V5, ToServer).map(|packet| ack_of(packet).reason_code.value());
+            let allowed = ReasonCode::from_u8(code).is_some_and(|reason| reason.allowed_from(kind, direction));
+            let result = read(&bytes, V5, direction).map(|packet| ack_of(packet).reason_code.value());
             let expected = if allowed { Ok(code) } else { Err(ReasonCode::ProtocolError) };
             assert_eq!(result.map_err(|error| error.reason_code()), expected, "{bytes:02x?}");
         }
