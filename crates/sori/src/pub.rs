@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use clap::{ArgGroup, Args, value_parser};
-use sori_mqtt::client_session::{Event, Outcome, RequestError};
-use sori_mqtt::{Properties, Publish};
+use sori_mqtt::client_session::{Event, Outcome};
+use sori_mqtt::{Properties, Publish, TopicName};
 
 use crate::client::{Client, Input, Wake};
 use crate::connection::{ConnectionArguments, qos};
@@ -58,6 +58,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    TopicName::new(&arguments.topic)
+        .map_err(|error| Failure::new(format!("cannot publish to \"{}\": {error}", arguments.topic)))?;
     let payload = arguments.payload()?;
     let mut client = Client::connect(&arguments.connection)?;
     let mut publisher = Publisher { arguments, progress: Progress::default() };
@@ -134,18 +136,10 @@ impl Publisher<'_> {
             properties: Properties::EMPTY,
             payload,
         };
-        client.session.publish(&publish).map_err(|error| self.cannot_publish(error))?;
+        let published = client.session.publish(&publish);
+        published.map_err(|error| Failure::new(format!("cannot publish: {error}")))?;
         self.progress.unfinished += 1;
         self.handle_events(client)
-    }
-
-    fn cannot_publish(&self, error: RequestError) -> Failure {
-        match error {
-            RequestError::TopicName(error) => {
-                Failure::new(format!("cannot publish to \"{}\": {error}", self.arguments.topic))
-            }
-            _ => Failure::new(format!("cannot publish: {error}")),
-        }
     }
 
     /// Publishes each line; only so many are read as the broker keeps up with.
