@@ -3,7 +3,7 @@
 use crate::ids::ConnectionId;
 use crate::session::SessionKey;
 use crate::shard::Shard;
-use sori_mqtt::{Ack, AckError, PacketId, PacketType, Properties, PubRec, ReasonCode, Version};
+use sori_mqtt::{Ack, AckError, PacketId, PacketType, PubRec, ReasonCode};
 
 impl Shard {
     fn open_session(&mut self, id: ConnectionId) -> Option<SessionKey> {
@@ -37,14 +37,15 @@ impl Shard {
             PubRec::Release(kept) => {
                 let length = kept.map_or(0, |kept| kept.payload_length());
                 session.inflight_bytes = session.inflight_bytes.saturating_sub(length);
-                self.send_pubrel(id, ack.packet_id, ReasonCode::Success);
+                self.send_pubrel(id, ack.packet_id);
             }
             PubRec::Ended(kept) => {
                 session.inflight_bytes = session.inflight_bytes.saturating_sub(kept.payload_length());
                 self.totals.dropped_refused += 1;
                 self.pump(key);
             }
-            PubRec::Unknown => self.send_pubrel(id, ack.packet_id, ReasonCode::PacketIdentifierNotFound),
+            // Likewise for a PUBREC: see `handle_pubrel`.
+            PubRec::Unknown => self.send_pubrel(id, ack.packet_id),
             PubRec::WrongState => {
                 self.violated(id, ReasonCode::ProtocolError, "a PUBREC for what was not sent at QoS 2");
             }
@@ -57,11 +58,7 @@ impl Shard {
         let Some(key) = self.open_session(id) else { return };
         let Some(session) = self.session(key) else { return };
         match session.outgoing.pubcomp(ack.packet_id) {
-            Ok(kept) => {
-                let length = kept.map_or(0, |kept| kept.payload_length());
-                session.inflight_bytes = session.inflight_bytes.saturating_sub(length);
-                self.pump(key);
-            }
+            Ok(()) => self.pump(key),
             Err(AckError::UnknownPacketId) => {}
             Err(AckError::WrongState) => {
                 self.violated(id, ReasonCode::ProtocolError, "a PUBCOMP before PUBREC, or for another QoS");
@@ -74,19 +71,16 @@ impl Shard {
         self.report_packet(id, "Received", PacketType::PubRel, Some(ack.packet_id.value()));
         let Some(key) = self.open_session(id) else { return };
         let Some(session) = self.session(key) else { return };
-        let was_known = session.incoming.release(ack.packet_id);
-        let reason_code = if was_known { ReasonCode::Success } else { ReasonCode::PacketIdentifierNotFound };
-        let answer = Ack { packet_id: ack.packet_id, reason_code, properties: Properties::EMPTY };
+        session.incoming.release(ack.packet_id);
+        self.release_message(key, ack.packet_id);
+        // An unknown identifier is no error while a client recovers (MQTT 5.0 section 3.6.2.1), and whether it does only
+        // the client knows: Mosquitto's answer, and so the one that clients expect, is always "success".
+        let answer = Ack::success(ack.packet_id);
         self.acknowledge(id, PacketType::PubComp, answer);
     }
 
     /// [MQTT-4.3.3-4]
-    pub(crate) fn send_pubrel(&mut self, id: ConnectionId, packet_id: PacketId, reason_code: ReasonCode) {
-        let reason_code = if self.connection(id).is_some_and(|c| c.version == Version::V5) {
-            reason_code
-        } else {
-            ReasonCode::Success
-        };
-        self.acknowledge(id, PacketType::PubRel, Ack { packet_id, reason_code, properties: Properties::EMPTY });
+    pub(crate) fn send_pubrel(&mut self, id: ConnectionId, packet_id: PacketId) {
+        self.acknowledge(id, PacketType::PubRel, Ack::success(packet_id));
     }
 }

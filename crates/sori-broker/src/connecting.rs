@@ -59,6 +59,16 @@ impl Shard {
             return Some((ReasonCode::ClientIdentifierNotValid, "Keep Alive is above max_keepalive"));
         }
         let will = connect.will.as_ref()?;
+        let limit = self.settings.message_size_limit as usize;
+        if limit > 0 && will.payload.len() > limit {
+            // MQTT 3 has no return code for it; Mosquitto says "not authorised".
+            let code =
+                if connect.version == Version::V5 { ReasonCode::PacketTooLarge } else { ReasonCode::NotAuthorized };
+            return Some((code, "the will's payload is above message_size_limit"));
+        }
+        if self.has_too_many_levels(will.topic) {
+            return Some((ReasonCode::TopicNameInvalid, "the will's topic has too many levels"));
+        }
         if will.qos > c.listener.qos_max {
             // [MQTT-3.2.2-12]
             return Some((ReasonCode::QoSNotSupported, "the will's QoS is above max_qos"));
@@ -93,8 +103,10 @@ impl Shard {
             Version::V5 => self.settings.allow_zero_length_client_id,
         };
         if !allowed {
-            // [MQTT-3.1.3-8] [MQTT311-3.1.3-9]
-            self.refuse(id, ReasonCode::ClientIdentifierNotValid, "the client identifier is empty");
+            // [MQTT-3.1.3-8] [MQTT311-3.1.3-9]: Mosquitto's code for MQTT 5, which scripts know, is the unspecific one.
+            let is_v5 = connect.version == Version::V5;
+            let code = if is_v5 { ReasonCode::UnspecifiedError } else { ReasonCode::ClientIdentifierNotValid };
+            self.refuse(id, code, "the client identifier is empty");
             return None;
         }
         // [MQTT-3.1.3-6] [MQTT-3.2.2-16] [MQTT311-3.1.3-6]
@@ -215,7 +227,7 @@ impl Shard {
         let is_full = self.settings.clients_max.is_some_and(|max| others as u64 >= max);
         if claim == Claim::New && is_full {
             self.released.push(admission.client_id);
-            return self.refuse(id, ReasonCode::QuotaExceeded, "the broker has global_max_clients sessions");
+            return self.refuse(id, ReasonCode::ServerBusy, "the broker has global_max_clients sessions");
         }
         let Ok(Split::Frame(frame)) = split(&connect, usize::MAX) else { unreachable!("{}", DECODED_BEFORE) };
         match decode(frame, Version::V5, Direction::ToServer) {
@@ -262,7 +274,10 @@ impl Shard {
         let is_present = kept.is_some();
         let key = kept.unwrap_or_else(|| self.begin_session(&admission));
         self.bind(id, key, connect, &admission, expiry_seconds);
-        self.send_connack(id, connect, &admission, is_present);
+        if !self.send_connack(id, connect, &admission, is_present) {
+            let text = Box::from("its Maximum Packet Size is too small for a CONNACK");
+            return self.end_connection(id, None, Cause::Protocol(ReasonCode::PacketTooLarge, text));
+        }
         let Some(c) = self.connections.get(id.slot, id.generation) else { return };
         let (address, version) = (c.address.clone(), c.version);
         self.event(Event::Connected {
@@ -294,6 +309,12 @@ impl Shard {
     fn take_over_session(&mut self, key: SessionKey, clean_start: bool) {
         let Some(session) = self.session(key) else { return };
         if let Some((slot, generation)) = session.connection {
+            if !clean_start && session.is_persistent() {
+                // The client is back before its Will Delay Interval, even one of 0, has passed. In MQTT 3.1.1 the
+                // will could be published here; Mosquitto does not, and a client that only changed its network is
+                // not gone. [MQTT-3.1.3-9]
+                session.will = None;
+            }
             self.totals.take_overs += 1;
             let old = ConnectionId { slot, generation };
             self.end_connection(old, Some(ReasonCode::SessionTakenOver), Cause::TakenOver);
@@ -320,7 +341,8 @@ impl Shard {
     fn bind(&mut self, id: ConnectionId, key: SessionKey, connect: &Connect<'_>, admission: &Admission, expiry: u32) {
         let properties = connect.properties;
         let keep_alive = self.agreed_keep_alive(connect);
-        let will = connect.will.as_ref().map(|will| self.keep_will(will, key));
+        let mount = self.connection(id).and_then(|c| c.listener.mount_point.clone());
+        let will = connect.will.as_ref().map(|will| self.keep_will(will, key, mount.as_deref()));
         let inflight_max = self.inflight_max();
         let now = self.now;
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
@@ -372,11 +394,22 @@ impl Shard {
     }
 
     /// [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT311-3.1.4-4] [MQTT311-3.2.0-1]
-    fn send_connack(&mut self, id: ConnectionId, connect: &Connect<'_>, admission: &Admission, is_present: bool) {
-        let Some(c) = self.connections.get(id.slot, id.generation) else { return };
+    fn send_connack(
+        &mut self,
+        id: ConnectionId,
+        connect: &Connect<'_>,
+        admission: &Admission,
+        is_present: bool,
+    ) -> bool {
+        let Some(c) = self.connections.get(id.slot, id.generation) else { return false };
         let listener = Arc::clone(&c.listener);
         let mut properties = PropertyBuffer::new();
         if connect.version == Version::V5 {
+            // In Mosquitto's order, which its tests compare.
+            let keep_alive = self.agreed_keep_alive(connect);
+            if keep_alive != connect.keep_alive {
+                properties.push(Property::ServerKeepAlive(keep_alive));
+            }
             if listener.topic_alias_max > 0 {
                 properties.push(Property::TopicAliasMaximum(listener.topic_alias_max));
             }
@@ -384,20 +417,12 @@ impl Shard {
                 // [MQTT-3.1.3-7]
                 properties.push(Property::AssignedClientIdentifier(&admission.client_id));
             }
-            let keep_alive = self.agreed_keep_alive(connect);
-            if keep_alive != connect.keep_alive {
-                properties.push(Property::ServerKeepAlive(keep_alive));
-            }
             if let Some((method, data)) = &admission.authentication {
                 // [MQTT-4.12.0-5]
                 properties.push(Property::AuthenticationMethod(method));
                 if let Some(data) = data {
                     properties.push(Property::AuthenticationData(data));
                 }
-            }
-            if listener.qos_max < QoS::ExactlyOnce {
-                // [MQTT-3.2.2-9]
-                properties.push(Property::MaximumQoS(listener.qos_max));
             }
             if !self.settings.retain_available {
                 properties.push(Property::RetainAvailable(false));
@@ -408,13 +433,22 @@ impl Shard {
             if self.inflight_max() < u16::MAX {
                 properties.push(Property::ReceiveMaximum(self.inflight_max()));
             }
+            if listener.qos_max < QoS::ExactlyOnce {
+                // [MQTT-3.2.2-9]
+                properties.push(Property::MaximumQoS(listener.qos_max));
+            }
         }
         let connack = ConnAck {
             session_present: is_present && connect.version != Version::V31,
             reason_code: ReasonCode::Success,
             properties: properties.as_properties(),
         };
-        self.send(id, |version, out| connack.encode(version, out));
+        // [MQTT-3.1.2-24]
+        let fits = self.connection(id).is_some_and(|c| connack.encoded_len(c.version) <= c.packet_size_max);
+        if fits {
+            self.send(id, |version, out| connack.encode(version, out));
+        }
+        fits
     }
 
     /// What was in flight is sent again, then what waited. [MQTT-4.4.0-1] [MQTT311-4.4.0-1]
@@ -422,7 +456,7 @@ impl Shard {
         let Some(session) = self.session(key) else { return };
         let releases: Vec<_> = session.outgoing.iter_releases().collect();
         for packet_id in releases {
-            self.send_pubrel(id, packet_id, ReasonCode::Success);
+            self.send_pubrel(id, packet_id);
         }
         self.pump(key);
     }
@@ -456,17 +490,12 @@ impl Shard {
     /// What should have been CONNECT is not valid.
     pub(crate) fn refuse_malformed(&mut self, id: ConnectionId, error: &DecodeError, text: &str) {
         let Some(c) = self.connection(id) else { return };
-        if let Some(version) = error.version() {
-            c.version = version;
-        }
-        match error.version() {
-            // [MQTT-3.1.2-1] [MQTT311-3.1.2-1] [MQTT311-3.1.4-1]
-            _ if error.closes_silently() => self.refuse_silently(id, error.reason_code(), text),
-            Some(Version::V5) => self.refuse(id, error.reason_code(), text),
-            _ if error.reason_code() == ReasonCode::UnsupportedProtocolVersion => {
-                self.refuse(id, error.reason_code(), text);
-            }
-            _ => self.refuse_silently(id, error.reason_code(), text),
+        c.version = error.version().unwrap_or(Version::V5);
+        // [MQTT-3.1.2-1] [MQTT311-3.1.2-1] [MQTT311-3.1.4-1]
+        if error.closes_silently() {
+            self.refuse_silently(id, error.reason_code(), text);
+        } else {
+            self.refuse(id, error.reason_code(), text);
         }
     }
 }

@@ -140,6 +140,7 @@ impl Shard {
 
     /// Nothing remains of the session. Its will, if one is still to come, is published now.
     pub(crate) fn end_session(&mut self, key: SessionKey) {
+        self.release_all(key);
         self.publish_will(key);
         let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };

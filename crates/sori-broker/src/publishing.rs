@@ -1,5 +1,8 @@
 //! PUBLISH from a client: the rules of the connection, then the message goes to the topic space.
 //! MQTT 5.0 section 3.3.
+//!
+//! A QoS 2 message is kept with its identifier when PUBREC says that the broker owns it, and goes on its way with
+//! PUBREL, or when its session ends without one. MQTT 5.0 section 4.3.3, "Method A".
 
 use crate::access::{Action, Identity};
 use crate::aliases::AliasesIn;
@@ -9,7 +12,7 @@ use crate::ids::ConnectionId;
 use crate::matches::MatchSet;
 use crate::message::MessageRef;
 use crate::routing::Routed;
-use crate::session::SessionKey;
+use crate::session::{SessionKey, Unreleased};
 use crate::shard::Shard;
 use crate::time::Time;
 use crate::wills::lasting_properties;
@@ -74,13 +77,17 @@ impl Shard {
             return Answer::Violation(ReasonCode::RetainNotSupported, "a retained message, which is switched off");
         }
         let key = c.session;
-        if let Some(answer) = self.admit_identifier(id, key, publish) {
-            return answer;
+        // Before a repeated message is recognised: it may be the one that sets the alias on this connection.
+        if self.has_too_many_levels(publish.topic) {
+            return Answer::Violation(ReasonCode::MalformedPacket, "a topic with too many levels");
         }
         let resolved = match self.resolve_alias(id, publish) {
             Ok(resolved) => resolved,
             Err(answer) => return answer,
         };
+        if let Some(answer) = self.admit_identifier(id, key, publish) {
+            return answer;
+        }
         let topic = resolved.as_deref().unwrap_or(publish.topic);
         let reason_code = self.check_and_route(id, key, publish, topic);
         if reason_code.is_error()
@@ -89,6 +96,11 @@ impl Shard {
         {
             // [MQTT-4.3.3-9]
             session.incoming.forget(packet_id);
+            session.unreleased.retain(|kept| kept.packet_id != packet_id);
+        }
+        if reason_code == ReasonCode::QuotaExceeded && self.connection(id).is_some_and(|c| c.version != Version::V5) {
+            // An acknowledgement would be a lie, and MQTT 3 has no other answer.
+            return Answer::Violation(reason_code, "a message that memory_limit has no room for");
         }
         // [MQTT311-3.3.5-2]: MQTT 3 has no way to say no, so the message is acknowledged as usual.
         Answer::Acknowledge(reason_code)
@@ -98,17 +110,34 @@ impl Shard {
     /// [MQTT-4.3.3-10] [MQTT311-4.3.3-2]
     #[inline]
     fn admit_identifier(&mut self, id: ConnectionId, key: SessionKey, publish: &Publish<'_>) -> Option<Answer> {
-        if publish.qos != QoS::ExactlyOnce {
+        if publish.qos == QoS::AtMostOnce {
             return None;
         }
         let strict = self.settings.strict_receive_maximum;
         let session = self.session(key)?;
+        if publish.qos == QoS::AtLeastOnce {
+            // It counts until PUBACK, which follows at once.
+            let is_full = session.incoming.in_flight() >= usize::from(session.incoming.receive_maximum());
+            return if is_full { self.count_excess(id, strict) } else { None };
+        }
         if session.incoming.publish_qos2(publish.packet_id?) == Incoming::Duplicate {
-            return Some(Answer::Acknowledge(ReasonCode::Success));
+            if publish.dup {
+                return Some(Answer::Acknowledge(ReasonCode::Success));
+            }
+            // Without DUP it is no repetition: the client has given up the first message of this identifier. That is
+            // against the standard; as in Mosquitto it is forgiven once.
+            let has_replaced = |kept: &Unreleased| Some(kept.packet_id) == publish.packet_id && kept.has_replaced;
+            let again = Answer::Violation(ReasonCode::ProtocolError, "an identifier used again before its PUBREL");
+            return session.unreleased.iter().any(has_replaced).then_some(again);
         }
         if !session.incoming.is_exceeded() {
             return None;
         }
+        self.count_excess(id, strict)
+    }
+
+    #[cold]
+    fn count_excess(&mut self, id: ConnectionId, strict: bool) -> Option<Answer> {
         // [MQTT-3.3.4-7] is the client's to keep; what happens when it does not is the operator's choice.
         let c = self.connection(id)?;
         c.excess += 1;
@@ -145,7 +174,7 @@ impl Shard {
         let limit = self.settings.message_size_limit as usize;
         if limit > 0 && publish.payload.len() > limit {
             self.totals.publish_too_large += 1;
-            return ReasonCode::ImplementationSpecificError;
+            return ReasonCode::PacketTooLarge;
         }
         let Some(c) = self.connections.get(id.slot, id.generation) else { return ReasonCode::Success };
         let mounted = c.listener.mount_point.as_ref().map(|mount| format!("{mount}{topic}"));
@@ -174,6 +203,13 @@ impl Shard {
             publisher: self.session_ref(key),
             retained_version: 0,
         };
+        if self.is_beyond_memory(&message) {
+            self.totals.dropped_memory += 1;
+            return ReasonCode::QuotaExceeded;
+        }
+        if let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id) {
+            return self.keep_until_release(key, packet_id, message);
+        }
         let message = self.retain(message);
         let set = self.matches_of_connection(id, topic);
         let routed = self.route(&set, message);
@@ -183,6 +219,49 @@ impl Shard {
             Routed::Somebody => ReasonCode::Success,
             Routed::NoMemory => ReasonCode::QuotaExceeded,
         }
+    }
+
+    /// A message that must be kept, retained or until PUBREL, and that there is no room for.
+    fn is_beyond_memory(&self, message: &MessageRef<'_>) -> bool {
+        let limit = self.settings.memory_limit;
+        let is_kept = (message.retain && !message.payload.is_empty()) || message.qos == QoS::ExactlyOnce;
+        limit > 0 && is_kept && self.space.memory_used() + message.payload.len() as u64 > limit
+    }
+
+    /// [MQTT-4.3.3-8] [MQTT311-4.3.3-2]
+    fn keep_until_release(&mut self, key: SessionKey, packet_id: PacketId, message: MessageRef<'_>) -> ReasonCode {
+        let kept = message.to_shared(&self.memory);
+        let Some(session) = self.session(key) else { return ReasonCode::UnspecifiedError };
+        match session.unreleased.iter_mut().find(|kept| kept.packet_id == packet_id) {
+            Some(given_up) => *given_up = Unreleased { packet_id, message: kept, has_replaced: true },
+            None => session.unreleased.push_back(Unreleased { packet_id, message: kept, has_replaced: false }),
+        }
+        ReasonCode::Success
+    }
+
+    /// PUBREL has come: the message of this identifier goes on its way.
+    pub(crate) fn release_message(&mut self, key: SessionKey, packet_id: PacketId) {
+        let Some(session) = self.session(key) else { return };
+        // Releases come in the order of the messages, so it is nearly always the first.
+        let Some(at) = session.unreleased.iter().position(|kept| kept.packet_id == packet_id) else { return };
+        let Some(Unreleased { message, .. }) = session.unreleased.remove(at) else { return };
+        if session.unreleased.is_empty() {
+            session.unreleased.shrink_to(8);
+        }
+        self.accept_message(message.view());
+    }
+
+    /// The session ends. What it has taken over with PUBREC it owes to the subscribers, released or not.
+    pub(crate) fn release_all(&mut self, key: SessionKey) {
+        let Some(session) = self.session(key) else { return };
+        for kept in core::mem::take(&mut session.unreleased) {
+            self.accept_message(kept.message.view());
+        }
+    }
+
+    pub(crate) fn has_too_many_levels(&self, topic: &str) -> bool {
+        let max = self.settings.topic_levels_max as usize;
+        max > 0 && topic.bytes().filter(|b| *b == b'/').count() > max
     }
 
     /// The matches of the topic that this connection published to last need not be looked up again. The set is taken
@@ -252,12 +331,18 @@ impl Shard {
         self.may_publish(&session.identity, &session.client_id, topic)
     }
 
-    /// Nobody but the broker itself publishes below `$SYS`.
     pub(crate) fn may_publish(&self, identity: &Identity, client_id: &str, topic: &str) -> bool {
         if identity.is_internal {
             return true;
         }
-        let is_sys = topic.strip_prefix("$SYS").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        !is_sys && (self.is_unrestricted || self.access.may(identity, client_id, Action::Publish, topic))
+        !is_reserved(topic) && (self.is_unrestricted || self.access.may(identity, client_id, Action::Publish, topic))
     }
+}
+
+/// Nobody but the broker itself publishes below `$SYS`, but for bridges that tell their state; and a topic name that
+/// looks like a shared subscription is a mistake.
+fn is_reserved(topic: &str) -> bool {
+    let below = |root: &str| topic.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_bridge_state = topic.starts_with("$SYS/broker/connection/") && topic.ends_with("/state");
+    (below("$SYS") && !is_bridge_state) || below("$share")
 }

@@ -179,6 +179,10 @@ impl Shard {
             self.totals.protocol_errors += 1;
             return self.refuse_malformed(id, error, &text);
         }
+        if c.is_open() && error.closes_silently() {
+            self.totals.protocol_errors += 1;
+            return self.end_connection(id, None, Cause::Protocol(error.reason_code(), text.into()));
+        }
         self.violated(id, error.reason_code(), &text);
     }
 

@@ -88,6 +88,7 @@ impl Shard {
         let form = Form { dup: false, qos, retain: terms.retain, packet_id: None, identifiers: terms.identifiers };
         if c.packet_size_max != usize::MAX && !fits(c, message, form, self.now) {
             self.totals.dropped_too_large += 1;
+            skip_identifier(session, qos);
             return Outcome::Dropped;
         }
         let packet_id = if qos == QoS::AtMostOnce {
@@ -212,7 +213,9 @@ impl Shard {
             if message.is_expired(writer.now) {
                 writer.totals.dropped_expired += 1;
                 session.dropped += 1;
+                let qos = front.qos;
                 session.queue.pop();
+                skip_identifier(session, qos);
                 continue;
             }
             let (qos, length) = (front.qos, message.payload.len());
@@ -226,6 +229,18 @@ impl Shard {
         if c.output.len() < PUMP_OUTPUT_MAX && session.queue.is_empty() && !session.reads.is_empty() {
             self.read_retained(key);
         }
+    }
+}
+
+/// A message that was to be sent and is not takes its identifier with it, as in Mosquitto, where messages have theirs
+/// from the moment at which they are queued.
+fn skip_identifier(session: &mut Session, qos: QoS) {
+    if qos != QoS::AtMostOnce
+        && session.outgoing.can_send()
+        && let Some(packet_id) = session.outgoing.insert(QoS::AtLeastOnce, Kept::Number(0))
+    {
+        // It was inserted just now.
+        let _ = session.outgoing.puback(packet_id);
     }
 }
 
@@ -295,6 +310,7 @@ impl Writer<'_> {
         if c.packet_size_max != usize::MAX && !fits(c, &message, form, self.now) {
             self.totals.dropped_too_large += 1;
             session.dropped += 1;
+            skip_identifier(session, qos);
             return;
         }
         let mut packet_id = None;

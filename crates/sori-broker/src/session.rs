@@ -6,10 +6,11 @@ use crate::index::Place;
 use crate::message::Message;
 use crate::time::Time;
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::{IncomingMessages, OutgoingMessages, QoS};
+use sori_mqtt::{IncomingMessages, OutgoingMessages, PacketId, QoS};
 
 /// Session Expiry Interval 0xFFFFFFFF: never.
 pub(crate) const NEVER_EXPIRES: u32 = u32::MAX;
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     /// Payload bytes in `outgoing`.
     pub(crate) inflight_bytes: u64,
     pub(crate) incoming: IncomingMessages,
+    /// QoS 2 messages that were taken over with PUBREC and not released by PUBREL, in the order of PUBLISH.
+    pub(crate) unreleased: VecDeque<Unreleased>,
     pub(crate) queue: Queue,
     /// A message was dropped and the queue has not been empty since.
     pub(crate) is_dropping: bool,
@@ -53,6 +56,7 @@ impl Session {
             outgoing: OutgoingMessages::new(u16::MAX),
             inflight_bytes: 0,
             incoming: IncomingMessages::new(u16::MAX),
+            unreleased: VecDeque::new(),
             queue: Queue::default(),
             is_dropping: false,
             dropped: 0,
@@ -83,6 +87,15 @@ impl Session {
             || self.inflight_bytes + payload as u64 <= inflight_bytes_max;
         fits && self.outgoing.can_send()
     }
+}
+
+/// A QoS 2 message between PUBREC and PUBREL.
+#[derive(Debug)]
+pub(crate) struct Unreleased {
+    pub(crate) packet_id: PacketId,
+    pub(crate) message: Arc<Message>,
+    /// It has taken the place of another message with this identifier.
+    pub(crate) has_replaced: bool,
 }
 
 /// The will of a connected client, or of one whose Will Delay Interval runs. [MQTT-3.1.2-7] [MQTT311-3.1.2-8]

@@ -57,6 +57,8 @@ pub struct Settings {
     pub strict_receive_maximum: bool,
     /// Sessions in the whole broker; `None` is no limit.
     pub clients_max: Option<u64>,
+    /// The most levels that a topic or filter may have; 0 is no limit.
+    pub topic_levels_max: u32,
     /// Report each packet as an event, for debugging.
     pub report_packets: bool,
     /// Report each subscription as an event.
@@ -84,6 +86,7 @@ impl Default for Settings {
             upgrade_outgoing_qos: false,
             strict_receive_maximum: false,
             clients_max: None,
+            topic_levels_max: 0,
             report_packets: false,
             report_subscriptions: false,
         }

@@ -20,6 +20,9 @@ impl Shard {
     /// [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1] [MQTT-2.2.1-6] [MQTT311-3.8.4-1]
     /// [MQTT311-3.8.4-2] [MQTT311-3.8.4-4] [MQTT311-3.8.4-5] [MQTT311-3.9.3-1] [MQTT311-2.3.1-7]
     pub(crate) fn handle_subscribe(&mut self, id: ConnectionId, subscribe: &Subscribe<'_>) {
+        if subscribe.filters().any(|(filter, _)| self.has_too_many_levels(filter.as_str())) {
+            return self.violated(id, ReasonCode::MalformedPacket, "a topic filter with too many levels");
+        }
         let Some(c) = self.connection(id) else { return };
         let (key, version, listener) = (c.session, c.version, Arc::clone(&c.listener));
         let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);

@@ -5,14 +5,16 @@ use crate::session::{SessionKey, StoredWill};
 use crate::shard::Shard;
 use crate::time::Time;
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::sync::Arc;
 use sori_mqtt::{Properties, Property, PropertyBuffer, Will};
 
 impl Shard {
     /// [MQTT-3.1.2-7] [MQTT311-3.1.2-8]
-    pub(crate) fn keep_will(&self, will: &Will<'_>, key: SessionKey) -> Box<StoredWill> {
+    pub(crate) fn keep_will(&self, will: &Will<'_>, key: SessionKey, mount: Option<&str>) -> Box<StoredWill> {
+        let mounted = mount.map(|mount| format!("{mount}{}", will.topic));
         let message = MessageRef {
-            topic: will.topic,
+            topic: mounted.as_deref().unwrap_or(will.topic),
             payload: will.payload,
             properties: lasting_properties(will.properties).as_properties().bytes(),
             qos: will.qos,

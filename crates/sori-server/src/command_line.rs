@@ -8,8 +8,8 @@ use crate::config::manual;
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Arguments {
-    /// `-c`
-    pub config_file: Option<PathBuf>,
+    /// `-c`, in their order.
+    pub config_files: Vec<PathBuf>,
     /// `-p`, in their order.
     pub ports: Vec<u16>,
     /// `-v`
@@ -61,7 +61,7 @@ const SWITCHES: &[Switch] = &[
         short: "-c",
         long: "--config-file",
         value: "file",
-        help: "read this mosquitto.conf",
+        help: "read this mosquitto.conf; several are read one after the other",
         effect: Effect::Take { missing: "-c argument given, but no config file specified.", take: take_file },
     },
     Switch {
@@ -140,10 +140,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
 }
 
 fn take_file(asked: &mut Arguments, value: &OsStr) -> Result<(), String> {
-    if asked.config_file.is_some() {
-        return Err("-c is given twice; use include_dir to read several files.".to_owned());
-    }
-    asked.config_file = Some(PathBuf::from(value));
+    asked.config_files.push(PathBuf::from(value));
     Ok(())
 }
 
@@ -196,18 +193,20 @@ mod tests {
     #[test]
     fn all_that_mosquitto_takes() {
         let asked = Arguments {
-            config_file: Some("a.conf".into()),
+            config_files: vec!["a.conf".into(), "b.conf".into()],
             ports: vec![1883, 1],
             verbose: true,
             quiet: true,
             daemon: true,
             test_config: true,
         };
-        let short = ["-v", "-c", "a.conf", "-p", "1883", "-q", "-d", "-p", "1", "--test-config"];
+        let short = ["-v", "-c", "a.conf", "-c", "b.conf", "-p", "1883", "-q", "-d", "-p", "1", "--test-config"];
         let long = [
             "--verbose",
             "--config-file",
             "a.conf",
+            "--config-file",
+            "b.conf",
             "--port",
             "1883",
             "--quiet",

@@ -9,7 +9,7 @@
 //! ```
 //! use sori_server::config::{Defaults, Source, load};
 //!
-//! let source = Source { file: None, ports: &[1884], defaults: Defaults::Mosquitto, persistence_location: None };
+//! let source = Source { files: &[], ports: &[1884], defaults: Defaults::Mosquitto, persistence_location: None };
 //! let loaded = load(&source).expect("a port needs no file");
 //! assert!(loaded.config.local_only);
 //! ```

@@ -90,8 +90,9 @@ impl Publisher {
                 larger_than_client_takes: t.dropped_too_large,
                 memory_limit: t.dropped_memory,
                 session_ended: t.dropped_session_ended,
-                ..sys::Drops::default()
+                refused_by_client: t.dropped_refused,
             },
+            dropped_offline_qos0: t.dropped_offline_qos0,
             messages_stored: t.queued + t.inflight + retained_messages,
             messages_stored_bytes: t.queued_bytes,
             retained_messages,

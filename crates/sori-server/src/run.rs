@@ -6,15 +6,15 @@ use std::io::{IsTerminal, stderr, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::command_line::{self, Arguments, Command};
-use crate::config::{self, Config, Defaults, Loaded, Remark, Severity, Source};
-use crate::log::{Kinds, Log, lines};
+use crate::command_line::{self, Command};
+use crate::config::{Config, Loaded, Remark, Severity};
+use crate::log::{Kind, Log, lines};
 use crate::machine::Machine;
 use crate::process::pid_file::PidFile;
 use crate::process::privileges::{self, Wish};
 use crate::process::{daemon, open_files, umask};
 use crate::server;
-use crate::startup::{RunError, Startup};
+use crate::startup::{Origin, RunError, Startup, log_remarks};
 
 /// Exit codes, which scripts know from Mosquitto.
 const OK: u8 = 0;
@@ -36,7 +36,7 @@ pub fn run(args: impl Iterator<Item = OsString>, called_as_mosquitto: bool) -> u
             println!("{}", command_line::version_line());
             OK
         }
-        Ok(Command::Serve(arguments)) => serve(&arguments, called_as_mosquitto),
+        Ok(Command::Serve(arguments)) => serve(Origin { arguments, called_as_mosquitto }),
         Err(text) => {
             eprintln!("Error: {text}\n{}Try -h.", command_line::usage(called_as_mosquitto));
             REFUSED
@@ -44,12 +44,13 @@ pub fn run(args: impl Iterator<Item = OsString>, called_as_mosquitto: bool) -> u
     }
 }
 
-fn serve(arguments: &Arguments, called_as_mosquitto: bool) -> u8 {
-    if arguments.test_config && arguments.config_file.is_none() {
+fn serve(origin: Origin) -> u8 {
+    let arguments = &origin.arguments;
+    if arguments.test_config && arguments.config_files.is_empty() {
         eprintln!("Error: Please provide a configuration file to test.");
         return REFUSED;
     }
-    let Loaded { mut config, remarks } = match load(arguments, called_as_mosquitto) {
+    let Loaded { config, remarks } = match origin.load() {
         Ok(loaded) => loaded,
         Err(remarks) => {
             print_remarks(&remarks);
@@ -61,27 +62,16 @@ fn serve(arguments: &Arguments, called_as_mosquitto: bool) -> u8 {
         eprintln!("Configuration file is OK.");
         return OK;
     }
-    override_log(&mut config, arguments, called_as_mosquitto);
     if arguments.daemon && !daemon::is_daemon() {
         return daemon::start().unwrap_or_else(|error| {
             eprintln!("Error: Unable to go into the background: {error}.");
             FAILED
         });
     }
-    match start(config, &remarks, arguments, called_as_mosquitto) {
+    match start(config, &remarks, origin) {
         Ok(()) => OK,
         Err(code) => code,
     }
-}
-
-fn load(arguments: &Arguments, called_as_mosquitto: bool) -> Result<Loaded, Vec<Remark>> {
-    let native = arguments.config_file.is_none() && arguments.ports.is_empty() && !called_as_mosquitto;
-    config::load(&Source {
-        file: arguments.config_file.as_deref(),
-        ports: &arguments.ports,
-        defaults: if native { Defaults::Native } else { Defaults::Mosquitto },
-        persistence_location: env::var_os("MOSQUITTO_PERSISTENCE_LOCATION").map(PathBuf::from),
-    })
 }
 
 /// All errors at once, and how many there are.
@@ -96,57 +86,48 @@ fn print_remarks(remarks: &[Remark]) {
     }
 }
 
-/// The command line wins over the file, and `-q` over `-v`.
-fn override_log(config: &mut Config, arguments: &Arguments, called_as_mosquitto: bool) {
-    if arguments.quiet {
-        config.log.kinds = Kinds::NONE;
-    } else if arguments.verbose {
-        config.log.kinds = Kinds::ALL;
-    }
-    if called_as_mosquitto {
-        config.log.ident = "mosquitto";
-    }
-}
-
 /// What must be done before anything is opened, in this order: what only root may do, giving up root, files.
-fn start(config: Config, remarks: &[Remark], arguments: &Arguments, called_as_mosquitto: bool) -> Result<(), u8> {
+fn start(config: Config, remarks: &[Remark], origin: Origin) -> Result<(), u8> {
     let refuse = |text: String| {
         eprintln!("Error: {text}");
         REFUSED
     };
-    let is_daemon = arguments.daemon && daemon::is_daemon();
+    let is_daemon = origin.arguments.daemon;
     if is_daemon {
         daemon::leave_terminal().map_err(|error| refuse(format!("in setsid: {error}")))?;
     }
     open_files::raise_limit();
-    let warnings = privileges::give_up(&wish(&config, called_as_mosquitto)).map_err(refuse)?;
+    let warnings = privileges::give_up(&wish(&config, origin.called_as_mosquitto)).map_err(refuse)?;
     if let Some(mask) = env::var_os("UMASK_SET") {
         umask::apply(&mask).map_err(refuse)?;
     }
     let log = Log::open(config.log.clone());
+    let on_terminal = config.log.destinations.stderr && log.enabled(Kind::Error);
     log.information(format_args!("{}", lines::starting("sori", crate::VERSION)));
-    log.information(format_args!("{}", lines::config_loaded(config.file.as_deref())));
+    log.information(format_args!("{}", lines::config_loaded(config.files.last().map(PathBuf::as_path))));
     log_remarks(&log, remarks);
     for privileges::Warning(text) in warnings {
         log.warning(format_args!("Warning: {text}"));
     }
-    let result = start_with_pid_file(config, arguments, log.clone(), is_daemon);
+    let result = start_with_pid_file(config, origin, log.clone(), is_daemon);
     if let Err(error) = &result {
         log.error(format_args!("{error}"));
+        // Who started it must not have to look for the log to learn why it did not start.
+        if !on_terminal {
+            eprintln!("{error}");
+        }
     }
+    log.information(format_args!("{}", lines::terminating("sori", crate::VERSION)));
     log.flush(LAST_LINES);
     result.map_err(|_| FAILED)
 }
 
-fn start_with_pid_file(config: Config, arguments: &Arguments, log: Log, daemon: bool) -> Result<(), RunError> {
+fn start_with_pid_file(config: Config, origin: Origin, log: Log, daemon: bool) -> Result<(), RunError> {
     let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose();
     let _pid_file = pid_file.map_err(|error| RunError::new(format!("Unable to write pid file: {error}.")))?;
-    let watched = stderr().is_terminal() || stdout().is_terminal() || config.file.is_none();
-    let greeting = watched && !arguments.quiet && !daemon;
-    let terminating = log.clone();
-    let result = server::start(config, Startup { log, machine: Machine::read(), greeting, daemon });
-    terminating.information(format_args!("{}", lines::terminating("sori", crate::VERSION)));
-    result
+    let watched = stderr().is_terminal() || stdout().is_terminal() || config.files.is_empty();
+    let greeting = watched && !origin.arguments.quiet && !daemon;
+    server::start(config, Startup { log, machine: Machine::read(), origin, greeting, daemon })
 }
 
 /// Only a file that names a user, and the name `mosquitto`, ask for root to be given up.
@@ -159,16 +140,5 @@ fn wish(config: &Config, called_as_mosquitto: bool) -> Wish {
         user_is_default: user_is_default || config.user.as_deref() == Some("mosquitto"),
         puid: env::var_os("PUID"),
         pgid: env::var_os("PGID"),
-    }
-}
-
-fn log_remarks(log: &Log, remarks: &[Remark]) {
-    for remark in remarks {
-        match remark.severity {
-            Severity::Error => log.error(format_args!("{remark}")),
-            Severity::Warning => log.warning(format_args!("{remark}")),
-            Severity::Notice => log.notice(format_args!("{remark}")),
-            Severity::Information => log.information(format_args!("{remark}")),
-        }
     }
 }

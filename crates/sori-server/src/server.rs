@@ -11,7 +11,7 @@ use crate::machine::Machine;
 use crate::publisher::Publisher;
 use crate::socket::Stream;
 use crate::space::LockedSpace;
-use crate::startup::{RunError, Startup};
+use crate::startup::{RunError, Startup, log_remarks};
 use crate::worker::{Beginning, Clock, WAKE, Worker};
 use mio::{Events, Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -31,7 +31,7 @@ use std::time::Duration;
 /// use sori_server::config::{Config, Defaults, Source, load};
 /// use sori_server::{Server, log::Log, machine::Machine};
 ///
-/// let source = Source { file: None, ports: &[], defaults: Defaults::Native, persistence_location: None };
+/// let source = Source { files: &[], ports: &[], defaults: Defaults::Native, persistence_location: None };
 /// let mut config = load(&source).expect("the defaults are valid").config;
 /// config.listeners.clear(); // this broker is for its own program only
 /// let server = Server::start(config, Log::silent(), Machine::read()).expect("nothing can be in the way");
@@ -210,6 +210,7 @@ fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
         queue_qos0_messages: config.queue_qos0_messages,
         retain_available: config.retain_available,
         upgrade_outgoing_qos: config.upgrade_outgoing_qos,
+        topic_levels_max: config.max_topic_levels.map_or(0, NonZeroU32::get),
         strict_receive_maximum: config.strict_receive_maximum,
         clients_max: config.global_max_clients.map(|n| u64::from(n.get())),
         report_packets: log.enabled(Kind::Debug),
@@ -224,7 +225,7 @@ pub(crate) fn start(config: Config, startup: Startup) -> Result<(), RunError> {
     startup.ready(&config)?;
     for signal in signals.forever() {
         match signal {
-            SIGHUP => reload(&server, &config, &startup.log),
+            SIGHUP => reload(&server, &startup),
             SIGUSR1 | SIGUSR2 => {}
             _ => break,
         }
@@ -233,26 +234,18 @@ pub(crate) fn start(config: Config, startup: Startup) -> Result<(), RunError> {
     Ok(())
 }
 
-/// SIGHUP: log files are opened anew, and the configuration file is read again. A file with a mistake changes nothing.
-fn reload(server: &Server, config: &Config, log: &Log) {
+/// SIGHUP: log files are opened anew, and the configuration is read again. A file with a mistake changes nothing.
+fn reload(server: &Server, startup: &Startup) {
+    let log = &startup.log;
     log.information(format_args!("{}", crate::log::lines::reloading()));
     log.reopen();
-    let Some(file) = &config.file else { return };
-    let source = config::Source {
-        file: Some(file),
-        ports: &[],
-        defaults: config::Defaults::Mosquitto,
-        persistence_location: None,
-    };
-    match config::load(&source) {
+    match startup.load_again() {
         Ok(loaded) => {
             log.configure(loaded.config.log.clone());
             server.reconfigure(&loaded.config);
         }
         Err(remarks) => {
-            for remark in remarks {
-                log.error(format_args!("{remark}"));
-            }
+            log_remarks(log, &remarks);
             log.error(format_args!("The configuration was not changed."));
         }
     }

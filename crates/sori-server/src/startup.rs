@@ -1,10 +1,13 @@
 //! From a checked configuration to the moment when everything listens: what is said, and to whom.
 
+use std::env;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
-use crate::config::{Bind, Config, ListenerConfig};
-use crate::log::{Log, lines};
+use crate::command_line::Arguments;
+use crate::config::{self, Bind, Config, Defaults, ListenerConfig, Loaded, Remark, Severity, Source};
+use crate::log::{Kind, Kinds, Log, lines};
 use crate::machine::Machine;
 use crate::process::daemon;
 
@@ -15,13 +18,68 @@ pub struct Startup {
     pub log: Log,
     /// Memory and processors.
     pub machine: Machine,
+    /// Where the settings came from, to read them again.
+    pub(crate) origin: Origin,
     /// Somebody is watching: say where it listens and what to try.
     pub(crate) greeting: bool,
     /// This process is a daemon, and another one waits until it is ready.
     pub(crate) daemon: bool,
 }
 
+/// Where the settings came from: the command line, and the files it names.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub(crate) arguments: Arguments,
+    pub(crate) called_as_mosquitto: bool,
+}
+
+impl Origin {
+    /// Reads the files, at the start and again at each reload. When this fails nothing has changed.
+    pub fn load(&self) -> Result<Loaded, Vec<Remark>> {
+        let Arguments { config_files, ports, .. } = &self.arguments;
+        let native = config_files.is_empty() && ports.is_empty() && !self.called_as_mosquitto;
+        let mut loaded = config::load(&Source {
+            files: config_files,
+            ports,
+            defaults: if native { Defaults::Native } else { Defaults::Mosquitto },
+            persistence_location: env::var_os("MOSQUITTO_PERSISTENCE_LOCATION").map(PathBuf::from),
+        })?;
+        self.override_log(&mut loaded.config);
+        Ok(loaded)
+    }
+
+    /// The command line wins over the file, and `-q` over `-v`.
+    fn override_log(&self, config: &mut Config) {
+        if self.arguments.quiet {
+            config.log.kinds = Kinds::NONE;
+        } else if self.arguments.verbose {
+            config.log.kinds = Kinds::ALL;
+        }
+        if self.called_as_mosquitto {
+            config.log.ident = "mosquitto";
+        }
+    }
+}
+
+/// Writes what was noticed about a configuration to the log.
+pub fn log_remarks(log: &Log, remarks: &[Remark]) {
+    for remark in remarks {
+        let kind = match remark.severity {
+            Severity::Error => Kind::Error,
+            Severity::Warning => Kind::Warning,
+            Severity::Notice => Kind::Notice,
+            Severity::Information => Kind::Information,
+        };
+        log.write(kind, format_args!("{remark}"));
+    }
+}
+
 impl Startup {
+    /// Reads the configuration again, from the same files and with the same command line.
+    pub fn load_again(&self) -> Result<Loaded, Vec<Remark>> {
+        self.origin.load()
+    }
+
     /// To be called once, when every listener is open: tells people, the log, and the process that waits.
     pub fn ready(&self, config: &Config) -> Result<(), RunError> {
         self.log.information(format_args!("{}", lines::running("sori", crate::VERSION)));
@@ -98,7 +156,7 @@ fn connection(listener: &ListenerConfig) -> String {
             let host =
                 host.as_deref().filter(|host| !["127.0.0.1", "::1", "localhost", "0.0.0.0", "::"].contains(host));
             let host = host.map(|host| format!(" -h {host}")).unwrap_or_default();
-            let port = if *port == crate::config::DEFAULT_PORT { String::new() } else { format!(" -p {port}") };
+            let port = if *port == config::DEFAULT_PORT { String::new() } else { format!(" -p {port}") };
             host + &port
         }
         Bind::Unix(path) => format!(" --unix {}", path.display()),
@@ -108,10 +166,10 @@ fn connection(listener: &ListenerConfig) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Defaults, Source, load};
+    use crate::config::load;
 
     fn started(ports: &[u16]) -> Config {
-        let source = Source { file: None, ports, defaults: Defaults::Native, persistence_location: None };
+        let source = Source { files: &[], ports, defaults: Defaults::Native, persistence_location: None };
         load(&source).expect("needs no file").config
     }
 

@@ -197,8 +197,7 @@ impl Core {
 
     pub(super) fn handle_pubcomp<'a>(&mut self, ack: Ack<'a>) -> Result<Option<Event<'a>>, ConnectionError> {
         match self.outgoing.pubcomp(ack.packet_id) {
-            Ok(Some(Outgoing::Publish(message))) => Ok(Some(self.acknowledged(&message, ack))),
-            Ok(_) => {
+            Ok(()) => {
                 let Some((token, pubrec)) = self.released.remove(&ack.packet_id) else { return Ok(None) };
                 // PUBREC has told more than "released".
                 let reason_code = if ack.reason_code.is_error() { ack.reason_code } else { pubrec };

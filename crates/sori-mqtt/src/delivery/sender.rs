@@ -212,26 +212,18 @@ impl<M> OutgoingMessages<M> {
 
     /// PUBCOMP: the QoS 2 message is finished; until then its PUBREL is unacknowledged [MQTT-4.3.3-5] [MQTT311-4.3.3-1].
     ///
-    /// Returns the message in the one case where it is still here: a peer that answers PUBCOMP before any PUBREC. It
-    /// says that it knows nothing more of the message, so the delivery ends there too.
-    ///
     /// # Errors
-    /// No QoS 2 message has this identifier; nothing changed.
-    pub fn pubcomp(&mut self, packet_id: PacketId) -> Result<Option<M>, AckError> {
+    /// Nothing has this identifier, or it is for another answer: a PUBCOMP before PUBREC skips a step. Nothing changed.
+    pub fn pubcomp(&mut self, packet_id: PacketId) -> Result<(), AckError> {
         let position = self.position(packet_id).ok_or(AckError::UnknownPacketId)?;
         match &self.ring[position] {
-            Slot::Released | Slot::Publish { qos: QoS::ExactlyOnce, .. } => {}
+            Slot::Released => {}
             Slot::Done => return Err(AckError::UnknownPacketId),
             _ => return Err(AckError::WrongState),
         }
-        if matches!(&self.ring[position], Slot::Publish { .. }) {
-            self.count_as_sent(position);
-        }
         self.unfinished -= 1;
-        match self.finish(position) {
-            Slot::Publish { message, .. } => Ok(Some(message)),
-            _ => Ok(None),
-        }
+        self.finish(position);
+        Ok(())
     }
 
     /// Takes an identifier for a SUBSCRIBE or UNSUBSCRIBE, which share the range with PUBLISH [MQTT-2.2.1-3]

@@ -10,7 +10,7 @@ pub(crate) const DEFAULT_PORT: u16 = 1883;
 /// Decides everything that was left open.
 pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remark>) -> Config {
     let Draft { mut config, security, log_dest, log_type, listeners, .. } = draft;
-    config.file = source.file.map(Into::into);
+    config.files = source.files.to_vec();
     config.log.destinations = log_dest.unwrap_or(config.log.destinations);
     config.log.kinds = log_type.unwrap_or(config.log.kinds);
     if source.persistence_location.is_some() {

@@ -20,7 +20,7 @@ mod value;
 mod tests;
 
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::log::LogConfig;
@@ -29,8 +29,8 @@ pub use remark::{Location, Remark, Severity};
 /// Everything the broker can be told, checked and complete. `None` in a limit means "no limit of its own".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The file these settings came from.
-    pub file: Option<PathBuf>,
+    /// The files these settings came from.
+    pub files: Vec<PathBuf>,
     /// No listener was configured: only this machine can connect.
     pub local_only: bool,
     /// What to listen on, in the order of the file.
@@ -74,6 +74,8 @@ pub struct Config {
     pub retain_available: bool,
     /// A client above its Receive Maximum is disconnected with 0x93 at once, not only far above it.
     pub strict_receive_maximum: bool,
+    /// Slashes that a topic or filter may have.
+    pub max_topic_levels: Option<NonZeroU32>,
     /// Seconds between two looks at the `$SYS` tree; `None`: there is no `$SYS` tree.
     pub sys_interval: Option<NonZeroU16>,
     /// Messages are delivered at the QoS of the subscription even when they were published at a lower one.
@@ -204,6 +206,8 @@ pub enum Defaults {
 /// Bytes queued per client under sori's own defaults.
 const NATIVE_QUEUED_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes in flight per client under sori's own defaults.
+/// The limit that is built into Mosquitto.
+const MOSQUITTO_TOPIC_LEVELS: u32 = 200;
 const NATIVE_INFLIGHT_BYTES: u64 = 4 * 1024 * 1024;
 
 impl Config {
@@ -211,7 +215,7 @@ impl Config {
     pub(crate) fn with_defaults(defaults: Defaults) -> Config {
         let native = defaults == Defaults::Native;
         Config {
-            file: None,
+            files: Vec::new(),
             local_only: false,
             listeners: Vec::new(),
             log: LogConfig::default(),
@@ -232,6 +236,7 @@ impl Config {
             queue_qos0_messages: false,
             queue_full: QueueFull::DropNewest,
             retain_available: true,
+            max_topic_levels: NonZeroU32::new(MOSQUITTO_TOPIC_LEVELS).filter(|_| !native),
             strict_receive_maximum: native,
             sys_interval: NonZeroU16::new(10),
             upgrade_outgoing_qos: false,
@@ -251,8 +256,8 @@ impl Config {
 /// What a configuration is made from.
 #[derive(Debug, Clone)]
 pub struct Source<'a> {
-    /// The file, when one was named.
-    pub file: Option<&'a Path>,
+    /// The files that were named, read one after the other.
+    pub files: &'a [PathBuf],
     /// Ports of the command line; they count only while the file has no listener.
     pub ports: &'a [u16],
     /// Whose defaults hold.
@@ -270,11 +275,11 @@ pub struct Loaded {
     pub remarks: Vec<Remark>,
 }
 
-/// Reads the file of `source` completely. On any error there is no configuration, and all errors of the run are
+/// Reads the files of `source` completely. On any error there is no configuration, and all errors of the run are
 /// among the remarks that come back.
 pub fn load(source: &Source<'_>) -> Result<Loaded, Vec<Remark>> {
     let mut reader = parse::Reader::new(source.defaults);
-    if let Some(file) = source.file {
+    for file in source.files {
         reader.read_main_file(file);
     }
     let (draft, mut remarks) = reader.finish();

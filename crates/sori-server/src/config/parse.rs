@@ -93,7 +93,12 @@ impl Reader {
     }
 
     pub(super) fn read_main_file(&mut self, file: &Path) {
-        self.read_file(file, true, None);
+        if file.extension().is_some_and(|extension| extension == "toml") {
+            let text = format!("'{}' is a TOML file, which this version does not read.", file.display());
+            self.complain(None, Complaint::from(text).hint("write the options as in mosquitto.conf."));
+        } else {
+            self.read_file(file, true, None);
+        }
     }
 
     fn read_file(&mut self, file: &Path, main_file: bool, at: Option<Location>) {

@@ -10,7 +10,7 @@ use super::parse::Reader;
 use super::*;
 
 fn source(ports: &[u16]) -> Source<'_> {
-    Source { file: None, ports, defaults: Defaults::Mosquitto, persistence_location: None }
+    Source { files: &[], ports, defaults: Defaults::Mosquitto, persistence_location: None }
 }
 
 /// Reads a file with these contents.
@@ -463,6 +463,8 @@ fn what_is_not_in_this_version_is_refused_by_name() {
     }
     let websockets = "2: The 'protocol' value 'websockets' is not available in this version.";
     bad("listener 1\nprotocol websockets", &[websockets]);
+    let connection = "1: The 'connection' option is not available in this version: it needs bridges.";
+    bad("connection a\nbridge_psk", &[connection, "2: Empty 'bridge_psk' value in configuration."]);
     let bridge = "1: The 'connection' option is not available in this version: it needs bridges.";
     bad("connection a\naddress b\ntopic # both\nmax_keepalive 5\n", &[bridge]);
 }
@@ -538,9 +540,10 @@ fn a_file_that_cannot_be_read_is_an_error() {
     for (path, text) in [
         ("/does/not/exist.conf", "Error: Unable to open config file '/does/not/exist.conf'."),
         ("/tmp", "Error: Config file '/tmp' is a directory."),
+        ("sori.toml", "Error: 'sori.toml' is a TOML file, which this version does not read."),
         ("/dev/zero", "Error: Config file '/dev/zero' is larger than 16777216 bytes."),
     ] {
-        let remarks = load(&Source { file: Some(Path::new(path)), ..source(&[]) }).expect_err("cannot be read");
+        let remarks = load(&Source { files: &[PathBuf::from(path)], ..source(&[]) }).expect_err("cannot be read");
         assert!(remarks[0].to_string().starts_with(text), "{}", remarks[0]);
     }
 }

@@ -35,7 +35,7 @@ pub fn terminating(program: &str, version: &str) -> impl Display {
     text(move |f| write!(f, "{program} version {version} terminating"))
 }
 
-/// Information: where the settings came from.
+/// Information: where the settings came from; `None`: from no file.
 pub fn config_loaded(file: Option<&Path>) -> impl Display {
     text(move |f| match file {
         Some(file) => write!(f, "Config loaded from {}.", file.display()),

@@ -1,10 +1,13 @@
 //! The program as a process: exit codes and what it prints. Each case starts this test program again, which then is
 //! the broker.
 
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, geteuid, getsid};
 use sori_server::process::daemon;
 
@@ -21,13 +24,16 @@ fn broker() {
     }
 }
 
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("has a path"));
+    command.args(["program::broker", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(ARGUMENTS, arguments.join("\n"));
+    command
+}
+
+/// Runs the broker until it ends by itself.
 fn run(arguments: &[&str]) -> (i32, String) {
-    let program = std::env::current_exe().expect("has a path");
-    let output: Output = Command::new(program)
-        .args(["program::broker", "--exact", "--nocapture", "--test-threads=1"])
-        .env(ARGUMENTS, arguments.join("\n"))
-        .output()
-        .expect("starts");
+    let output: Output = command(arguments).output().expect("starts");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code().unwrap_or(-1), said)
 }
@@ -109,15 +115,108 @@ fn a_pid_file_that_cannot_be_written_ends_with_1() {
     }
 }
 
+/// A port that nobody listens on.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("there is one").local_addr().expect("has one").port()
+}
+
+/// Waits until something is so.
+#[track_caller]
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn listens(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+/// Files of one case, which are removed with it.
+struct Files {
+    log: PathBuf,
+    pid: PathBuf,
+    port: u16,
+    config: Config,
+}
+
+impl Files {
+    fn new(name: &str) -> Files {
+        let file = |end: &str| std::env::temp_dir().join(format!("sori-{name}-{}.{end}", std::process::id()));
+        let (log, pid, port) = (file("log"), file("pid"), free_port());
+        let lines = [
+            "user nobody".to_owned(),
+            format!("listener {port} 127.0.0.1"),
+            format!("log_dest file {}", log.display()),
+            format!("pid_file {}", pid.display()),
+        ];
+        Files { log, pid, port, config: Config::new(name, &lines.join("\n")) }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        std::fs::read_to_string(&self.pid).ok()?.parse().ok().map(Pid::from_raw)
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        let _ = std::fs::remove_file(&self.log);
+        let _ = std::fs::remove_file(&self.pid);
+    }
+}
+
 #[test]
-fn root_is_given_up_before_anything_is_opened() {
-    let log = std::env::temp_dir().join(format!("sori-owner-{}.log", std::process::id()));
-    let config = Config::new("owner", &format!("user nobody\nlog_dest file {}\n", log.display()));
-    run(&["-c", config.path()]);
-    let owner = std::fs::metadata(&log).expect("was opened").uid();
-    std::fs::remove_file(&log).expect("is there");
+fn root_is_given_up_and_a_signal_ends_the_broker_well() {
+    let files = Files::new("whole-life");
+    let mut broker = command(&["-c", files.config.path()]).spawn().expect("starts");
+    wait_until("the broker is running", || files.log().contains(" running\n"));
+    assert!(listens(files.port));
+    assert_eq!(files.pid().map(Pid::as_raw), i32::try_from(broker.id()).ok());
+    let owner = std::fs::metadata(&files.log).expect("was opened").uid();
     let nobody = User::from_name("nobody").expect("can be asked").expect("exists").uid;
     assert_eq!(owner, if geteuid().is_root() { nobody.as_raw() } else { geteuid().as_raw() });
+
+    let pid = files.pid().expect("was written");
+    kill(pid, Signal::SIGTERM).expect("is ours");
+    assert_eq!(broker.wait().expect("ends").code(), Some(0));
+    assert!(files.pid().is_none(), "the pid file is gone");
+    let log = files.log();
+    let texts: Vec<_> = log.lines().filter_map(|line| line.split_once(": ")).map(|(_, text)| text).collect();
+    let version = sori_server::VERSION;
+    assert_eq!(texts.first().copied(), Some(format!("sori version {version} starting").as_str()));
+    assert_eq!(texts.get(1).copied(), Some(format!("Config loaded from {}.", files.config.path()).as_str()));
+    assert_eq!(texts.last().copied(), Some(format!("sori version {version} terminating").as_str()));
+}
+
+#[test]
+fn a_daemon_listens_when_its_shell_goes_on() {
+    let files = Files::new("daemon");
+    let (code, said) = run(&["-d", "-c", files.config.path()]);
+    assert_eq!(code, 0, "{said}{}", files.log());
+    assert!(listens(files.port));
+    let pid = files.pid().expect("was written");
+    kill(pid, Signal::SIGTERM).expect("is there");
+    wait_until("the daemon removes its pid file", || files.pid().is_none());
+}
+
+#[test]
+fn a_port_that_is_taken_ends_with_1_and_the_reason() {
+    let files = Files::new("taken");
+    let _taken = TcpListener::bind(("127.0.0.1", files.port)).expect("is free");
+    for arguments in [vec!["-c", files.config.path()], vec!["-d", "-c", files.config.path()]] {
+        let (code, said) = run(&arguments);
+        assert!(code == 1 && said.contains("Address already in use"), "{code} {said}");
+        assert!(files.pid().is_none(), "the pid file is gone");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::super::option::{Again, Entry, Reload, Scope, Standing, Structure, Tak
 
 const TEXT: Takes = Takes::Text { longest: 65_535, again: Again::Replaces, set: |_, _| Ok(()) };
 const FLAG: Takes = Takes::Flag(|_, _| ());
+const WORDS: Takes = Takes::Word { form: "", sample: "", set: |_, _, _| Ok(()) };
 const NUMBER: Takes = Takes::Number { least: i32::MIN as i64, most: i32::MAX as i64, refusal: None, set: |_, _| () };
 
 const fn later(words: &'static [&'static str], scope: Scope, takes: Takes, needs: &'static str) -> Entry {
@@ -110,7 +111,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "username",
         ],
         Scope::Bridge,
-        Takes::Anything,
+        WORDS,
         BRIDGES,
     ),
 ];

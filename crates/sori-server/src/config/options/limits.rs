@@ -166,6 +166,22 @@ pub(super) const ENTRIES: &[Entry] = &[
         help: "Messages that may be queued for one client; 0: no limit but `memory_limit`.",
     },
     Entry {
+        words: &["max_topic_levels"],
+        toml: "max_topic_levels",
+        scope: Scope::Global,
+        takes: Takes::Number {
+            least: 0,
+            most: 65_535,
+            refusal: None,
+            set: |place, number| place.config().max_topic_levels = limit_u32(number),
+        },
+        default: "200",
+        reload: Reload::Yes,
+        standing: Standing::Works,
+        help: "Slashes that a topic or filter may have; a client that uses more is disconnected. 0: no limit, which is \
+               the default without a mosquitto.conf. Not in Mosquitto, where it is always 200.",
+    },
+    Entry {
         words: &["memory_limit"],
         toml: "memory_limit",
         scope: Scope::Global,
