@@ -331,6 +331,16 @@ impl Client {
         self.expect_closed();
     }
 
+    /// As [`Client::expect_disconnect_with_one_of`] where a broker may just as well close without a word.
+    #[track_caller]
+    pub(crate) fn expect_gone(&mut self, codes: &[u8]) {
+        self.pull();
+        if self.version == Version::V5 && !self.inbox.is_empty() {
+            self.expect_disconnect_with_one_of(codes);
+        }
+        self.expect_closed();
+    }
+
     /// A bad CONNECT of 5.0 may be answered with CONNACK and one of these codes before the connection is closed.
     #[track_caller]
     pub(crate) fn expect_connect_refused(&mut self, codes: &[u8]) {

@@ -69,7 +69,7 @@ fn mqtt5_3_3_4_10_other_packets_are_not_held_back() {
         a.send(publish("v").qos(1).id(3));
         a.expect(puback(3).code(0x10));
         a.send(publish("v").qos(2).id(4));
-        a.expect(pubrec(4).code(0x10));
+        a.expect(pubrec(4));
         a.send(pubrel(4));
         a.expect(pubcomp(4));
         a.expect_nothing();
@@ -254,5 +254,29 @@ fn nanomq_2024_48077_a_stalled_subscriber_is_bounded_and_recovers() {
         assert!((100..=130).contains(&received), "{received} messages");
         publisher.publish(publish("t").payload("after").qos(1));
         stalled.expect_message(publish("t").payload("after").qos(1));
+    });
+}
+
+/// A closed window holds back what it counts, QoS 1 and 2, and nothing else: retained messages of QoS 0 come.
+#[test]
+fn mqtt5_4_9_0_3_retained_messages_of_qos_0_do_not_wait_for_the_window() {
+    everywhere(|broker| {
+        let mut publisher = broker.connect(v5("publisher"));
+        publisher.publish(publish("kept/1").payload("x").qos(1).retain());
+        publisher.publish(publish("kept/2").payload("y").retain());
+        let mut a = broker.connect(v5("a").receive_maximum(1));
+        a.subscribe("t", 1);
+        publisher.publish(publish("t").qos(1));
+        a.expect(publish("t").qos(1).id(1));
+        a.subscribe("kept/+", 0);
+        a.expect_messages_in_any_order(&[
+            publish("kept/1").payload("x").retain(),
+            publish("kept/2").payload("y").retain(),
+        ]);
+        // Those of QoS 1 do wait. The client counts.
+        a.subscribe("+/1", 1);
+        a.expect_nothing();
+        a.send(puback(1));
+        a.expect_message(publish("kept/1").payload("x").qos(1).retain());
     });
 }

@@ -23,6 +23,7 @@ mod overlapping;
 mod packet_size;
 mod properties;
 mod publish;
+mod random_walk;
 mod reading;
 mod retained;
 mod sessions;

@@ -1,7 +1,7 @@
 //! Session state: what is kept after a connection, for how long, and who owns it.
 
 use super::broker::{Client, everywhere, setup};
-use super::wire::{Packet, disconnect, publish, pubrec, pubrel, subscribe, v5, v31, v311};
+use super::wire::{Packet, disconnect, pubcomp, publish, pubrec, pubrel, subscribe, v5, v31, v311};
 
 /// The two ways to ask for a session that outlives its connection.
 fn durable(id: &str) -> [Packet; 2] {
@@ -32,6 +32,8 @@ fn mqtt5_3_1_2_4_clean_start_discards_the_session() {
             watcher.subscribe("u", 2);
             a.send(publish("u").payload("another").qos(2).id(7));
             a.expect(pubrec(7));
+            a.send(pubrel(7));
+            a.expect(pubcomp(7));
             watcher.expect_message(publish("u").payload("another").qos(2));
             a.leave();
         }

@@ -338,3 +338,26 @@ fn many_waiting_wills_are_each_published_once_in_time() {
         }
     });
 }
+
+/// The delay, be it 0, has not passed when the client is back in its session: no will, in any version. (The comment in
+/// section 3.1.4 of the standard would rather have it published; Mosquitto's clients are used to this.)
+#[test]
+fn take_over_that_resumes_the_session_publishes_no_will() {
+    everywhere(|broker| {
+        let mut watcher = watcher(broker);
+        for connect in [v5("a").clean(false).session_expiry(100), v311("b").clean(false)] {
+            let mut old = broker.connect(connect.clone().will(will()));
+            let mut new = broker.connect(connect.clone());
+            old.expect_disconnect(0x8E);
+            assert!(new.session_present());
+            broker.seconds(60);
+            watcher.expect_nothing();
+            // But a failure of the network publishes it at once, whoever comes back later.
+            let mut third = broker.connect(connect.clone().will(will()));
+            third.cut();
+            watcher.expect(will());
+            new = broker.connect(connect);
+            new.expect_alive();
+        }
+    });
+}

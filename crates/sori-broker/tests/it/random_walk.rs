@@ -1,0 +1,241 @@
+//! Publishers and subscribers that do at random what clients do, and lose their connections at random, on one seed
+//! after the other. At the end everything has arrived: QoS 1 at least once, QoS 2 exactly once, each in order.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::broker::{Broker, Client, everywhere};
+use super::wire::{Kind, Packet, puback, pubcomp, publish, pubrec, pubrel, v5, v311};
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        // xorshift64*, Vigna 2014.
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % limit
+    }
+}
+
+/// A client with a session, which keeps its side of the session while it is away.
+struct Walker<'a> {
+    broker: &'a Broker,
+    connect: Packet,
+    client: Option<Client>,
+}
+
+impl Walker<'_> {
+    fn come(&mut self) -> bool {
+        let is_away = self.client.is_none();
+        if is_away {
+            self.client = Some(self.broker.connect(self.connect.clone()));
+        }
+        is_away
+    }
+
+    fn go(&mut self) {
+        if let Some(mut client) = self.client.take() {
+            client.cut();
+        }
+    }
+}
+
+/// A message that the publisher has not finished yet.
+struct Unfinished {
+    packet: Packet,
+    is_released: bool,
+}
+
+struct Publisher<'a> {
+    walker: Walker<'a>,
+    name: u8,
+    unfinished: Vec<Unfinished>,
+    next_id: u16,
+    /// The number of the next message of each QoS.
+    next: [u32; 3],
+}
+
+impl Publisher<'_> {
+    fn come(&mut self) {
+        if !self.walker.come() {
+            return;
+        }
+        let Some(client) = &mut self.walker.client else { return };
+        for message in &self.unfinished {
+            let id = message.packet.id.unwrap();
+            client.send(if message.is_released { pubrel(id) } else { message.packet.clone().dup() });
+        }
+    }
+
+    fn publish(&mut self, qos: u8) {
+        let Some(client) = &mut self.walker.client else { return };
+        let number = self.next[usize::from(qos)];
+        let mut packet = publish(format!("t/{}", self.name)).payload(number.to_be_bytes()).qos(qos);
+        if qos > 0 {
+            packet = packet.id(self.next_id);
+            self.next_id += 1;
+            self.unfinished.push(Unfinished { packet: packet.clone(), is_released: false });
+        }
+        self.next[usize::from(qos)] += 1;
+        client.send(packet);
+    }
+
+    fn read(&mut self) {
+        let Some(client) = &mut self.walker.client else { return };
+        for answer in client.drain() {
+            let id = answer.id;
+            match answer.kind {
+                Kind::PubAck | Kind::PubComp => self.unfinished.retain(|message| message.packet.id != id),
+                Kind::PubRec => {
+                    let message = self.unfinished.iter_mut().find(|message| message.packet.id == id);
+                    message.expect("a PUBREC for a message of mine").is_released = true;
+                    client.send(pubrel(id.unwrap()));
+                }
+                _ => panic!("unexpected {answer}"),
+            }
+        }
+    }
+}
+
+struct Subscriber<'a> {
+    walker: Walker<'a>,
+    /// Acknowledgements that are due.
+    due: VecDeque<Packet>,
+    /// QoS 2 identifiers that wait for their PUBREL.
+    unreleased: BTreeSet<u16>,
+    /// Numbers received, in order, by publisher and QoS.
+    received: BTreeMap<(Vec<u8>, u8), Vec<u32>>,
+}
+
+impl Subscriber<'_> {
+    fn read(&mut self) {
+        let Some(client) = &mut self.walker.client else { return };
+        for packet in client.drain() {
+            let id = packet.id.unwrap_or(0);
+            match (packet.kind, packet.qos) {
+                (Kind::PubRel, _) => {
+                    self.unreleased.remove(&id);
+                    self.due.push_back(pubcomp(id));
+                    continue;
+                }
+                (Kind::Publish, 0) => {}
+                (Kind::Publish, 1) => self.due.push_back(puback(id)),
+                (Kind::Publish, _) => {
+                    self.due.push_back(pubrec(id));
+                    if !self.unreleased.insert(id) {
+                        assert!(packet.dup, "a new message under an unreleased identifier: {packet}");
+                        continue;
+                    }
+                }
+                _ => panic!("unexpected {packet}"),
+            }
+            let number = u32::from_be_bytes(packet.payload.as_slice().try_into().unwrap());
+            self.received.entry((packet.topic.clone(), packet.qos)).or_default().push(number);
+        }
+    }
+
+    fn acknowledge(&mut self, count: u64) {
+        let Some(client) = &mut self.walker.client else { return };
+        for _ in 0..count {
+            let Some(packet) = self.due.pop_front() else { return };
+            client.send(packet);
+        }
+    }
+
+    fn go(&mut self) {
+        self.walker.go();
+        self.due.clear();
+    }
+}
+
+fn walk(broker: &Broker, seed: u64) {
+    let mut random = Random(seed * 0x9E37_79B9 + 1);
+    let mut publishers: Vec<Publisher<'_>> = [v5("p0").session_expiry(100_000), v311("p1")]
+        .into_iter()
+        .zip(0..)
+        .map(|(connect, name)| {
+            let walker = Walker { broker, connect: connect.clean(false), client: None };
+            Publisher { walker, name, unfinished: Vec::new(), next_id: 1, next: [0; 3] }
+        })
+        .collect();
+    let connects = [
+        v5("s0").session_expiry(100_000),
+        v5("s1").session_expiry(100_000).receive_maximum(3).topic_alias_maximum(0),
+        v311("s2"),
+    ];
+    let mut subscribers: Vec<Subscriber<'_>> = connects
+        .into_iter()
+        .map(|connect| {
+            let mut walker = Walker { broker, connect: connect.clean(false), client: None };
+            walker.come();
+            walker.client.as_mut().unwrap().subscribe("t/+", 2);
+            Subscriber { walker, due: VecDeque::new(), unreleased: BTreeSet::new(), received: BTreeMap::new() }
+        })
+        .collect();
+    for _ in 0..500 {
+        let publisher = &mut publishers[random.below(2) as usize];
+        match random.below(10) {
+            0 => publisher.walker.go(),
+            1..=5 => {
+                publisher.come();
+                publisher.publish(random.below(3) as u8);
+            }
+            _ => publisher.read(),
+        }
+        let subscriber = &mut subscribers[random.below(3) as usize];
+        match random.below(12) {
+            0 => subscriber.go(),
+            1 | 2 => _ = subscriber.walker.come(),
+            3..=6 => subscriber.read(),
+            _ => subscriber.acknowledge(random.below(6)),
+        }
+        broker.millis(random.below(50));
+    }
+    for _ in 0..600 {
+        for publisher in &mut publishers {
+            publisher.come();
+            publisher.read();
+        }
+        for subscriber in &mut subscribers {
+            subscriber.walker.come();
+            subscriber.read();
+            subscriber.acknowledge(100);
+        }
+    }
+    for publisher in &publishers {
+        assert!(publisher.unfinished.is_empty(), "{} messages unfinished", publisher.unfinished.len());
+        for (position, subscriber) in subscribers.iter().enumerate() {
+            for qos in 0..3_u8 {
+                let key = (format!("t/{}", publisher.name).into_bytes(), qos);
+                let received = subscriber.received.get(&key).cloned().unwrap_or_default();
+                let all: Vec<u32> = (0..publisher.next[usize::from(qos)]).collect();
+                let mut first_times: Vec<u32> = Vec::new();
+                for number in &received {
+                    if !first_times.contains(number) {
+                        first_times.push(*number);
+                    }
+                }
+                let who = format!("seed {seed}: subscriber {position}, publisher {}, QoS {qos}", publisher.name);
+                match qos {
+                    0 => assert!(received.is_sorted() && received.len() == first_times.len(), "{who}: {received:?}"),
+                    1 => assert_eq!(first_times, all, "{who}"),
+                    _ => assert_eq!(received, all, "{who}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn random_walks_lose_nothing_double_nothing_and_keep_the_order() {
+    everywhere(|broker| {
+        for seed in 1..=8 {
+            walk(broker, seed);
+            // The sessions of one walk end before the next.
+            for id in ["p0", "p1", "s0", "s1", "s2"] {
+                broker.connect(v5(id)).leave();
+            }
+        }
+    });
+}
