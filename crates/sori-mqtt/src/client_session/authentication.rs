@@ -55,7 +55,7 @@ impl Core {
         Ok(())
     }
 
-    /// [MQTT-4.12.0-5]
+    /// [MQTT-4.12.0-5]; a re-authentication that fails here ends the connection with DISCONNECT [MQTT-4.12.1-2].
     fn check_method(&self, properties: Properties<'_>) -> Result<(), ConnectionError> {
         if properties.authentication_method() == self.options.authentication_method() {
             return Ok(());

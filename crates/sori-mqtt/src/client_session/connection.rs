@@ -127,7 +127,7 @@ impl Core {
     #[cold]
     pub(super) fn fail(&mut self, error: ConnectionError) -> ConnectionError {
         let reason_code = match &error {
-            // [MQTT-4.13.1-1] [MQTT311-4.8.0-1]
+            // [MQTT-4.13.1-1] [MQTT311-4.8.0-1] [MQTT311-4.8.0-2]
             ConnectionError::Violation(violation) => Some(violation.reason_code()),
             _ => None,
         };

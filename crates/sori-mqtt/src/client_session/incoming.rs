@@ -16,7 +16,7 @@ impl Core {
         }
         let is_new = match (publish.qos, publish.packet_id) {
             (QoS::AtLeastOnce, Some(packet_id)) => {
-                // Each one is a new message [MQTT-4.3.2-5] [MQTT311-4.3.2-2].
+                // With this event the caller owns the message [MQTT-4.3.2-4]. Each one is new [MQTT-4.3.2-5] [MQTT311-4.3.2-2].
                 self.wire.acknowledge(PacketType::PubAck, packet_id, ReasonCode::Success)?;
                 true
             }

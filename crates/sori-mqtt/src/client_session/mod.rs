@@ -10,6 +10,7 @@
 //!    [`output`](ClientSession::output) and report it with [`written`](ClientSession::written).
 //! 3. When [`is_open`](ClientSession::is_open) has become false: close the transport once the output is written.
 //!
+//! The transport keeps the order of bytes and loses none [MQTT-4.2.0-1] [MQTT311-7.1.2-1].
 //! Time is a [`Duration`] since a start that the caller chose; it never goes back. The session outlives connections:
 //! `connect` again resumes it, with everything unacknowledged sent again.
 //!
@@ -103,7 +104,8 @@ struct Core {
 enum Stage {
     /// No transport.
     Idle,
-    /// CONNECT was sent.
+    /// CONNECT was sent. Until CONNACK only AUTH and DISCONNECT may follow [MQTT-3.1.2-30]: everything else looks for
+    /// `Connected` first.
     Connecting,
     Connected,
     /// Nothing more is sent or read [MQTT-3.14.4-1] [MQTT311-3.14.4-2]; the transport is to be closed.

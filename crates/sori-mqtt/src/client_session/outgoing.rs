@@ -103,7 +103,8 @@ impl Core {
     }
 
     /// The server has accepted the connection: unfinished deliveries go on with the identifiers they have, and at no
-    /// other time [MQTT-4.4.0-1] [MQTT311-4.4.0-1] [MQTT311-2.3.1-3]; then what waits.
+    /// other time [MQTT-4.4.0-1] [MQTT311-4.4.0-1] [MQTT311-2.3.1-3]; then what waits. Nothing that was begun expires
+    /// [MQTT-4.3.3-7] [MQTT-4.3.3-13]: Message Expiry Interval is the server's business alone.
     pub(super) fn resume_sending(&mut self, receive_maximum: u16) -> Result<(), ConnectionError> {
         self.outgoing.resume(receive_maximum);
         // In the order of their messages, which a conforming server has acknowledged in that order [MQTT-4.6.0-4]

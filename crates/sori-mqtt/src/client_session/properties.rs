@@ -28,7 +28,7 @@ fn check_each(
         checked += property.encoded_len();
     }
     // Reading stops at a value that no packet may hold, such as a Response Topic with wildcards [MQTT-3.3.2-13]
-    // [MQTT-3.3.2-14] or U+0000 in a string [MQTT-1.5.4-2] [MQTT-1.5.7-1].
+    // [MQTT-3.3.2-14] or U+0000 in a string [MQTT-1.5.4-2] [MQTT-1.5.7-1] [MQTT-3.3.2-19].
     match properties.bytes().get(checked) {
         Some(byte) => Err(PropertyIdentifier::from_u8(*byte).unwrap_or(PropertyIdentifier::UserProperty)),
         None => Ok(()),

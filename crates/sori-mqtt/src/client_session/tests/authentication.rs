@@ -84,6 +84,12 @@ fn mqtt5_4_12_1_2_a_failed_reauthentication_ends_the_connection() {
     let events = client.feed_bytes(&[0xE0, 1, 0x87]);
     assert_eq!(events, ["error: the server ended the connection: not authorized"]);
     assert!(!client.session.is_open());
+
+    let mut client = Client::connected(with_method(), &[METHOD]);
+    client.session.reauthenticate(None).expect("connected");
+    client.sent();
+    auth(&mut client, ReasonCode::Success, "N", b"");
+    assert_eq!((client.session.is_open(), client.sent()), (false, Vec::from(["DISCONNECT 0x82".into()])));
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn mqtt5_3_1_0_1_connect_comes_first() {
 }
 
 #[test]
-// covers: [MQTT-3.1.3-3] [MQTT-3.1.2-9] [MQTT-3.1.2-17] [MQTT-3.1.2-19] [MQTT-2.2.2-1] [MQTT-2.1.3-1]
+// covers: [MQTT-3.1.2-12] [MQTT-3.1.3-3] [MQTT-3.1.2-9] [MQTT-3.1.2-17] [MQTT-3.1.2-19] [MQTT-2.2.2-1] [MQTT-2.1.3-1]
 fn mqtt5_3_1_3_1_every_field_in_its_order() {
     let will = WillOptions {
         topic: "w".into(),

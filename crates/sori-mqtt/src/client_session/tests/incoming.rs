@@ -77,6 +77,19 @@ fn mqtt5_4_6_0_4_pubrel_in_the_order_of_pubrec() {
     }
 }
 
+#[test]
+// covers: [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3] [MQTT-3.7.2-2] [MQTT-3.7.2-3]
+fn mqtt5_3_4_2_2_acknowledgements_have_no_properties() {
+    let mut client = Client::connected(options(Version::V5), &[Property::MaximumPacketSize(10)]);
+    client.publish(2, "t").expect("ten bytes");
+    client.sent();
+    client.incoming(1, 7, "t");
+    client.incoming(2, 8, "t");
+    client.answer(PacketType::PubRec, 1, ReasonCode::Success);
+    client.answer(PacketType::PubRel, 8, ReasonCode::Success);
+    assert_eq!(client.session.output(), [[0x40, 2, 0, 7], [0x50, 2, 0, 8], [0x62, 2, 0, 1], [0x70, 2, 0, 8]].concat());
+}
+
 /// The server publishes with an alias.
 fn aliased(client: &mut Client, topic: &str, alias: u16) -> Vec<String> {
     let properties = buffer(&[Property::TopicAlias(alias)]);

@@ -187,7 +187,7 @@ fn mqtt5_3_3_2_2_only_legal_topic_names() {
 }
 
 #[test]
-// covers: [MQTT-3.3.2-13] [MQTT-3.3.2-14]
+// covers: [MQTT-3.3.2-13] [MQTT-3.3.2-14] [MQTT-3.3.2-19] [MQTT-1.5.7-1]
 fn mqtt5_3_3_4_6_only_properties_of_a_client() {
     let mut client = Client::connected(options(Version::V5), &[]);
     let mut publish = |properties: &[Property<'_>]| {
@@ -199,6 +199,8 @@ fn mqtt5_3_3_4_6_only_properties_of_a_client() {
     assert!(!publish(&[Property::ResponseTopic("a/+")]));
     assert!(!publish(&[Property::SessionExpiryInterval(1)]));
     assert!(!publish(&[Property::ContentType("a"), Property::ContentType("b")]));
+    assert!(!publish(&[Property::ContentType("a\0")]));
+    assert!(!publish(&[Property::UserProperty("a", "\0")]));
     assert!(publish(&[Property::UserProperty("a", "b"), Property::UserProperty("a", "b")]));
     assert!(publish(&[Property::ResponseTopic("a"), Property::CorrelationData(b"1")]));
     let mut old = Client::connected(options(Version::V311), &[]);

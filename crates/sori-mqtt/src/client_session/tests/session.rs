@@ -134,6 +134,23 @@ fn mqtt5_4_9_0_2_resends_keep_to_the_new_receive_maximum() {
 }
 
 #[test]
+// covers: [MQTT-4.3.3-13]
+fn mqtt5_4_3_3_7_what_was_sent_does_not_expire() {
+    let mut client = Client::connected(lasting(Version::V5), &[]);
+    let properties = buffer(&[Property::MessageExpiryInterval(1)]);
+    for qos in [1, 2, 2] {
+        let publish = Publish { properties: properties.as_properties(), ..message(qos, "t") };
+        client.session.publish(&publish).expect("sent");
+    }
+    client.answer(PacketType::PubRec, 3, ReasonCode::Success);
+    client.sent();
+    client.session.connection_lost();
+    client.now += Duration::from_secs(1_000);
+    client.connect(true, &[]);
+    assert_eq!(client.sent(), ["PUBREL 3 0x00", "PUBLISH d1 q1 r0 m1 't'", "PUBLISH d1 q2 r0 m2 't'"]);
+}
+
+#[test]
 fn what_the_next_server_does_not_take_is_given_up() {
     let mut client = Client::connected(lasting(Version::V5), &[]);
     for (qos, topic) in [(1, "a/long/topic"), (2, "another/long/topic"), (1, "t")] {
