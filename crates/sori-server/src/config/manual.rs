@@ -10,7 +10,7 @@ pub fn markdown() -> String {
     let mut text = INTRODUCTION.to_owned();
     for theme in THEMES {
         let _ = write!(text, "\n## {}\n\n", theme.title);
-        if theme.entries.iter().any(works) {
+        if !theme.entries.iter().any(is_later) {
             text.push_str(
                 "| option | value | default | belongs to | a change counts | meaning |\n|---|---|---|---|---|---|\n",
             );
@@ -37,8 +37,8 @@ pub fn summary() -> String {
     text
 }
 
-fn works(entry: &Entry) -> bool {
-    !matches!(entry.standing, Standing::Later { .. })
+fn is_later(entry: &Entry) -> bool {
+    matches!(entry.standing, Standing::Later { .. })
 }
 
 fn row(text: &mut String, entry: &Entry) {
