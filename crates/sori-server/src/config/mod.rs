@@ -42,8 +42,6 @@ pub struct Config {
     pub allow_duplicate_messages: bool,
     /// Before a retained message is delivered, its publisher must still be allowed to write the topic.
     pub check_retain_source: bool,
-    /// Only client identifiers with this prefix may connect.
-    pub clientid_prefix: Option<String>,
     /// Connects and disconnects are logged.
     pub connection_messages: bool,
     /// Sessions in the whole broker, connected or stored.
@@ -221,7 +219,6 @@ impl Config {
             log: LogConfig::default(),
             allow_duplicate_messages: true,
             check_retain_source: true,
-            clientid_prefix: None,
             connection_messages: true,
             global_max_clients: None,
             global_max_connections: None,

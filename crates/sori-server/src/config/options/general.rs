@@ -68,23 +68,6 @@ pub(super) const ENTRIES: &[Entry] = &[
         help: "A retained message is delivered only while its publisher may still write its topic.",
     },
     Entry {
-        words: &["clientid_prefixes"],
-        toml: "clientid_prefix",
-        scope: Scope::Global,
-        takes: Takes::Text {
-            longest: 65_535,
-            again: Again::Replaces,
-            set: |place, text| {
-                place.config().clientid_prefix = Some(text.to_owned());
-                Ok(())
-            },
-        },
-        default: "",
-        reload: Reload::NewConnections,
-        standing: Standing::Works,
-        help: "Only clients whose identifier starts with this text may connect.",
-    },
-    Entry {
         words: &["include_dir"],
         toml: "include_dir",
         scope: Scope::Global,
