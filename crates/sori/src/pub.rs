@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use clap::{ArgGroup, Args, value_parser};
-use sori_mqtt::client_session::{Event, Outcome};
+use sori_mqtt::client_session::{Event, Outcome, RequestError};
 use sori_mqtt::{Properties, Publish, TopicName};
 
 use crate::client::{Client, Input, Wake};
@@ -136,8 +136,11 @@ impl Publisher<'_> {
             properties: Properties::EMPTY,
             payload,
         };
-        let published = client.session.publish(&publish);
-        published.map_err(|error| Failure::new(format!("cannot publish: {error}")))?;
+        client.session.publish(&publish).map_err(|error| {
+            let size_max = client.session.server_limits().maximum_packet_size;
+            let limit = if error == RequestError::TooLarge { format!(": {size_max} bytes") } else { String::new() };
+            Failure::new(format!("cannot publish: {error}{limit}"))
+        })?;
         self.progress.unfinished += 1;
         self.handle_events(client)
     }
