@@ -44,6 +44,7 @@ impl Shard {
                 self.totals.dropped_refused += 1;
                 self.pump(key);
             }
+            PubRec::Unknown if ack.reason_code.is_error() => {}
             // Likewise for a PUBREC: see `handle_pubrel`.
             PubRec::Unknown => self.send_pubrel(id, ack.packet_id),
             PubRec::WrongState => {

@@ -10,7 +10,7 @@ use crate::connection::LastTopic;
 use crate::event::Event;
 use crate::ids::ConnectionId;
 use crate::matches::MatchSet;
-use crate::message::MessageRef;
+use crate::message::{Message, MessageRef};
 use crate::routing::Routed;
 use crate::session::{SessionKey, Unreleased};
 use crate::shard::Shard;
@@ -98,6 +98,12 @@ impl Shard {
             session.incoming.forget(packet_id);
             session.unreleased.retain(|kept| kept.packet_id != packet_id);
         }
+        if reason_code == ReasonCode::PacketIdentifierInUse {
+            return Answer::Violation(
+                ReasonCode::ProtocolError,
+                "an identifier used again and again before its PUBREL",
+            );
+        }
         if reason_code == ReasonCode::QuotaExceeded && self.connection(id).is_some_and(|c| c.version != Version::V5) {
             // An acknowledgement would be a lie, and MQTT 3 has no other answer.
             return Answer::Violation(reason_code, "a message that memory_limit has no room for");
@@ -121,14 +127,8 @@ impl Shard {
             return if is_full { self.count_excess(id, strict) } else { None };
         }
         if session.incoming.publish_qos2(publish.packet_id?) == Incoming::Duplicate {
-            if publish.dup {
-                return Some(Answer::Acknowledge(ReasonCode::Success));
-            }
-            // Without DUP it is no repetition: the client has given up the first message of this identifier. That is
-            // against the standard; as in Mosquitto it is forgiven once.
-            let has_replaced = |kept: &Unreleased| Some(kept.packet_id) == publish.packet_id && kept.has_replaced;
-            let again = Answer::Violation(ReasonCode::ProtocolError, "an identifier used again before its PUBREL");
-            return session.unreleased.iter().any(has_replaced).then_some(again);
+            // Without DUP it is no repetition: see `keep_until_release`.
+            return publish.dup.then_some(Answer::Acknowledge(ReasonCode::Success));
         }
         if !session.incoming.is_exceeded() {
             return None;
@@ -232,10 +232,18 @@ impl Shard {
     fn keep_until_release(&mut self, key: SessionKey, packet_id: PacketId, message: MessageRef<'_>) -> ReasonCode {
         let kept = message.to_shared(&self.memory);
         let Some(session) = self.session(key) else { return ReasonCode::UnspecifiedError };
-        match session.unreleased.iter_mut().find(|kept| kept.packet_id == packet_id) {
-            Some(given_up) => *given_up = Unreleased { packet_id, message: kept, has_replaced: true },
-            None => session.unreleased.push_back(Unreleased { packet_id, message: kept, has_replaced: false }),
+        let Some(old) = session.unreleased.iter_mut().find(|old| old.packet_id == packet_id) else {
+            session.unreleased.push_back(Unreleased { packet_id, message: kept, has_come_again: false });
+            return ReasonCode::Success;
+        };
+        // Not a repetition, as DUP is not set: another message takes the place of the first, which the client has given
+        // up. The same message again is forgiven once. Both are against the standard; Mosquitto does the same.
+        let (a, b) = (old.message.view(), kept.view());
+        let is_same = (a.topic, a.payload, a.properties, a.retain) == (b.topic, b.payload, b.properties, b.retain);
+        if is_same && old.has_come_again {
+            return ReasonCode::PacketIdentifierInUse;
         }
+        *old = Unreleased { packet_id, message: kept, has_come_again: is_same };
         ReasonCode::Success
     }
 
@@ -248,14 +256,24 @@ impl Shard {
         if session.unreleased.is_empty() {
             session.unreleased.shrink_to(8);
         }
-        self.accept_message(message.view());
+        self.release(&message);
+    }
+
+    /// What has expired since PUBLISH goes nowhere; the handshake is completed all the same.
+    /// [MQTT-3.3.2-5] [MQTT-4.3.3-13]
+    fn release(&mut self, message: &Message) {
+        if message.view().is_expired(self.now) {
+            self.totals.dropped_expired += 1;
+        } else {
+            self.accept_message(message.view());
+        }
     }
 
     /// The session ends. What it has taken over with PUBREC it owes to the subscribers, released or not.
     pub(crate) fn release_all(&mut self, key: SessionKey) {
         let Some(session) = self.session(key) else { return };
         for kept in core::mem::take(&mut session.unreleased) {
-            self.accept_message(kept.message.view());
+            self.release(&kept.message);
         }
     }
 

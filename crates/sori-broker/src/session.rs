@@ -94,8 +94,8 @@ impl Session {
 pub(crate) struct Unreleased {
     pub(crate) packet_id: PacketId,
     pub(crate) message: Arc<Message>,
-    /// It has taken the place of another message with this identifier.
-    pub(crate) has_replaced: bool,
+    /// The same message has come twice without DUP.
+    pub(crate) has_come_again: bool,
 }
 
 /// The will of a connected client, or of one whose Will Delay Interval runs. [MQTT-3.1.2-7] [MQTT311-3.1.2-8]
