@@ -249,3 +249,30 @@ fn a_forbidden_will_is_not_published() {
         watcher.expect_nothing();
     });
 }
+
+/// `$SYS` is the broker's own. Other topics that begin with `$` are not.
+#[test]
+fn nobody_publishes_below_sys() {
+    setup().run(|broker| {
+        let mut watcher = broker.connect(v5("watcher"));
+        watcher.subscribe("$SYS/#", 0);
+        watcher.drain();
+        let mut a = broker.connect(v5("a"));
+        for topic in ["$SYS", "$SYS/", "$SYS/broker/version"] {
+            a.send(publish(topic).payload("x").qos(1).id(1).retain());
+            a.expect(puback(1).code(0x87));
+            a.send(publish(topic).payload("x").qos(2).id(2));
+            a.expect(pubrec(2).code(0x87));
+            a.send(publish(topic).payload("x"));
+        }
+        let mut b = broker.connect(v311("b").will(publish("$SYS/broker/version").payload("x").retain()));
+        b.cut();
+        watcher.expect_nothing();
+        let mut late = broker.connect(v5("late"));
+        late.subscribe("$SYS/#", 0);
+        late.expect_nothing();
+        watcher.subscribe("$SYSTEM/#", 0);
+        a.send(publish("$SYSTEM/x"));
+        watcher.expect(publish("$SYSTEM/x"));
+    });
+}

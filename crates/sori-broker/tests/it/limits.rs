@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sori_broker::{QueueFull, VersionSet};
 
 use super::broker::{Client, setup};
-use super::wire::{Kind, Packet, publish, subscribe, v5, v31, v311};
+use super::wire::{Kind, Packet, puback, publish, pubrec, subscribe, v5, v31, v311};
 
 /// Acknowledges all that comes, and says what it was.
 fn payloads(client: &mut Client) -> Vec<Vec<u8>> {
@@ -284,5 +284,26 @@ fn topics_of_too_many_levels_are_refused() {
             will.send(connect.will(publish(&deeper)));
             will.expect_connect_refused(&[0x81, 0x90]);
         }
+    });
+}
+
+#[test]
+fn quota_exceeded_is_told_by_puback_and_pubrec() {
+    setup().settings(|settings| settings.memory_limit = 20_000).run(|broker| {
+        let mut a = broker.connect(v5("a"));
+        a.publish(publish("first").payload([1; 15_000]).qos(1).retain());
+        a.send(publish("second").payload([1; 15_000]).qos(1).id(8).retain());
+        a.expect(puback(8).code(0x97));
+        a.send(publish("second").payload([1; 15_000]).qos(2).id(9).retain());
+        a.expect(pubrec(9).code(0x97));
+        // The connection goes on, and small things still fit.
+        a.publish(publish("third").payload("x").qos(2).retain());
+        let mut late = broker.connect(v5("late"));
+        late.subscribe("+", 0);
+        late.expect_messages_in_any_order(&[
+            publish("first").payload([1; 15_000]).retain(),
+            publish("third").payload("x").retain(),
+        ]);
+        late.expect_nothing();
     });
 }
