@@ -22,7 +22,11 @@ Examples:
   sori pub -t kitchen/light -m on -r -q 1      retained, and acknowledged by the broker
   sori pub -t kitchen/light -n -r              remove the retained message
   sori pub -t firmware -f image.bin -q 2       a file
-  tail -f app.log | sori pub -t log -l         one message per line";
+  tail -f app.log | sori pub -t log -l         one message per line
+
+Exit status:
+  0 success, 1 error, 2 wrong usage, 7 connection lost, 130 interrupted,
+  or the reason code (0x80 and above) of a refused connection";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]

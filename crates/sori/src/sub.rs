@@ -17,7 +17,11 @@ Examples:
   sori sub -t kitchen/+/temperature          one level of names
   sori sub -t status -C 1 -W 5               one message, or exit status 27 after 5 seconds
   sori sub -t orders -q 1 -c -i worker       nothing is missed while this is not running
-  sori sub -t '$SYS/broker/version' -C 1     ask a broker what it is";
+  sori sub -t '$SYS/broker/version' -C 1     ask a broker what it is
+
+Exit status:
+  0 success, 1 error, 2 wrong usage, 7 connection lost, 27 -W elapsed,
+  or the reason code (0x80 and above) of a refused connection";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
