@@ -34,9 +34,20 @@ impl Walker<'_> {
         is_away
     }
 
-    fn go(&mut self) {
-        if let Some(mut client) = self.client.take() {
-            client.cut();
+    /// The connection is lost: by the network, some bytes into a packet, or because a new one takes its place.
+    fn go(&mut self, how: u64) {
+        let Some(mut client) = self.client.take() else { return };
+        match how {
+            0 => client.cut(),
+            1 => {
+                client.send_bytes(&[0x32, 0x10, 0, 3]);
+                client.cut();
+            }
+            _ => {
+                let new = self.broker.connect(self.connect.clone());
+                assert!(client.is_closed(), "two owners of one client identifier");
+                self.client = Some(new);
+            }
         }
     }
 }
@@ -58,9 +69,17 @@ struct Publisher<'a> {
 
 impl Publisher<'_> {
     fn come(&mut self) {
-        if !self.walker.come() {
-            return;
+        if self.walker.come() {
+            self.resend();
         }
+    }
+
+    fn go(&mut self, how: u64) {
+        self.walker.go(how);
+        self.resend();
+    }
+
+    fn resend(&mut self) {
         let Some(client) = &mut self.walker.client else { return };
         for message in &self.unfinished {
             let id = message.packet.id.unwrap();
@@ -143,8 +162,8 @@ impl Subscriber<'_> {
         }
     }
 
-    fn go(&mut self) {
-        self.walker.go();
+    fn go(&mut self, how: u64) {
+        self.walker.go(how);
         self.due.clear();
     }
 }
@@ -176,7 +195,7 @@ fn walk(broker: &Broker, seed: u64) {
     for _ in 0..500 {
         let publisher = &mut publishers[random.below(2) as usize];
         match random.below(10) {
-            0 => publisher.walker.go(),
+            0 => publisher.go(random.below(3)),
             1..=5 => {
                 publisher.come();
                 publisher.publish(random.below(3) as u8);
@@ -185,7 +204,7 @@ fn walk(broker: &Broker, seed: u64) {
         }
         let subscriber = &mut subscribers[random.below(3) as usize];
         match random.below(12) {
-            0 => subscriber.go(),
+            0 => subscriber.go(random.below(3)),
             1 | 2 => _ = subscriber.walker.come(),
             3..=6 => subscriber.read(),
             _ => subscriber.acknowledge(random.below(6)),
