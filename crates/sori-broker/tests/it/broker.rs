@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use sori_broker::{Access, ListenerSettings, Settings};
+use sori_broker::{Access, ListenerSettings, Settings, Totals};
 use sori_sim::{Peer, World};
 
 use super::reading::read;
@@ -120,6 +120,11 @@ impl Broker {
 
     pub(crate) fn millis(&self, millis: u64) {
         self.world.borrow_mut().advance(millis);
+    }
+
+    /// The broker's counters, of all shards together.
+    pub(crate) fn totals(&self) -> Totals {
+        self.world.borrow().totals()
     }
 
     pub(crate) fn shutdown(&self) {

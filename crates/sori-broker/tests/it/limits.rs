@@ -103,20 +103,41 @@ fn bytes_in_flight_are_bounded() {
     setup().settings(|settings| settings.inflight_bytes_max = 3000).run(|broker| {
         let mut publisher = broker.connect(v5("publisher"));
         for connect in [v5("a"), v311("a")] {
-            let mut a = broker.connect(connect);
-            a.subscribe("t", 1);
-            for number in 0..10_u8 {
-                publisher.publish(publish("t").payload([number; 1000]).qos(1));
+            for qos in [1, 2] {
+                let mut a = broker.connect(connect.clone());
+                a.subscribe("t", 2);
+                // The bytes of what is finished are free again, round after round.
+                for _ in 0..3 {
+                    for number in 0..10_u8 {
+                        publisher.publish(publish("t").payload([number; 1000]).qos(qos));
+                    }
+                    let first = a.drain();
+                    assert!((2..=4).contains(&first.len()), "{} messages in flight", first.len());
+                    for message in &first {
+                        a.acknowledge(message);
+                    }
+                    assert_eq!(first.len() + payloads(&mut a).len(), 10);
+                }
+                // One that is larger than the limit goes out alone.
+                publisher.publish(publish("t").payload([7; 9000]).qos(qos));
+                a.expect_message(publish("t").payload([7; 9000]).qos(qos));
             }
-            let first = a.drain();
-            assert!((2..=4).contains(&first.len()), "{} messages in flight", first.len());
-            for message in &first {
-                a.acknowledge(message);
-            }
-            assert_eq!(first.len() + payloads(&mut a).len(), 10);
-            // One that is larger than the limit goes out alone.
-            publisher.publish(publish("t").payload([7; 9000]).qos(1));
-            a.expect_message(publish("t").payload([7; 9000]).qos(1));
+        }
+    });
+}
+
+#[test]
+fn refused_messages_give_their_bytes_in_flight_back() {
+    setup().settings(|settings| settings.inflight_bytes_max = 3000).run(|broker| {
+        let mut publisher = broker.connect(v5("publisher"));
+        let mut a = broker.connect(v5("a"));
+        a.subscribe("t", 2);
+        for number in 0..20_u8 {
+            publisher.publish(publish("t").payload([number; 2000]).qos(1 + number % 2));
+            let message = a.receive();
+            assert_eq!(message.payload[0], number);
+            let id = message.id.unwrap();
+            a.send(if message.qos == 1 { puback(id).code(0x80) } else { pubrec(id).code(0x80) });
         }
     });
 }

@@ -9,6 +9,7 @@ mod attacks;
 mod broker;
 mod connack;
 mod connect;
+mod counters;
 mod delivery;
 mod disconnect;
 mod enhanced_auth;
