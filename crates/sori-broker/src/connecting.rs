@@ -172,16 +172,20 @@ impl Shard {
             version: connect.version,
             address: &c.address,
         };
-        let Some(mut exchange) = self.access.exchange(method, &login) else {
-            // [MQTT-4.12.0-1]
-            return self.refuse(id, ReasonCode::BadAuthenticationMethod, "the authentication method is not known");
-        };
-        let step = exchange.step(connect.properties.authentication_data());
-        waiting.exchange = Some((Box::from(method), exchange));
+        let exchange = self.access.exchange(method, &login);
+        let step = exchange.map(|mut exchange| {
+            let step = exchange.step(connect.properties.authentication_data());
+            waiting.exchange = Some((Box::from(method), exchange));
+            step
+        });
         if let Some(c) = self.connection(id) {
             c.phase = Phase::Waiting(Box::new(waiting));
         }
-        self.take_step(id, step);
+        match step {
+            Some(step) => self.take_step(id, step),
+            // [MQTT-4.12.0-1]
+            None => self.refuse(id, ReasonCode::BadAuthenticationMethod, "the authentication method is not known"),
+        }
     }
 
     /// What an AUTH exchange before CONNACK says next.

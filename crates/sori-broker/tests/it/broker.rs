@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use sori_broker::{Access, ListenerSettings, Settings, Totals};
+use sori_broker::{Access, Event, ListenerSettings, Settings, Totals};
 use sori_sim::{Peer, World};
 
 use super::reading::read;
@@ -120,6 +120,11 @@ impl Broker {
 
     pub(crate) fn millis(&self, millis: u64) {
         self.world.borrow_mut().advance(millis);
+    }
+
+    /// What the broker told its operators since the last call.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.world.borrow_mut().events()
     }
 
     /// The broker's counters, of all shards together.

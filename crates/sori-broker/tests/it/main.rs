@@ -13,6 +13,7 @@ mod counters;
 mod delivery;
 mod disconnect;
 mod enhanced_auth;
+mod events;
 mod faults;
 mod flow_control;
 mod information;
