@@ -138,9 +138,10 @@ impl Queue {
         self.take(|d| d.message.view().is_expired(now)).len()
     }
 
-    /// Put `delivery` in the place of the queued message of the same topic, if there is one.
+    /// Put `delivery` in the place of the last queued message of the same topic, if there is one. In an earlier place
+    /// it would overtake what its own publisher sent before. [MQTT-4.6.0-5] [MQTT311-4.6.0-6]
     pub(crate) fn replace_same_topic(&mut self, delivery: Delivery) -> Result<(), Delivery> {
-        let Some(at) = self.entries.iter().position(|d| d.message.topic() == delivery.message.topic()) else {
+        let Some(at) = self.entries.iter().rposition(|d| d.message.topic() == delivery.message.topic()) else {
             return Err(delivery);
         };
         self.bytes += delivery.payload_length();

@@ -133,7 +133,14 @@ impl Shard {
         if !session.incoming.is_exceeded() {
             return None;
         }
-        self.count_excess(id, strict)
+        let answer = self.count_excess(id, strict);
+        if answer.is_some()
+            && let Some(session) = self.session(key)
+        {
+            // The message was not taken over: when the client resends it, it must not pass for a repetition.
+            session.incoming.forget(publish.packet_id?);
+        }
+        answer
     }
 
     #[cold]

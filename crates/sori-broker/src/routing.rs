@@ -168,7 +168,7 @@ impl Shard {
     /// QoS 1. What was sent at QoS 2 stays with this session. [MQTT-4.8.2-4] [MQTT-4.8.2-5] When the session lives on,
     /// it keeps its messages unless another member is connected.
     pub(crate) fn hand_back(&mut self, key: SessionKey, has_ended: bool) {
-        let me = self.session_ref(key);
+        let (me, now) = (self.session_ref(key), self.now);
         let Some(session) = self.session(key) else { return };
         let mut deliveries: Vec<_> = session
             .outgoing
@@ -192,6 +192,8 @@ impl Shard {
             let set = self.match_set(message.topic);
             let others = set.groups().iter().find(|g| g.turn.group == group);
             let given = others
+                // [MQTT-3.3.2-5]
+                .filter(|_| !message.is_expired(now))
                 .filter(|others| has_ended || others.has_connected_member())
                 .is_some_and(|others| self.deliver_to_group(others, message, Some(me)));
             match packet_id {

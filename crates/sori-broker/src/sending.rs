@@ -200,7 +200,14 @@ impl Shard {
                 if let Kept::Message(d) = kept {
                     let identifiers = d.identifiers.as_slice();
                     let form = Form { dup: true, qos, retain: d.retain, packet_id: Some(packet_id), identifiers };
-                    writer.write(c, &d.message.view(), form);
+                    if c.packet_size_max == usize::MAX || fits(c, &d.message.view(), form, writer.now) {
+                        writer.write(c, &d.message.view(), form);
+                    } else {
+                        // The client came back with a smaller Maximum Packet Size.
+                        writer.totals.dropped_too_large += 1;
+                        session.dropped += 1;
+                        session.give_up(packet_id, qos);
+                    }
                 }
                 continue;
             }

@@ -10,7 +10,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::{IncomingMessages, OutgoingMessages, PacketId, QoS};
+use sori_mqtt::{IncomingMessages, OutgoingMessages, PacketId, PubRec, QoS, ReasonCode};
 
 /// Session Expiry Interval 0xFFFFFFFF: never.
 pub(crate) const NEVER_EXPIRES: u32 = u32::MAX;
@@ -73,6 +73,19 @@ impl Session {
     /// Does it outlive its connection?
     pub(crate) fn is_persistent(&self) -> bool {
         self.expiry_seconds > 0
+    }
+
+    /// A message in flight counts as completed, although the client has not acknowledged it. [MQTT-3.1.2-25]
+    pub(crate) fn give_up(&mut self, packet_id: PacketId, qos: QoS) {
+        let kept = match qos {
+            QoS::ExactlyOnce => match self.outgoing.pubrec(packet_id, ReasonCode::PacketTooLarge) {
+                PubRec::Ended(kept) => Some(kept),
+                _ => None,
+            },
+            _ => self.outgoing.puback(packet_id).ok(),
+        };
+        let length = kept.map_or(0, |kept| kept.payload_length());
+        self.inflight_bytes = self.inflight_bytes.saturating_sub(length);
     }
 
     pub(crate) fn has_shared_subscriptions(&self) -> bool {

@@ -146,6 +146,11 @@ impl Shard {
     pub fn deliver(&mut self, now: Time, mail: &Mail) {
         self.begin(now);
         for (message, target) in mail.iter() {
+            // [MQTT-3.3.2-5]: the mail may have waited for its turn.
+            if message.is_expired(self.now) {
+                self.totals.dropped_expired += 1;
+                continue;
+            }
             match target {
                 MailTarget::Set(set) => self.deliver_to_all(set.recipients(self.id), message),
                 MailTarget::Member(member, group) => self.deliver_to_member(&member, group, message),
