@@ -4,9 +4,10 @@
 //! same rights, the same counters, the same bounds. Only the bytes between them and their shard stay in memory.
 
 use crate::inbox::{Inbox, Letter};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes that wait in one direction. Whoever writes more waits for the reader, as with a socket.

@@ -4,11 +4,10 @@
 //! whoever finds the inbox empty; it takes everything out at once.
 
 use crate::socket::{Admittance, Stream};
-use mio::Waker;
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, Waker};
 use sori_broker::{Access, Handoff, ListenerSettings, Mail, Settings};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Mail that may wait for a worker before those who send it stop reading from their clients.
 const MAIL_BYTES_MAX: usize = 16 * 1024 * 1024;

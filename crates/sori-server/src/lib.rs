@@ -31,6 +31,7 @@ mod server;
 mod socket;
 mod space;
 pub mod startup;
+mod sync;
 pub mod sys;
 mod worker;
 

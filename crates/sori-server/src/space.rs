@@ -3,10 +3,8 @@
 //! Readers of the subscription index do not disturb each other: `ShardedLock` gives each its own lock, and a change of
 //! the index takes them all. With the match caches of the shards before it, the index is read seldom.
 
-use crossbeam_utils::sync::ShardedLock;
+use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError, ShardedLock};
 use sori_broker::{MemoryUse, Registry, Retained, ShardId, Space, SubscriptionIndex};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// The space of a broker with several threads.
 #[derive(Debug)]
