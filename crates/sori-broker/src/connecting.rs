@@ -45,6 +45,14 @@ impl Shard {
             return self.refuse(id, reason_code, text);
         }
         let Some((client_id, assigned)) = self.choose_client_id(id, connect) else { return };
+        if listener.identity.is_none() && !client_id.starts_with(&*self.settings.client_id_prefix) {
+            // Mosquitto's code.
+            return self.refuse(
+                id,
+                ReasonCode::NotAuthorized,
+                "the client identifier lacks the prefix that all must have",
+            );
+        }
         let waiting = Waiting { connect: Vec::from(bytes), client_id, assigned, exchange: None };
         match connect.properties.authentication_method() {
             Some(method) => self.begin_exchange(id, connect, method, waiting),
@@ -99,8 +107,8 @@ impl Shard {
         let allowed = match connect.version {
             Version::V31 => false,
             // [MQTT311-3.1.3-7] [MQTT311-3.1.3-8]
-            Version::V311 => connect.clean_start && self.settings.allow_zero_length_client_id,
-            Version::V5 => self.settings.allow_zero_length_client_id,
+            Version::V311 => connect.clean_start && listener.allow_zero_length_client_id,
+            Version::V5 => listener.allow_zero_length_client_id,
         };
         if !allowed {
             // [MQTT-3.1.3-8] [MQTT311-3.1.3-9]: Mosquitto's code for MQTT 5, which scripts know, is the unspecific one.
@@ -131,7 +139,10 @@ impl Shard {
             version: connect.version,
             address: &c.address,
         };
-        let verdict = self.access.login(&login);
+        let verdict = match &c.listener.identity {
+            Some(identity) => Verdict::Accept(Arc::clone(identity)),
+            None => self.access.login(&login),
+        };
         if let Some(c) = self.connection(id) {
             c.phase = Phase::Waiting(Box::new(waiting));
         }

@@ -1,5 +1,6 @@
 //! What an operator can choose, as plain data. Where the values come from (a file, the command line) is not known here.
 
+use crate::access::Identity;
 use alloc::string::String;
 use alloc::sync::Arc;
 use sori_mqtt::{QoS, Version};
@@ -23,8 +24,8 @@ pub enum QueueFull {
 pub struct Settings {
     /// True: overlapping subscriptions deliver once each. False: one delivery at the highest QoS.
     pub allow_duplicate_messages: bool,
-    /// May a client connect without a client identifier?
-    pub allow_zero_length_client_id: bool,
+    /// What every client identifier must begin with; empty allows any.
+    pub client_id_prefix: String,
     /// Milliseconds from the connection to a complete CONNECT.
     pub connect_timeout_millis: u64,
     /// QoS 1 and 2 messages in flight to one client; also the Receive Maximum that is announced. 0 is no limit.
@@ -69,7 +70,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             allow_duplicate_messages: true,
-            allow_zero_length_client_id: true,
+            client_id_prefix: String::new(),
             connect_timeout_millis: 10_000,
             inflight_messages_max: 20,
             inflight_bytes_max: 0,
@@ -100,6 +101,8 @@ pub struct ListenerSettings {
     pub port: u16,
     /// May a client connect without a user name?
     pub allow_anonymous: bool,
+    /// May a client connect without a client identifier?
+    pub allow_zero_length_client_id: bool,
     /// The protocol versions taken.
     pub versions: VersionSet,
     /// The highest QoS that clients may publish.
@@ -114,6 +117,8 @@ pub struct ListenerSettings {
     pub mount_point: Option<Arc<str>>,
     /// The user name becomes the client identifier.
     pub use_username_as_client_id: bool,
+    /// Who its clients are, whatever they say: they are parts of the broker's own program and need no login.
+    pub identity: Option<Arc<Identity>>,
 }
 
 impl Default for ListenerSettings {
@@ -121,6 +126,7 @@ impl Default for ListenerSettings {
         ListenerSettings {
             port: 1883,
             allow_anonymous: true,
+            allow_zero_length_client_id: true,
             versions: VersionSet::ALL,
             qos_max: QoS::ExactlyOnce,
             topic_alias_max: 10,
@@ -128,6 +134,7 @@ impl Default for ListenerSettings {
             auto_id_prefix: String::from("auto-"),
             mount_point: None,
             use_username_as_client_id: false,
+            identity: None,
         }
     }
 }

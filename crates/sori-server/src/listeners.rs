@@ -186,6 +186,7 @@ pub(crate) fn listener_settings(listener: &ListenerConfig) -> ListenerSettings {
             Bind::Unix(_) => 0,
         },
         allow_anonymous: listener.allow_anonymous,
+        allow_zero_length_client_id: listener.allow_zero_length_clientid,
         versions,
         qos_max: QoS::from_u8(listener.max_qos).unwrap_or(QoS::ExactlyOnce),
         topic_alias_max: listener.max_topic_alias,
@@ -193,6 +194,7 @@ pub(crate) fn listener_settings(listener: &ListenerConfig) -> ListenerSettings {
         auto_id_prefix: listener.auto_id_prefix.clone(),
         mount_point: listener.mount_point.as_deref().map(Arc::from),
         use_username_as_client_id: listener.use_username_as_clientid,
+        identity: None,
     }
 }
 

@@ -190,7 +190,7 @@ fn accept_connections(mut poll: Poll, mut listeners: Listeners, orders: &Receive
 fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
     Settings {
         allow_duplicate_messages: config.allow_duplicate_messages,
-        allow_zero_length_client_id: config.listeners.iter().all(|l| l.allow_zero_length_clientid),
+        client_id_prefix: config.clientid_prefix.clone(),
         connect_timeout_millis: u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX),
         inflight_messages_max: config.max_inflight_messages.map_or(0, NonZeroU16::get),
         inflight_bytes_max: config.max_inflight_bytes.map_or(0, NonZeroU64::get),

@@ -276,3 +276,15 @@ fn nobody_publishes_below_sys() {
         watcher.expect(publish("$SYSTEM/x"));
     });
 }
+
+#[test]
+fn clients_of_an_internal_listener_need_no_login_and_may_publish_below_sys() {
+    let setup = setup().access(Rules).settings(|settings| settings.client_id_prefix = "sensor-".into());
+    let within = Arc::new(Identity { user_name: None, is_internal: true });
+    setup.listener(|listener| listener.identity = Some(within)).run(|broker| {
+        let mut a = broker.connect(v5("bridge"));
+        a.subscribe("$SYS/bridge", 1);
+        a.send(publish("$SYS/bridge").payload("up"));
+        a.expect(publish("$SYS/bridge").payload("up"));
+    });
+}

@@ -275,7 +275,7 @@ fn mqtt31_empty_client_id_is_refused_with_code_2() {
 // covers: [MQTT-3.2.2-7] [MQTT-3.14.0-1]
 #[test]
 fn mqtt5_3_1_3_8_refused_client_id_gets_0x85_or_0x80() {
-    setup().settings(|settings| settings.allow_zero_length_client_id = false).run(|broker| {
+    setup().listener(|listener| listener.allow_zero_length_client_id = false).run(|broker| {
         let mut a = broker.open();
         a.send(v5(""));
         // 0x85 is what the standard proposes, 0x80 what Mosquitto's tests want.
@@ -288,10 +288,23 @@ fn mqtt5_3_1_3_8_refused_client_id_gets_0x85_or_0x80() {
 
 #[test]
 fn mqtt311_3_1_3_9_refused_client_id_gets_code_2() {
-    setup().settings(|settings| settings.allow_zero_length_client_id = false).run(|broker| {
+    setup().listener(|listener| listener.allow_zero_length_client_id = false).run(|broker| {
         let mut a = broker.open();
         a.send(v311(""));
         a.expect_refused(2);
+    });
+}
+
+#[test]
+fn client_ids_without_the_prefix_that_all_must_have_are_refused() {
+    setup().settings(|settings| settings.client_id_prefix = "sensor-".into()).run(|broker| {
+        for (connect, code) in [(v5("motor-1"), 0x87), (v5("sensor"), 0x87), (v5(""), 0x87), (v311("motor-1"), 5)] {
+            let mut a = broker.open();
+            a.send(connect);
+            a.expect_refused(code);
+        }
+        broker.connect(v5("sensor-1")).expect_alive();
+        broker.connect(v311("sensor-2")).expect_alive();
     });
 }
 

@@ -42,6 +42,8 @@ pub struct Config {
     pub allow_duplicate_messages: bool,
     /// Before a retained message is delivered, its publisher must still be allowed to write the topic.
     pub check_retain_source: bool,
+    /// What every client identifier must begin with; empty allows any.
+    pub clientid_prefix: String,
     /// Connects and disconnects are logged.
     pub connection_messages: bool,
     /// Sessions in the whole broker, connected or stored.
@@ -219,6 +221,7 @@ impl Config {
             log: LogConfig::default(),
             allow_duplicate_messages: true,
             check_retain_source: true,
+            clientid_prefix: String::new(),
             connection_messages: true,
             global_max_clients: None,
             global_max_connections: None,

@@ -68,6 +68,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         help: "A retained message is delivered only while its publisher may still write its topic.",
     },
     Entry {
+        words: &["clientid_prefixes"],
+        toml: "clientid_prefixes",
+        scope: Scope::Global,
+        takes: Takes::Text {
+            longest: 65_535,
+            again: Again::Replaces,
+            set: |place, text| {
+                place.config().clientid_prefix = text.to_owned();
+                Ok(())
+            },
+        },
+        default: "",
+        reload: Reload::NewConnections,
+        standing: Standing::Works,
+        help: "What every client identifier must begin with, one that the broker made up included; others are refused. \
+               Whoever knows the prefix gets in: it keeps strangers apart, not attackers out.",
+    },
+    Entry {
         words: &["include_dir"],
         toml: "include_dir",
         scope: Scope::Global,

@@ -52,7 +52,6 @@ pub(super) const ENTRIES: &[Entry] = &[
     later(&["proxy_protocol_v2_require_tls"], Scope::ListenerLine, FLAG, PROXY),
     later(&["http_dir"], Scope::Listener, TEXT, WEB),
     later(&["websockets_origin"], Scope::ListenerLine, TEXT, WEB),
-    later(&["clientid_prefixes"], Scope::Global, TEXT, "the check of client identifiers"),
     later(&["enable_control_api"], Scope::Global, FLAG, "the control topics"),
     later(&["plugin", "auth_plugin"], Scope::Security, Takes::Structure(Structure::Plugin), PLUGINS),
     later(&["global_plugin", "plugin_load"], Scope::Global, Takes::Structure(Structure::Plugin), PLUGINS),
