@@ -64,3 +64,6 @@ impl AliasesOut {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

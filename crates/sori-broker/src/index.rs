@@ -334,3 +334,6 @@ impl SubscriptionIndex {
         levels.join("/")
     }
 }
+
+#[cfg(test)]
+mod tests;

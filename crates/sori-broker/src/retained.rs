@@ -156,3 +156,6 @@ pub(crate) enum Step {
 fn literal_prefix(filter: &str) -> &str {
     filter.find(['+', '#']).map_or(filter, |at| &filter[..at])
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,3 +111,6 @@ impl GroupMatch {
         self.connected > 0
     }
 }
+
+#[cfg(test)]
+mod tests;

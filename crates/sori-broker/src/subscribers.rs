@@ -127,3 +127,6 @@ impl Many {
         Some(removed)
     }
 }
+
+#[cfg(test)]
+mod tests;

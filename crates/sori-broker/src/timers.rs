@@ -48,3 +48,6 @@ impl Timers {
         self.due.pop_first().map(|(_, timer)| timer)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,16 @@ impl Tokens {
         self.free.push(token.0);
     }
 
+    /// Is there no level in use but the two wildcards?
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_text.len() == 2
+    }
+
     pub(crate) fn text(&self, token: Token) -> &str {
         &self.texts[token.0 as usize].0
     }
 }
+
+#[cfg(test)]
+mod tests;

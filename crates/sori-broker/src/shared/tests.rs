@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+
+use sori_mqtt::QoS;
+
+use super::*;
+use crate::ids::ShardId;
+use crate::subscription::Options;
+
+fn session(slot: u32) -> SessionRef {
+    SessionRef { shard: ShardId(0), slot, generation: 0 }
+}
+
+fn member(slot: u32) -> Subscriber {
+    Subscriber { since: 0, session: session(slot), identifier: 0, options: Options::new(QoS::AtMostOnce, false, false) }
+}
+
+fn group(members: u32) -> Group {
+    let mut group = Group::new("g", GroupNumber::FIRST);
+    for slot in 0..members {
+        assert!(group.insert(member(slot)).is_none());
+    }
+    group
+}
+
+/// How often each member is chosen.
+fn chosen(group: &Group, times: usize, except: Option<SessionRef>) -> BTreeMap<u32, usize> {
+    let found = group.to_match();
+    let mut counts = BTreeMap::new();
+    for _ in 0..times {
+        if let Some(member) = found.choose(except) {
+            *counts.entry(member.session.slot).or_default() += 1;
+        }
+    }
+    counts
+}
+
+#[test]
+fn connected_members_are_chosen_in_turn() {
+    let group = group(3);
+    assert_eq!(chosen(&group, 300, None), [(0, 100), (1, 100), (2, 100)].into());
+}
+
+/// All match sets of a group share whose turn it is, also those that were made before the group changed.
+#[test]
+fn match_sets_of_one_group_share_the_turn() {
+    let group = group(2);
+    let (first, second) = (group.to_match(), group.to_match());
+    let mut slots = Vec::new();
+    for _ in 0..4 {
+        slots.extend([first.choose(None), second.choose(None)].into_iter().flatten().map(|m| m.session.slot));
+    }
+    assert_eq!(slots, [0, 1, 0, 1, 0, 1, 0, 1]);
+}
+
+#[test]
+fn offline_members_are_chosen_only_when_nobody_is_connected() {
+    let mut group = group(4);
+    group.set_connected(session(1), false);
+    group.set_connected(session(3), false);
+    // Twice is once.
+    group.set_connected(session(3), false);
+    assert_eq!(chosen(&group, 100, None), [(0, 50), (2, 50)].into());
+    group.set_connected(session(1), true);
+    group.set_connected(session(1), true);
+    group.set_connected(session(0), false);
+    group.set_connected(session(2), false);
+    assert_eq!(chosen(&group, 100, None), [(1, 100)].into());
+    assert!(group.to_match().has_connected_member());
+    group.set_connected(session(1), false);
+    assert!(!group.to_match().has_connected_member());
+    assert_eq!(chosen(&group, 100, None), [(0, 25), (1, 25), (2, 25), (3, 25)].into());
+    // Nobody of that name.
+    group.set_connected(session(9), true);
+    assert_eq!(group.members().len(), 4);
+}
+
+#[test]
+fn whom_a_message_was_taken_from_is_not_chosen() {
+    let mut group = group(3);
+    let counts = chosen(&group, 300, Some(session(1)));
+    assert!(!counts.contains_key(&1) && counts.values().sum::<usize>() == 300, "{counts:?}");
+    group.remove(session(0));
+    group.remove(session(2));
+    assert_eq!(chosen(&group, 10, Some(session(1))), BTreeMap::new());
+    assert_eq!(chosen(&group, 10, None), [(1, 10)].into());
+    group.remove(session(1));
+    assert_eq!(chosen(&group, 10, None), BTreeMap::new());
+}
+
+#[test]
+fn a_member_that_subscribes_again_is_still_one_member() {
+    let mut group = group(2);
+    group.set_connected(session(1), false);
+    let again = Subscriber { identifier: 7, ..member(1) };
+    assert_eq!(group.insert(again).map(|old| old.identifier), Some(0));
+    assert_eq!(group.members().len(), 2);
+    assert_eq!(chosen(&group, 10, None), [(0, 5), (1, 5)].into());
+    assert_eq!(group.remove(session(1)).map(|old| old.identifier), Some(7));
+    assert!(group.remove(session(1)).is_none());
+}
+
+#[test]
+fn group_numbers_go_round_without_0() {
+    let last = GroupNumber(NonZeroU32::MAX);
+    assert_eq!(last.next(), GroupNumber::FIRST);
+    assert_ne!(GroupNumber::FIRST.next(), GroupNumber::FIRST);
+}

@@ -1,0 +1,37 @@
+use alloc::format;
+
+use super::*;
+
+#[test]
+fn a_level_is_one_token_until_its_last_use_ends() {
+    let mut tokens = Tokens::default();
+    assert!(tokens.is_empty());
+    let a = tokens.acquire("a");
+    assert_eq!(tokens.acquire("a"), a);
+    let b = tokens.acquire("b");
+    assert_ne!(a, b);
+    assert_eq!((tokens.find("a"), tokens.find("c")), (Some(a), None));
+    assert_eq!((tokens.text(a), tokens.text(Token::PLUS), tokens.text(Token::HASH)), ("a", "+", "#"));
+    tokens.release(a);
+    assert_eq!(tokens.find("a"), Some(a));
+    tokens.release(a);
+    assert_eq!(tokens.find("a"), None);
+    assert_eq!(tokens.find("b"), Some(b));
+    tokens.release(b);
+    assert!(tokens.is_empty());
+}
+
+#[test]
+fn numbers_are_used_again() {
+    let mut tokens = Tokens::default();
+    for round in 0..5 {
+        let all: Vec<Token> = (0..1000).map(|number| tokens.acquire(&format!("{round}/{number}"))).collect();
+        for (number, token) in (0..).zip(&all) {
+            assert_eq!(tokens.text(*token), format!("{round}/{number}"));
+        }
+        for token in all {
+            tokens.release(token);
+        }
+    }
+    assert_eq!(tokens.texts.len(), 1002);
+}
