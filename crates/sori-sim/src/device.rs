@@ -29,6 +29,8 @@ pub(crate) struct Habits {
     pub(crate) slow: bool,
     /// Now and then a message is refused (v5).
     pub(crate) refuses: bool,
+    /// How often it speaks another version than its own.
+    pub(crate) fickle_percent: u32,
 }
 
 /// A client: one client identifier, one session, now and then more than one socket.
@@ -58,6 +60,8 @@ pub(crate) struct Outgoing {
     pub(crate) id: u16,
     pub(crate) message: Draft,
     released: bool,
+    /// The connection on which PUBLISH was sent last.
+    sent_on: LinkId,
 }
 
 /// A message to be published.
@@ -228,7 +232,7 @@ impl Device {
         match seen {
             Seen::ConnAck(connack) => return self.connack(&connack, random),
             Seen::Publish(publish) => self.publish(&publish, random),
-            Seen::Ack { kind, id, reason } => self.ack(kind, id, reason),
+            Seen::Ack { kind, id, reason } => self.ack(kind, id, reason, random),
             Seen::SubAck { id, .. } | Seen::UnsubAck { id, .. } => {
                 self.sockets[0].requests.remove(&id);
             }
@@ -259,16 +263,32 @@ impl Device {
             self.must_start_clean = true;
             return Wish::Drop;
         };
-        // [MQTT-4.4.0-1] [MQTT-4.6.0-1]
-        for outgoing in &session.outgoing {
-            if outgoing.released {
-                let Some(packet_id) = PacketId::new(outgoing.id) else { continue };
-                Ack::success(packet_id).encode(PacketType::PubRel, socket.version, &mut socket.outbox);
-            } else {
-                socket.send_publish(&outgoing.message, outgoing.id, true, random);
-            }
+        // [MQTT-4.4.0-1]
+        for outgoing in session.outgoing.iter().filter(|outgoing| outgoing.released) {
+            let Some(packet_id) = PacketId::new(outgoing.id) else { continue };
+            Ack::success(packet_id).encode(PacketType::PubRel, socket.version, &mut socket.outbox);
         }
+        self.resend(random);
         Wish::Nothing
+    }
+
+    /// Sends again what was sent on an earlier connection, in the original order and within the server's Receive Maximum.
+    /// [MQTT-4.4.0-1] [MQTT-4.6.0-1] [MQTT-3.3.4-7]
+    fn resend(&mut self, random: &mut Random) {
+        let Some(session) = &mut self.session else { return };
+        let socket = &mut self.sockets[0];
+        let mut in_flight = session.outgoing.iter().filter(|outgoing| outgoing.sent_on == socket.link).count();
+        for outgoing in session.outgoing.iter_mut().filter(|outgoing| !outgoing.released) {
+            if outgoing.sent_on == socket.link {
+                continue;
+            }
+            if in_flight >= socket.receive_maximum {
+                return;
+            }
+            in_flight += 1;
+            outgoing.sent_on = socket.link;
+            socket.send_publish(&outgoing.message, outgoing.id, true, random);
+        }
     }
 
     fn publish(&mut self, publish: &SeenPublish, random: &mut Random) {
@@ -291,7 +311,7 @@ impl Device {
         }
     }
 
-    fn ack(&mut self, kind: PacketType, id: u16, reason: u8) {
+    fn ack(&mut self, kind: PacketType, id: u16, reason: u8, random: &mut Random) {
         let Some(session) = &mut self.session else { return };
         let socket = &mut self.sockets[0];
         match kind {
@@ -305,7 +325,10 @@ impl Device {
                 }
                 socket.ack(PacketType::PubRel, id, ReasonCode::Success);
             }
-            _ => session.outgoing.retain(|outgoing| outgoing.id != id),
+            _ => {
+                session.outgoing.retain(|outgoing| outgoing.id != id);
+                self.resend(random);
+            }
         }
     }
 
@@ -325,7 +348,7 @@ impl Device {
         }
         let id = session.free_id(&socket.requests);
         socket.send_publish(&message, id, false, random);
-        session.outgoing.push_back(Outgoing { id, message, released: false });
+        session.outgoing.push_back(Outgoing { id, message, released: false, sent_on: socket.link });
         true
     }
 

@@ -84,6 +84,8 @@ pub(crate) struct Link {
     pub(crate) ended: Option<(Moment, Ending)>,
     pub(crate) closed: bool,
     pub(crate) last_in: Moment,
+    /// When the last bytes were read, whole packets or not.
+    pub(crate) last_bytes: u64,
     pub(crate) keep_alive: u16,
     pub(crate) said_disconnect: Option<u8>,
     pub(crate) will: Option<u64>,
@@ -636,6 +638,7 @@ impl Facts {
             .and_modify(|message| {
                 message.sends += 1;
                 message.last = moment;
+                message.routed = acknowledged;
                 message.sessions_differ |= message.session != session;
                 message.versions_differ |= message.version != version;
             })
@@ -807,7 +810,8 @@ impl Facts {
             return;
         }
         for key in session.incoming.values() {
-            if let Some(message) = self.messages.get_mut(key).filter(|message| message.acknowledged.is_none()) {
+            let unanswered = |message: &&mut Message| message.qos == 1 && message.acknowledged.is_none();
+            if let Some(message) = self.messages.get_mut(key).filter(unanswered) {
                 message.routed = Some(moment);
             }
         }
@@ -850,7 +854,9 @@ impl Facts {
             message.past = message.routed.is_some();
         }
         for session in &mut self.sessions {
-            session.deliveries.clear();
+            session.deliveries.retain(|delivery| {
+                delivery.key.and_then(|key| self.messages.get(&key)).is_some_and(|message| !message.past)
+            });
             session.subscriptions.iter_mut().for_each(|subscription| subscription.past = true);
             session.subscriptions.retain(|subscription| !subscription.refused && subscription.left.is_none());
         }

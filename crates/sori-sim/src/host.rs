@@ -4,7 +4,7 @@
 //! test world ([`crate::World`]) and the simulation with its faults are both built on it, so they agree with
 //! each other about what one turn is.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use sori_broker::{
@@ -28,9 +28,10 @@ pub(crate) enum Place {
 
 /// What the network does with the bytes of the broker.
 pub(crate) trait Wire {
-    /// The broker has these bytes for the peer, `fresh` of them (the last ones) since it was asked last; gives back how
-    /// many of them, from the first, the network took.
-    fn write(&mut self, link: LinkId, bytes: &[u8], fresh: usize) -> usize;
+    /// The broker has made these bytes for the peer. Each is shown once, in order, before it is written.
+    fn show(&mut self, _link: LinkId, _bytes: &[u8]) {}
+    /// Gives back how many of the bytes, from the first, the network takes.
+    fn write(&mut self, link: LinkId, bytes: &[u8]) -> usize;
     /// The broker closed the connection. All that the peer will ever get has been written.
     fn closed_by_broker(&mut self, link: LinkId);
     /// The connection goes to another shard.
@@ -49,7 +50,7 @@ struct Node {
     arrivals: VecDeque<(LinkId, Box<Handoff>)>,
     /// A turn is over only when its mail has been posted.
     in_turn: bool,
-    links: HashMap<ConnectionId, LinkId>,
+    links: BTreeMap<ConnectionId, LinkId>,
 }
 
 struct Link {
@@ -89,7 +90,7 @@ impl Host {
                 outbox: VecDeque::new(),
                 arrivals: VecDeque::new(),
                 in_turn: false,
-                links: HashMap::new(),
+                links: BTreeMap::new(),
             })
             .collect();
         Host { now, nodes, links: Vec::new() }
@@ -134,13 +135,14 @@ impl Host {
         true
     }
 
-    /// Shows what the broker has for a peer that will never read it.
+    /// Shows what the broker has for a peer, whether that ever reads it or not.
     pub(crate) fn show(&mut self, link: LinkId, wire: &mut dyn Wire) {
         let Place::On(shard, connection) = self.place(link) else { return };
         let output = self.shard(shard).output(connection);
         let fresh = output.len() - self.links[link.0].shown;
         if fresh > 0 {
-            wire.write(link, output, fresh);
+            wire.show(link, &output[output.len() - fresh..]);
+            self.links[link.0].shown = output.len();
         }
     }
 
@@ -199,6 +201,7 @@ impl Host {
 
     /// Tries to write what the shard has for one connection; for peers that have room again.
     pub(crate) fn flush(&mut self, link: LinkId, wire: &mut dyn Wire) {
+        self.show(link, wire);
         let Place::On(shard, connection) = self.place(link) else { return };
         let node = &mut self.nodes[usize::from(shard)];
         let output = node.shard.output(connection);
@@ -206,8 +209,7 @@ impl Host {
             return;
         }
         let length = output.len();
-        let fresh = length - self.links[link.0].shown;
-        let taken = wire.write(link, output, fresh).min(length);
+        let taken = wire.write(link, output).min(length);
         self.links[link.0].shown = length - taken;
         if taken > 0 {
             node.shard.sent(self.now, connection, taken);
@@ -237,6 +239,12 @@ impl Host {
             if quiet {
                 break;
             }
+        }
+        // What joins output that already waits for its peer is not announced again.
+        let waiting: Vec<LinkId> =
+            self.nodes[index].links.values().copied().filter(|link| self.links[link.0].shown > 0).collect();
+        for link in waiting {
+            self.show(link, wire);
         }
         self.nodes[index].in_turn = true;
     }

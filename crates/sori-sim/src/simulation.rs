@@ -12,7 +12,7 @@ use sori_mqtt::PINGREQ;
 
 use crate::check::{End, Finding, Rest};
 use crate::device::{Device, Wish};
-use crate::facts::What;
+use crate::facts::{Lasting, What};
 use crate::host::{Host, LinkId, Place};
 use crate::network::Pipe;
 use crate::random::Random;
@@ -581,8 +581,10 @@ impl Simulation {
         self.wires.remark("end");
         for index in 0..self.devices.len() {
             let device = &mut self.devices[index];
-            let lasting = device.habits.session_expiry == u32::MAX || !device.habits.version.is_v5();
             device.habits.will_percent = 0;
+            device.habits.fickle_percent = 0;
+            let session = self.wires.facts.latest_session(&device.name);
+            let lasting = session.is_some_and(|session| self.wires.facts.sessions[session].lasting == Lasting::Forever);
             if lasting || self.random.chance(30) {
                 device.habits.clean_percent = 100;
                 device.habits.session_expiry = 0;

@@ -69,6 +69,7 @@ impl Wires {
 
     /// The broker reads these bytes.
     pub(crate) fn read(&mut self, link: LinkId, bytes: &[u8]) {
+        self.facts.links[link.0].last_bytes = self.moment.at;
         self.taps[link.0].from_client.push(bytes);
         while let Some((seen, size)) = self.taps[link.0].from_client.next().expect("clients write packets") {
             if let Seen::Connect(connect) = &seen {
@@ -125,8 +126,8 @@ impl Wires {
 }
 
 impl Wire for Wires {
-    fn write(&mut self, link: LinkId, bytes: &[u8], fresh: usize) -> usize {
-        self.taps[link.0].from_broker.push(&bytes[bytes.len() - fresh..]);
+    fn show(&mut self, link: LinkId, bytes: &[u8]) {
+        self.taps[link.0].from_broker.push(bytes);
         loop {
             match self.taps[link.0].from_broker.next() {
                 Ok(Some((seen, size))) => self.emit(link, What::Out(seen, size)),
@@ -137,6 +138,9 @@ impl Wire for Wires {
                 }
             }
         }
+    }
+
+    fn write(&mut self, link: LinkId, bytes: &[u8]) -> usize {
         let pipe = &mut self.pipes[link.0];
         let taken = pipe.space(bytes.len());
         if !pipe.client_gone {

@@ -63,7 +63,6 @@ pub(crate) fn settings(random: &mut Random) -> Settings {
         settings.queued_messages_max = 100_000;
     }
     settings.strict_receive_maximum = random.chance(50);
-    settings.keep_alive_max = if random.chance(10) { 20 } else { 0 };
     settings
 }
 
@@ -80,6 +79,7 @@ pub(crate) fn habits(random: &mut Random) -> Habits {
         will_percent: random.pick(&[0, 30, 80]),
         slow: random.chance(40),
         refuses: random.chance(15),
+        fickle_percent: 4,
     }
 }
 
@@ -96,6 +96,7 @@ pub(crate) fn observer() -> Habits {
         will_percent: 0,
         slow: false,
         refuses: false,
+        fickle_percent: 0,
     }
 }
 
@@ -103,7 +104,7 @@ pub(crate) fn observer() -> Habits {
 pub(crate) fn connect(device: &mut Device, link: LinkId, names: &mut Names, random: &mut Random) -> Socket {
     let habits = device.habits.clone();
     let version =
-        if random.chance(4) { random.pick(&[Version::V5, Version::V311, Version::V31]) } else { habits.version };
+        if random.chance(habits.fickle_percent) { random.pick(&[Version::V5, Version::V311, Version::V31]) } else { habits.version };
     let forgets = !version.is_v5() && habits.session_expiry == 0;
     let clean_start = device.must_start_clean || forgets || random.chance(habits.clean_percent);
     let session_expiry = match version {

@@ -245,7 +245,7 @@ impl World {
 }
 
 impl Wire for Sockets {
-    fn write(&mut self, link: LinkId, bytes: &[u8], _fresh: usize) -> usize {
+    fn write(&mut self, link: LinkId, bytes: &[u8]) -> usize {
         let socket = &mut self.all[link.0];
         if socket.stalled {
             return 0;

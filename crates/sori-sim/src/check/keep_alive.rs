@@ -1,7 +1,8 @@
 //! Silence ends a connection, not earlier and not much later than the standard says.
 //!
 //! [MQTT-3.1.2-22], [MQTT311-3.1.2-24]: after one and a half times Keep Alive. And who never says CONNECT is closed too,
-//! after the time that the settings allow.
+//! after the time that the settings allow. The rule is lenient in one point: a part of a packet counts as a sign of life,
+//! so that a large packet may take its time.
 
 use sori_broker::Settings;
 
@@ -24,7 +25,9 @@ impl KeepAlive {
     fn is_overdue(&self, link: &Link, now: u64) -> bool {
         let deadline = match (&link.connect, link.keep_alive) {
             (None, _) => link.opened.at + self.connect_timeout_millis,
-            (Some(_), keep_alive) if keep_alive > 0 && link.is_live() => link.last_in.at + allowed_silence(keep_alive),
+            (Some(_), keep_alive) if keep_alive > 0 && link.is_live() => {
+                link.last_bytes.max(link.accepted.map_or(0, |accepted| accepted.at)) + allowed_silence(keep_alive)
+            }
             _ => return false,
         };
         !link.closed && now > deadline + TOLERANCE_MILLIS
@@ -61,7 +64,7 @@ impl Check for KeepAlive {
             found.report(format!(
                 "L{number} of {:?} is open after {} ms of silence, Keep Alive is {} s",
                 link.client,
-                now - link.last_in.at.max(link.opened.at),
+                now - link.last_bytes.max(link.opened.at),
                 link.keep_alive
             ));
         }

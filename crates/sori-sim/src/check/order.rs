@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{Check, Findings, Rest};
-use crate::facts::{Message, Session};
+use crate::facts::{Delivery, Message, Session};
 
 pub(super) struct Order;
 
@@ -30,7 +30,7 @@ fn check(rest: &Rest<'_>, session: &Session, found: &mut Findings) {
         let Some((key, message)) = delivery.key.and_then(|key| Some((key, rest.facts.messages.get(&key)?))) else {
             continue;
         };
-        if !seen.insert(key) || !is_ordered(session, message, delivery.retain) {
+        if !seen.insert(key) || !is_ordered(rest, session, message, delivery) {
             continue;
         }
         let stream = (message.client.as_str(), message.topic.as_str(), message.qos, delivery.qos);
@@ -44,11 +44,13 @@ fn check(rest: &Rest<'_>, session: &Session, found: &mut Findings) {
     }
 }
 
-fn is_ordered(session: &Session, message: &Message, retain: bool) -> bool {
+fn is_ordered(rest: &Rest<'_>, session: &Session, message: &Message, delivery: &Delivery) -> bool {
     let held = session.held(message);
-    let may_be_replay = retain && message.retain;
+    let may_be_replay = delivery.retain && message.retain;
     let shared = held.iter().any(|held| held.share.is_some());
-    // What was sent twice may have met this subscription only the second time.
-    let met_first_time = message.sends == 1 || held.iter().any(|held| held.surely);
+    // What was sent twice may have met this subscription, or room in its queue, only the second time.
+    let may_be_lost = delivery.qos == 0 || message.expiry.is_some() || rest.totals.dropped_queue_full > 0;
+    let surely_met = held.iter().any(|held| held.surely && !held.may_be_local(message, session));
+    let met_first_time = message.sends == 1 || (surely_met && !may_be_lost);
     message.will_of.is_none() && !message.past && !may_be_replay && !shared && met_first_time
 }

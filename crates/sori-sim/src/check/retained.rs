@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{Check, Findings, Rest};
-use crate::facts::{Delivery, Facts, Message, Moment, Session, TOLERANCE_MILLIS};
+use crate::facts::{Delivery, Ending, Facts, Message, Moment, Session, TOLERANCE_MILLIS};
 
 pub(super) struct Retained;
 
@@ -25,10 +25,11 @@ impl Check for Retained {
     }
 }
 
-/// The messages that were published to the topic with RETAIN, as far as the broker took them.
+/// The messages that were, or may have been, published to the topic with RETAIN.
 pub(super) fn writes<'a>(facts: &'a Facts, topic: &'a str) -> impl Iterator<Item = (u64, &'a Message)> {
     facts.messages.iter().map(|(key, message)| (*key, message)).filter(move |(_, message)| {
-        let happened = message.will_of.is_none() || message.acknowledged.is_some();
+        let ending = message.will_of.and_then(|link| facts.link(link).ended);
+        let happened = message.will_of.is_none() || ending.is_some_and(|(_, ending)| ending != Ending::Disconnect(0));
         message.retain && !message.refused && happened && message.topic == topic
     })
 }
@@ -86,12 +87,13 @@ fn fault(rest: &Rest<'_>, topic: &str, got: &[&Delivery]) -> Option<String> {
 /// A retained message sent for a subscription must have been current when that was asked for, or have come later.
 fn stale(rest: &Rest<'_>, session: &Session, delivery: &Delivery, found: &mut Findings) {
     let Some(message) = delivery.key.and_then(|key| rest.facts.messages.get(&key)) else { return };
+    let mut held = session.held(message).into_iter().flat_map(|held| held.versions);
+    let live = held.any(|subscription| subscription.options.retain_as_published);
     let mut matching = session.subscriptions.iter().filter(|subscription| subscription.matches(&message.topic));
-    let explained = matching.any(|subscription| {
-        let live = subscription.options.retain_as_published && subscription.may_see(message.first, message.until());
-        live || (subscription.may_replay() && !is_replaced(rest.facts, message, Some(subscription.asked)))
+    let current = matching.any(|subscription| {
+        subscription.may_replay() && !is_replaced(rest.facts, message, Some(subscription.asked))
     });
-    if !explained {
+    if !live && !current {
         found.report(format!(
             "{} was sent m{} as retained message of {}, which had been replaced before it asked",
             session.client,

@@ -2,7 +2,7 @@
 //!
 //! [MQTT-3.3.1-5], [MQTT-3.3.1-9], [MQTT-3.8.4-4], [MQTT-4.5.0-1], [MQTT311-3.3.1-6]: a message that was stored before the subscription
 //! existed comes as retained message, a later one comes live; there is no moment between the two. A message
-//! that was replaced meanwhile need not come, but then the one that replaced it must. And once a subscriber has
+//! that was replaced before it could be sent need not come, but then one that replaced it must. And once a subscriber has
 //! seen the newer one, the older one does not come as retained message any more.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,7 +64,8 @@ fn missing(rest: &Rest<'_>, session: &Session, subscription: &Subscription, topi
     }
     let seen = |key: u64| session.deliveries.iter().any(|delivery| delivery.key == Some(key));
     for (key, message) in &candidates {
-        let replaced = candidates.iter().any(|(other, by)| other != key && !by.surely_before(message) && seen(*other));
+        let replaced = writes(rest.facts, topic)
+            .any(|(other, by)| other != *key && !by.surely_before(message) && (by.empty || seen(other)));
         if !seen(*key) && !replaced {
             found.report(format!(
                 "{} subscribed to {} while m{key} was retained or being retained on {topic}, and never got it",
