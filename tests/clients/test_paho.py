@@ -75,7 +75,7 @@ def test_will_is_not_sent_after_disconnect(broker, unique, version):
     with Client(broker, version, unique + "w") as watcher:
         watcher.subscribe(unique + "/#", 1)
         Client(broker, version, unique, will=dict(topic=unique + "/will", payload="gone", qos=1)).close()
-        # A second client under the same identifier can only come after the first one's end was processed.
+        # DISCONNECT was on its way before the second connection began; a take-over must not make a lost connection of it.
         with Client(broker, version, unique) as again:
             again.publish(unique + "/after", "x", 1)
         assert watcher.next().topic == unique + "/after"
