@@ -1,11 +1,18 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP from a client. MQTT 5.0 sections 3.4 to 3.7 and 4.3.
 
 use crate::ids::ConnectionId;
+use crate::record::Change;
 use crate::session::SessionKey;
 use crate::shard::Shard;
 use sori_mqtt::{Ack, AckError, PacketId, PacketType, PubRec, ReasonCode};
 
 impl Shard {
+    fn note_finished(&mut self, key: SessionKey, packet_id: PacketId) {
+        if let Some(session) = self.sessions.get(key.slot, key.generation) {
+            self.recorder.note(session, || Change::Finished { packet_id });
+        }
+    }
+
     fn open_session(&mut self, id: ConnectionId) -> Option<SessionKey> {
         self.connection(id).map(|c| c.session)
     }
@@ -19,6 +26,7 @@ impl Shard {
             Ok(kept) => {
                 session.inflight_bytes = session.inflight_bytes.saturating_sub(kept.payload_length());
                 self.totals.dropped_refused += u64::from(ack.reason_code.is_error());
+                self.note_finished(key, ack.packet_id);
                 self.pump(key);
             }
             Err(AckError::UnknownPacketId) => {}
@@ -37,11 +45,16 @@ impl Shard {
             PubRec::Release(kept) => {
                 let length = kept.map_or(0, |kept| kept.payload_length());
                 session.inflight_bytes = session.inflight_bytes.saturating_sub(length);
+                let packet_id = ack.packet_id;
+                if let Some(session) = self.sessions.get(key.slot, key.generation) {
+                    self.recorder.note(session, || Change::Released { packet_id });
+                }
                 self.send_pubrel(id, ack.packet_id);
             }
             PubRec::Ended(kept) => {
                 session.inflight_bytes = session.inflight_bytes.saturating_sub(kept.payload_length());
                 self.totals.dropped_refused += 1;
+                self.note_finished(key, ack.packet_id);
                 self.pump(key);
             }
             PubRec::Unknown if ack.reason_code.is_error() => {}
@@ -59,7 +72,10 @@ impl Shard {
         let Some(key) = self.open_session(id) else { return };
         let Some(session) = self.session(key) else { return };
         match session.outgoing.pubcomp(ack.packet_id) {
-            Ok(()) => self.pump(key),
+            Ok(()) => {
+                self.note_finished(key, ack.packet_id);
+                self.pump(key);
+            }
             Err(AckError::UnknownPacketId) => {}
             Err(AckError::WrongState) => {
                 self.violated(id, ReasonCode::ProtocolError, "a PUBCOMP before PUBREC, or for another QoS");

@@ -384,6 +384,7 @@ impl Shard {
         session.expiry_seconds = expiry;
         session.will = will;
         (session.ends_at, session.will_at) = (Time::NEVER, Time::NEVER);
+        self.recorder.note_connected(session);
         // [MQTT-4.9.0-1]
         session.outgoing.resume(properties.receive_maximum().unwrap_or(u16::MAX).min(inflight_max));
         session.incoming.resume(inflight_max);

@@ -38,6 +38,8 @@ impl Identifiers {
 /// A message for one session.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
+    /// Counts the deliveries of a session that were ever queued.
+    pub(crate) number: u64,
     pub(crate) message: Arc<Message>,
     pub(crate) identifiers: Identifiers,
     /// The group it was chosen from.
@@ -76,9 +78,27 @@ pub(crate) struct Queue {
     entries: VecDeque<Delivery>,
     bytes: u64,
     qos0: usize,
+    last_number: u64,
+    /// Nothing expires before this moment. `None` is never.
+    expires_first: Option<Time>,
 }
 
 impl Queue {
+    /// A queue in which the numbers go on after `last_number`.
+    pub(crate) fn after(last_number: u64) -> Queue {
+        Queue { last_number, ..Queue::default() }
+    }
+
+    pub(crate) fn last_number(&self) -> u64 {
+        self.last_number
+    }
+
+    /// The number of the next delivery.
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -101,10 +121,22 @@ impl Queue {
         self.entries.front()
     }
 
-    pub(crate) fn push(&mut self, delivery: Delivery) {
+    /// Put a delivery at the end; its number is the next one.
+    pub(crate) fn push(&mut self, mut delivery: Delivery) -> &Delivery {
+        delivery.number = self.next_number();
+        self.put(delivery)
+    }
+
+    /// Put a delivery at the end that has its number already.
+    pub(crate) fn put(&mut self, delivery: Delivery) -> &Delivery {
+        let expires = delivery.message.view().expires;
+        if expires != Time::NEVER {
+            self.expires_first = Some(self.expires_first.map_or(expires, |first| first.min(expires)));
+        }
         self.bytes += delivery.payload_length();
         self.qos0 += usize::from(delivery.qos == QoS::AtMostOnce);
         self.entries.push_back(delivery);
+        self.entries.back().expect("it was pushed just now")
     }
 
     pub(crate) fn pop(&mut self) -> Option<Delivery> {
@@ -133,21 +165,23 @@ impl Queue {
         taken
     }
 
-    /// Remove what has expired; gives how many that were.
-    pub(crate) fn expire(&mut self, now: Time) -> usize {
-        self.take(|d| d.message.view().is_expired(now)).len()
+    /// Take out what has expired. A queue in which nothing has is not looked through.
+    pub(crate) fn expire(&mut self, now: Time) -> VecDeque<Delivery> {
+        if self.expires_first.is_none_or(|first| first > now) {
+            return VecDeque::new();
+        }
+        let expired = self.take(|d| d.message.view().is_expired(now));
+        let left = self.entries.iter().map(|d| d.message.view().expires);
+        self.expires_first = left.min().filter(|first| *first != Time::NEVER);
+        expired
     }
 
-    /// Put `delivery` in the place of the last queued message of the same topic, if there is one. In an earlier place
-    /// it would overtake what its own publisher sent before. [MQTT-4.6.0-5] [MQTT311-4.6.0-6]
-    pub(crate) fn replace_same_topic(&mut self, delivery: Delivery) -> Result<(), Delivery> {
-        let Some(at) = self.entries.iter().rposition(|d| d.message.topic() == delivery.message.topic()) else {
-            return Err(delivery);
-        };
-        self.bytes += delivery.payload_length();
-        self.qos0 += usize::from(delivery.qos == QoS::AtMostOnce);
-        let old = core::mem::replace(&mut self.entries[at], delivery);
-        self.forget(&old);
-        Ok(())
+    /// Take out the last queued message of this topic. The new one goes to the end: in an earlier place it would
+    /// overtake what its own publisher sent before. [MQTT-4.6.0-5] [MQTT311-4.6.0-6]
+    pub(crate) fn take_last_of_topic(&mut self, topic: &str) -> Option<Delivery> {
+        let at = self.entries.iter().rposition(|d| d.message.topic() == topic)?;
+        let delivery = self.entries.remove(at)?;
+        self.forget(&delivery);
+        Some(delivery)
     }
 }

@@ -3,6 +3,7 @@
 use crate::connection::Phase;
 use crate::event::{Cause, Effect, Event};
 use crate::ids::ConnectionId;
+use crate::record::Change;
 use crate::session::{NEVER_EXPIRES, SessionKey};
 use crate::shard::Shard;
 use crate::time::Time;
@@ -107,6 +108,10 @@ impl Shard {
             if let Some(will) = &session.will {
                 session.will_at = now.plus_seconds(u64::from(will.delay_seconds)).min(session.ends_at);
             }
+            let (ends_at, will_at) = (session.ends_at, session.will_at);
+            if let Some(session) = self.sessions.get(key.slot, key.generation) {
+                self.recorder.note(session, || Change::Disconnected { ends_at, will_at });
+            }
             self.mark_members(key, false);
             self.hand_back(key, false);
         }
@@ -156,6 +161,7 @@ impl Shard {
         }
         self.hand_back(key, true);
         let Some(session) = self.sessions.remove(key.slot, key.generation) else { return };
+        self.recorder.note_gone(&session, Change::Ended);
         self.totals.dropped_session_ended += (session.queue.len() + session.outgoing.in_flight()) as u64;
         self.by_client_id.remove(&session.client_id);
         self.released.push(session.client_id);

@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::ids::ConnectionId;
 use crate::matches::MatchSet;
 use crate::message::{Message, MessageRef};
+use crate::record::Change;
 use crate::routing::Routed;
 use crate::session::{SessionKey, Unreleased};
 use crate::shard::Shard;
@@ -238,7 +239,10 @@ impl Shard {
     /// [MQTT-4.3.3-8] [MQTT311-4.3.3-2]
     fn keep_until_release(&mut self, key: SessionKey, packet_id: PacketId, message: MessageRef<'_>) -> ReasonCode {
         let kept = message.to_shared(&self.memory);
-        let Some(session) = self.session(key) else { return ReasonCode::UnspecifiedError };
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
+            return ReasonCode::UnspecifiedError;
+        };
+        self.recorder.note(session, || Change::Received { packet_id, message: Arc::clone(&kept) });
         let Some(old) = session.unreleased.iter_mut().find(|old| old.packet_id == packet_id) else {
             session.unreleased.push_back(Unreleased { packet_id, message: kept, has_come_again: false });
             return ReasonCode::Success;
@@ -260,6 +264,10 @@ impl Shard {
         // Releases come in the order of the messages, so it is nearly always the first.
         let Some(at) = session.unreleased.iter().position(|kept| kept.packet_id == packet_id) else { return };
         let Some(Unreleased { message, .. }) = session.unreleased.remove(at) else { return };
+        if let Some(session) = self.sessions.get(key.slot, key.generation) {
+            self.recorder.note(session, || Change::Forwarded { packet_id });
+        }
+        let Some(session) = self.session(key) else { return };
         if session.unreleased.is_empty() {
             session.unreleased.shrink_to(8);
         }
@@ -335,15 +343,21 @@ impl Shard {
             return message;
         }
         let memory = self.memory.clone();
-        let mut next_expiry = None;
+        let (mut next_expiry, mut stored) = (None, None);
         self.space.retained(&mut |retained| {
             message.retained_version = retained.next_version();
             if message.payload.is_empty() {
                 retained.remove(message.topic);
             } else {
-                retained.store(message.to_shared(&memory));
+                let kept = message.to_shared(&memory);
+                stored = Some(Arc::clone(&kept));
+                retained.store(kept);
             }
             next_expiry = retained.next_expiry();
+        });
+        self.recorder.note_retained(|| match stored {
+            Some(message) => Change::Retained { message },
+            None => Change::RetainedGone { topic: Box::from(message.topic), version: message.retained_version },
         });
         if message.expires != Time::NEVER {
             self.watch_retained(next_expiry);

@@ -3,6 +3,7 @@
 use crate::ids::SessionRef;
 use crate::matches::{MatchSet, Recipient};
 use crate::message::{Message, MessageRef};
+use crate::record::Change;
 use crate::sending::{Outcome, Terms};
 use crate::session::SessionKey;
 use crate::shard::Shard;
@@ -202,16 +203,24 @@ impl Shard {
                         && let Ok(kept) = session.outgoing.puback(packet_id)
                     {
                         session.inflight_bytes -= kept.payload_length();
+                        if let Some(session) = self.sessions.get(key.slot, key.generation) {
+                            self.recorder.note(session, || Change::Finished { packet_id });
+                        }
                     }
                 }
                 None if !given => kept.push(delivery),
-                _ => {}
+                None => {
+                    if let Some(session) = self.sessions.get(key.slot, key.generation) {
+                        self.recorder.note_dropped(session, delivery.number);
+                    }
+                }
+                Some(_) => {}
             }
         }
         let Some(session) = self.session(key) else { return };
         let mine = session.queue.take(|_| true);
         for delivery in kept.into_iter().chain(mine) {
-            session.queue.push(delivery);
+            session.queue.put(delivery);
         }
     }
 }

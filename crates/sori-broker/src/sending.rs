@@ -8,6 +8,8 @@ use crate::delivery::{Delivery, Identifiers, Kept};
 use crate::event::Event;
 use crate::ids::ConnectionId;
 use crate::message::{Message, MessageRef};
+use crate::record::Change;
+use crate::recorder::Recorder;
 use crate::session::{Session, SessionKey};
 use crate::settings::{QueueFull, Settings};
 use crate::shard::{OUTPUT_MAX, Shard};
@@ -97,13 +99,19 @@ impl Shard {
             let kept = if session.is_persistent() || terms.group.is_some() {
                 let message = Arc::clone(shared.get_or_insert_with(|| message.to_shared(&self.memory)));
                 let identifiers = Identifiers::from_slice(terms.identifiers);
-                Kept::Message(Delivery { message, identifiers, group: terms.group, qos, retain: terms.retain })
+                let number = session.queue.next_number();
+                let delivery = Delivery { number, message, identifiers, group: terms.group, qos, retain: terms.retain };
+                self.recorder.note_queued(session, number, &delivery);
+                Kept::Message(delivery)
             } else {
                 Kept::Number(message.payload.len() as u32)
             };
             session.inflight_bytes += message.payload.len() as u64;
             // [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT311-2.3.1-4] [MQTT311-4.3.2-1] [MQTT311-4.3.3-1]
-            session.outgoing.insert(qos, kept)
+            let packet_id = session.outgoing.insert(qos, kept);
+            let number = session.queue.last_number();
+            self.recorder.note_sent(session, number, packet_id);
+            packet_id
         };
         let mut writer =
             Writer { outbox: &mut self.outbox, scratch: &mut self.scratch, totals: &mut self.totals, now: self.now };
@@ -124,22 +132,29 @@ impl Shard {
         let now = self.now;
         let memory_used = if self.settings.memory_limit > 0 { self.space.memory_used() } else { 0 };
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
-        let room = has_room(&self.settings, session, message.payload.len())
-            || (session.queue.expire(now) > 0 && has_room(&self.settings, session, message.payload.len()));
+        if !has_room(&self.settings, session, message.payload.len()) {
+            for expired in session.queue.expire(now) {
+                self.totals.dropped_expired += 1;
+                session.dropped += 1;
+                self.recorder.note_dropped(session, expired.number);
+            }
+        }
         if self.settings.memory_limit > 0 && memory_used + message.payload.len() as u64 > self.settings.memory_limit {
             self.totals.dropped_memory += 1;
             self.report_drop(key, "memory_limit is reached");
             return Outcome::Dropped;
         }
         let delivery = Delivery {
+            number: 0,
             message: Arc::clone(shared.get_or_insert_with(|| message.to_shared(&self.memory))),
             identifiers: Identifiers::from_slice(terms.identifiers),
             group: terms.group,
             qos,
             retain: terms.retain,
         };
-        if room {
-            session.queue.push(delivery);
+        if has_room(&self.settings, session, message.payload.len()) {
+            let delivery = session.queue.push(delivery).clone();
+            self.recorder.note_queued(session, delivery.number, &delivery);
             return Outcome::Queued;
         }
         self.totals.dropped_queue_full += 1;
@@ -151,7 +166,11 @@ impl Shard {
     fn enqueue_in_full(&mut self, key: SessionKey, delivery: Delivery) -> Outcome {
         let policy = self.settings.queue_full;
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
-        let delivery = match policy {
+        let length = delivery.payload_length();
+        let bytes_max = self.settings.queued_bytes_max;
+        let first = match policy {
+            // However much made room for it, it would not fit.
+            _ if bytes_max > 0 && length > bytes_max => return Outcome::Dropped,
             QueueFull::DropNewest => return Outcome::Dropped,
             QueueFull::Disconnect => {
                 if let Some((slot, generation)) = session.connection {
@@ -159,20 +178,20 @@ impl Shard {
                 }
                 return Outcome::Dropped;
             }
-            QueueFull::DropOldest => delivery,
-            QueueFull::LatestValue => match session.queue.replace_same_topic(delivery) {
-                Ok(()) => return Outcome::Queued,
-                Err(delivery) => delivery,
-            },
+            QueueFull::DropOldest => None,
+            QueueFull::LatestValue => session.queue.take_last_of_topic(delivery.message.topic()),
         };
-        let length = delivery.payload_length() as usize;
-        let mut popped = 0;
-        while !has_room(&self.settings, session, length) && session.queue.pop().is_some() {
-            popped += 1;
+        let mut victim = first.or_else(|| session.queue.pop());
+        let mut victims = 0;
+        while let Some(delivery) = victim {
+            victims += 1;
+            self.recorder.note_dropped(session, delivery.number);
+            victim = if has_room(&self.settings, session, length as usize) { None } else { session.queue.pop() };
         }
         // The caller has counted one.
-        self.totals.dropped_queue_full += u64::saturating_sub(popped, 1);
-        session.queue.push(delivery);
+        self.totals.dropped_queue_full += u64::saturating_sub(victims, 1);
+        let delivery = session.queue.push(delivery).clone();
+        self.recorder.note_queued(session, delivery.number, &delivery);
         Outcome::Queued
     }
 
@@ -207,6 +226,7 @@ impl Shard {
                         writer.totals.dropped_too_large += 1;
                         session.dropped += 1;
                         session.give_up(packet_id, qos);
+                        self.recorder.note(session, || Change::Finished { packet_id });
                     }
                 }
                 continue;
@@ -220,8 +240,9 @@ impl Shard {
             if message.is_expired(writer.now) {
                 writer.totals.dropped_expired += 1;
                 session.dropped += 1;
-                let qos = front.qos;
+                let (qos, number) = (front.qos, front.number);
                 session.queue.pop();
+                self.recorder.note_dropped(session, number);
                 skip_identifier(session, qos);
                 continue;
             }
@@ -230,7 +251,7 @@ impl Shard {
                 return;
             }
             let Some(delivery) = session.queue.pop() else { break };
-            writer.write_queued(c, session, delivery);
+            writer.write_queued(c, session, delivery, &mut self.recorder);
         }
         session.is_dropping &= !session.queue.is_empty();
         if c.output.len() < PUMP_OUTPUT_MAX && session.queue.is_empty() && !session.reads.is_empty() {
@@ -309,7 +330,8 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// A queued message leaves, unless it is too large for the client.
-    fn write_queued(&mut self, c: &mut Connection, session: &mut Session, delivery: Delivery) {
+    fn write_queued(&mut self, c: &mut Connection, session: &mut Session, delivery: Delivery, recorder: &mut Recorder) {
+        let number = delivery.number;
         let (qos, retain, message) = (delivery.qos, delivery.retain, Arc::clone(&delivery.message));
         let identifiers = delivery.identifiers.clone();
         let form = Form { dup: false, qos, retain, packet_id: None, identifiers: identifiers.as_slice() };
@@ -317,6 +339,7 @@ impl Writer<'_> {
         if c.packet_size_max != usize::MAX && !fits(c, &message, form, self.now) {
             self.totals.dropped_too_large += 1;
             session.dropped += 1;
+            recorder.note_dropped(session, number);
             skip_identifier(session, qos);
             return;
         }
@@ -328,6 +351,7 @@ impl Writer<'_> {
             session.inflight_bytes += length;
             packet_id = session.outgoing.insert(qos, kept);
         }
+        recorder.note_sent(session, number, packet_id);
         self.write(c, &message, Form { packet_id, ..form });
     }
 

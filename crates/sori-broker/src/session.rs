@@ -4,6 +4,7 @@ use crate::access::Identity;
 use crate::delivery::{Kept, Queue};
 use crate::index::Place;
 use crate::message::Message;
+use crate::record::RecordedWill;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -38,6 +39,8 @@ pub(crate) struct Session {
     /// Retained messages still to be read for new subscriptions, oldest first.
     pub(crate) reads: Vec<RetainedRead>,
     pub(crate) will: Option<Box<StoredWill>>,
+    /// Records of it have been made, so that its end is to be recorded too.
+    pub(crate) is_recorded: bool,
     /// The entry in the timers, while there is one.
     pub(crate) timer: Option<Time>,
     pub(crate) ends_at: Time,
@@ -63,11 +66,21 @@ impl Session {
             places: Vec::new(),
             reads: Vec::new(),
             will: None,
+            is_recorded: false,
             timer: None,
             ends_at: Time::NEVER,
             will_at: Time::NEVER,
             is_ready: false,
         }
+    }
+
+    /// The will, for a record.
+    pub(crate) fn recorded_will(&self) -> Option<RecordedWill> {
+        self.will.as_ref().map(|will| RecordedWill {
+            message: Arc::clone(&will.message),
+            delay_seconds: will.delay_seconds,
+            expiry_seconds: will.expiry_seconds,
+        })
     }
 
     /// Does it outlive its connection?

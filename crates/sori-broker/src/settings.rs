@@ -60,6 +60,8 @@ pub struct Settings {
     pub clients_max: Option<u64>,
     /// The most levels that a topic or filter may have; 0 is no limit.
     pub topic_levels_max: u32,
+    /// Make records of what must survive a crash.
+    pub keeps_records: bool,
     /// Report each packet as an event, for debugging.
     pub report_packets: bool,
     /// Report each subscription as an event.
@@ -88,6 +90,7 @@ impl Default for Settings {
             strict_receive_maximum: false,
             clients_max: None,
             topic_levels_max: 0,
+            keeps_records: false,
             report_packets: false,
             report_subscriptions: false,
         }

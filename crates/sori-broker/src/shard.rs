@@ -10,6 +10,8 @@ use crate::matches::MatchCache;
 use crate::memory::MemoryUse;
 use crate::message::MessageRef;
 use crate::random::Random;
+use crate::record::Record;
+use crate::recorder::Recorder;
 use crate::session::{Session, SessionKey};
 use crate::settings::{ListenerSettings, Settings};
 use crate::space::Space;
@@ -58,6 +60,7 @@ pub struct Shard {
     pub(crate) evicted: Vec<ConnectionId>,
     pub(crate) totals: Totals,
     pub(crate) memory: MemoryUse,
+    pub(crate) recorder: Recorder,
     /// Properties in the making, kept for its memory.
     pub(crate) scratch: PropertyBuffer,
 }
@@ -79,6 +82,7 @@ impl Shard {
         Shard {
             id,
             shards,
+            recorder: Recorder::new(settings.keeps_records),
             settings,
             is_unrestricted: access.is_unrestricted(),
             memory: space.memory(id),
@@ -263,6 +267,12 @@ impl Shard {
     pub fn next_mail(&mut self) -> Option<(ShardId, Mail)> {
         let at = self.mail.iter().position(|mail| !mail.is_empty())?;
         Some((ShardId(at as u16), core::mem::take(&mut self.mail[at])))
+    }
+
+    /// What must survive of all that happened since the last call, in order; nothing unless the settings say that
+    /// records are kept.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        self.recorder.take()
     }
 
     /// All mail of [`Shard::next_mail`] is on its way: client identifiers of sessions that ended become free. Earlier,

@@ -3,6 +3,7 @@
 use crate::access::Action;
 use crate::event::Event;
 use crate::ids::ConnectionId;
+use crate::record::Change;
 use crate::session::{RetainedRead, SessionKey};
 use crate::shard::Shard;
 use crate::subscription::{Options, Subscriber};
@@ -83,10 +84,13 @@ impl Shard {
         self.generation = self.space.generation();
         let Some(((place, old), reads)) = inserted else { return ReasonCode::UnspecifiedError };
         let report = self.settings.report_subscriptions;
-        let Some(session) = self.session(key) else { return ReasonCode::UnspecifiedError };
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
+            return ReasonCode::UnspecifiedError;
+        };
         if old.is_none() {
             session.places.push(place);
         }
+        self.recorder.note(session, || Change::Subscribed { filter: Box::from(filter.as_str()), options, identifier });
         session.reads.retain(|read| *read.filter != *filter.as_str());
         if reads {
             session.reads.push(RetainedRead {
@@ -143,8 +147,11 @@ impl Shard {
         });
         self.generation = self.space.generation();
         let report = self.settings.report_subscriptions;
-        let Some(session) = self.session(key) else { return ReasonCode::UnspecifiedError };
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
+            return ReasonCode::UnspecifiedError;
+        };
         session.reads.retain(|read| *read.filter != *filter.as_str());
+        self.recorder.note(session, || Change::Unsubscribed { filter: Box::from(filter.as_str()) });
         let Some(place) = removed else { return ReasonCode::NoSubscriptionExisted };
         if let Some(at) = session.places.iter().position(|p| *p == place) {
             session.places.swap_remove(at);

@@ -1,6 +1,7 @@
 //! The will of a client: kept with its session, published when the connection has ended the wrong way.
 
 use crate::message::MessageRef;
+use crate::record::Change;
 use crate::session::{SessionKey, StoredWill};
 use crate::shard::Shard;
 use crate::time::Time;
@@ -38,8 +39,10 @@ impl Shard {
     }
 
     pub(crate) fn discard_will(&mut self, key: SessionKey) {
-        if let Some(session) = self.session(key) {
-            (session.will, session.will_at) = (None, Time::NEVER);
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+        session.will_at = Time::NEVER;
+        if session.will.take().is_some() {
+            self.recorder.note_gone(session, Change::WillGone);
         }
     }
 
@@ -47,9 +50,10 @@ impl Shard {
     /// [MQTT-3.1.2-8] [MQTT-3.1.2-10] [MQTT311-3.1.2-8] [MQTT311-3.1.2-10]
     pub(crate) fn publish_will(&mut self, key: SessionKey) {
         let now = self.now;
-        let Some(session) = self.session(key) else { return };
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         session.will_at = Time::NEVER;
         let Some(will) = session.will.take() else { return };
+        self.recorder.note_gone(session, Change::WillGone);
         let (identity, client_id) = (Arc::clone(&session.identity), Arc::clone(&session.client_id));
         let mut message = will.message.view();
         if let Some(seconds) = will.expiry_seconds {

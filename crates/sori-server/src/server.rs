@@ -1,11 +1,12 @@
 //! The running broker: listeners, worker threads and the signals that rule them.
 
 use crate::admission::{Limits, Places};
-use crate::attach::{self, ClientEnd};
 use crate::board::Board;
 use crate::config::{self, Config};
 use crate::inbox::{Inbox, Letter};
+use crate::link;
 use crate::listeners::Listeners;
+use crate::local_client::{LocalClient, LocalError};
 use crate::log::{Kind, Log};
 use crate::machine::Machine;
 use crate::publisher::Publisher;
@@ -16,7 +17,8 @@ use crate::worker::{Beginning, Clock, WAKE, Worker};
 use mio::{Events, Poll, Token, Waker};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
-use sori_broker::{Access, ListenerSettings, OpenAccess, QueueFull, Settings, Shard, ShardId, Space, Totals};
+use sori_broker::{Access, Identity, ListenerSettings, OpenAccess, QueueFull, Settings, Shard, ShardId, Space, Totals};
+use sori_mqtt::client_session::ConnectOptions;
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
@@ -29,14 +31,17 @@ use std::time::Duration;
 ///
 /// ```
 /// use sori_server::config::{Config, Defaults, Source, load};
+/// use sori_broker::Identity;
+/// use sori_mqtt::client_session::ConnectOptions;
 /// use sori_server::{Server, log::Log, machine::Machine};
+/// use std::time::Duration;
 ///
 /// let source = Source { files: &[], ports: &[], defaults: Defaults::Native, persistence_location: None };
 /// let mut config = load(&source).expect("the defaults are valid").config;
 /// config.listeners.clear(); // this broker is for its own program only
 /// let server = Server::start(config, Log::silent(), Machine::read()).expect("nothing can be in the way");
-/// let client = server.attach("the example");
-/// drop(client);
+/// let client = server.attach("the example", Identity::default(), ConnectOptions::default()).expect("is let in");
+/// client.close(Duration::from_secs(1)).expect("nothing waits");
 /// server.stop();
 /// ```
 pub struct Server {
@@ -118,16 +123,20 @@ impl Server {
         Ok(())
     }
 
-    /// A connection from within this program, which speaks MQTT like any other and is allowed what any other is.
-    #[must_use]
-    pub fn attach(&self, name: &str) -> ClientEnd {
+    /// A client inside this program, which is let in as `identity` without a login and from then on is treated like
+    /// any other. `name` stands in log lines where others have their address. Keep Alive and version of the options
+    /// are of no account.
+    ///
+    /// # Errors
+    /// The options are not legal, or the broker does not let it in.
+    pub fn attach(&self, name: &str, identity: Identity, options: ConnectOptions) -> Result<LocalClient, LocalError> {
         let worker = RandomState::new().hash_one(name) as usize % self.inboxes.len();
-        let inbox = &self.inboxes[worker];
-        let (broker_end, client_end) = attach::link(Arc::clone(inbox));
-        let listener = ListenerSettings { port: 0, ..ListenerSettings::default() };
+        let (broker_end, client_end) = link::link();
+        let identity = Some(Arc::new(identity));
+        let listener = Arc::new(ListenerSettings { port: 0, identity, ..ListenerSettings::default() });
         let address = format!("in-process {name}").into();
-        inbox.post(Letter::Accepted(Stream::Local(broker_end), Arc::new(listener), address, None));
-        client_end
+        self.inboxes[worker].post(Letter::Accepted(Stream::Local(broker_end), listener, address, None));
+        LocalClient::connect(client_end, options)
     }
 
     /// The counters of all shards, at most a second old.
@@ -213,6 +222,8 @@ fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
         topic_levels_max: config.max_topic_levels.map_or(0, NonZeroU32::get),
         strict_receive_maximum: config.strict_receive_maximum,
         clients_max: config.global_max_clients.map(|n| u64::from(n.get())),
+        // Nothing keeps them yet: sessions live in memory only.
+        keeps_records: false,
         report_packets: log.enabled(Kind::Debug),
         report_subscriptions: log.enabled(Kind::Subscribe) || log.enabled(Kind::Unsubscribe),
     }
