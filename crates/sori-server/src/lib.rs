@@ -15,12 +15,15 @@
 //! ```
 
 mod admission;
-pub mod attach;
 mod board;
 pub mod command_line;
 pub mod config;
 mod inbox;
+mod link;
+#[cfg(test)]
+mod link_tests;
 mod listeners;
+pub mod local_client;
 pub mod log;
 pub mod machine;
 pub mod process;
@@ -35,6 +38,7 @@ mod sync;
 pub mod sys;
 mod worker;
 
+pub use local_client::LocalClient;
 pub use run::run;
 pub use server::Server;
 

@@ -1,7 +1,8 @@
 //! One connection's way to the outside: a TCP or Unix socket, or the memory between two parts of this program.
 
 use crate::admission::Places;
-use crate::attach::BrokerEnd;
+use crate::inbox::Inbox;
+use crate::link::BrokerEnd;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use std::io::{self, Read, Write};
@@ -45,15 +46,22 @@ impl Stream {
         };
     }
 
-    pub(crate) fn register(&mut self, registry: &Registry, token: usize) -> io::Result<()> {
+    pub(crate) fn register(&mut self, registry: &Registry, inbox: &Arc<Inbox>, token: usize) -> io::Result<()> {
         let interests = Interest::READABLE | Interest::WRITABLE;
         match self {
             Stream::Tcp(stream) => stream.register(registry, Token(token), interests),
             Stream::Unix(stream) => stream.register(registry, Token(token), interests),
             Stream::Local(end) => {
-                end.register(token);
+                end.register(inbox, token);
                 Ok(())
             }
+        }
+    }
+
+    /// The worker was told that the other end has changed, and looks.
+    pub(crate) fn looked(&self) {
+        if let Stream::Local(end) = self {
+            end.looked();
         }
     }
 
@@ -61,7 +69,10 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.deregister(registry),
             Stream::Unix(stream) => stream.deregister(registry),
-            Stream::Local(_) => Ok(()),
+            Stream::Local(end) => {
+                end.deregister();
+                Ok(())
+            }
         }
     }
 }

@@ -61,6 +61,12 @@ pub(crate) struct Beginning {
     pub(crate) publisher: Option<Publisher>,
 }
 
+impl Beginning {
+    fn inbox(&self) -> &Arc<Inbox> {
+        &self.inboxes[usize::from(self.id.0)]
+    }
+}
+
 struct Socket {
     stream: Stream,
     state: State,
@@ -200,7 +206,7 @@ impl Worker {
     }
 
     fn read_inbox(&mut self) {
-        for letter in self.b.inboxes[usize::from(self.b.id.0)].take() {
+        for letter in self.b.inbox().take() {
             match letter {
                 Letter::Mail(mail) => self.b.shard.deliver(self.now, &mail),
                 Letter::Accepted(stream, listener, address, admittance) => {
@@ -247,7 +253,7 @@ impl Worker {
             self.sockets.push(None);
             self.sockets.len() - 1
         });
-        if let Err(error) = stream.register(self.b.poll.registry(), token) {
+        if let Err(error) = stream.register(self.b.poll.registry(), self.b.inbox(), token) {
             self.free.push(token);
             return self.b.shard.closed(self.now, id, Cause::Network(error.to_string().into()));
         }
@@ -271,6 +277,11 @@ impl Worker {
     /// Something changed at the other end of an in-process connection.
     fn stirred(&mut self, token: usize) {
         let Some(socket) = self.sockets.get_mut(token).and_then(Option::as_mut) else { return };
+        if !matches!(socket.stream, Stream::Local(_)) {
+            // The in-process connection is gone, and the token has a new owner.
+            return;
+        }
+        socket.stream.looked();
         socket.is_readable = true;
         socket.is_writable = true;
         // An in-process connection is read until nothing is left, as the worker is told only once.

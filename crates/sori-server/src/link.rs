@@ -1,0 +1,179 @@
+//! The way between a part of this program and its shard: two pipes in memory, which take the place of a socket.
+
+use crate::inbox::{Inbox, Letter};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Bytes that wait in one direction. Whoever writes more waits for the reader, as with a socket.
+pub(crate) const BYTES_MAX: usize = 256 * 1024;
+
+#[derive(Default)]
+struct Pipes {
+    to_broker: VecDeque<u8>,
+    to_client: VecDeque<u8>,
+    is_client_gone: bool,
+    is_broker_gone: bool,
+    /// The worker that has the broker's end, and the end's number there; none on the way to a worker.
+    place: Option<(Arc<Inbox>, usize)>,
+    /// The worker has been told that something changed, and has not looked yet.
+    is_stirred: bool,
+}
+
+impl Pipes {
+    /// Tell the worker once until it looks.
+    fn stir(&mut self) {
+        if let Some((inbox, token)) = &self.place
+            && !std::mem::replace(&mut self.is_stirred, true)
+        {
+            inbox.post(Letter::Stirred(*token));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Link {
+    pipes: Mutex<Pipes>,
+    changed: Condvar,
+}
+
+impl Link {
+    fn lock(&self) -> MutexGuard<'_, Pipes> {
+        self.pipes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Both ends of a connection in memory.
+pub(crate) fn link() -> (BrokerEnd, ClientEnd) {
+    let link = Arc::new(Link::default());
+    (BrokerEnd { link: Arc::clone(&link) }, ClientEnd { link })
+}
+
+/// The broker's end.
+pub(crate) struct BrokerEnd {
+    link: Arc<Link>,
+}
+
+impl BrokerEnd {
+    /// A worker has the end now; from here on it is told of changes.
+    pub(crate) fn register(&self, inbox: &Arc<Inbox>, token: usize) {
+        let mut pipes = self.link.lock();
+        pipes.place = Some((Arc::clone(inbox), token));
+        pipes.is_stirred = false;
+        if !pipes.to_broker.is_empty() || pipes.is_client_gone {
+            pipes.stir();
+        }
+    }
+
+    /// The worker gives the end away.
+    pub(crate) fn deregister(&self) {
+        self.link.lock().place = None;
+    }
+
+    /// The worker looks: from here on it is told again.
+    pub(crate) fn looked(&self) {
+        self.link.lock().is_stirred = false;
+    }
+
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut pipes = self.link.lock();
+        if pipes.to_broker.is_empty() {
+            return if pipes.is_client_gone { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
+        }
+        let count = io::Read::read(&mut pipes.to_broker, buffer)?;
+        self.link.changed.notify_all();
+        Ok(count)
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut pipes = self.link.lock();
+        if pipes.is_client_gone {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        match put(&mut pipes.to_client, bytes) {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            count => {
+                self.link.changed.notify_all();
+                Ok(count)
+            }
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        self.link.lock().is_broker_gone = true;
+        self.link.changed.notify_all();
+    }
+}
+
+impl Drop for BrokerEnd {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// As much as there is room for.
+fn put(pipe: &mut VecDeque<u8>, bytes: &[u8]) -> usize {
+    let count = bytes.len().min(BYTES_MAX.saturating_sub(pipe.len()));
+    pipe.extend(&bytes[..count]);
+    count
+}
+
+/// The client's end.
+pub(crate) struct ClientEnd {
+    link: Arc<Link>,
+}
+
+/// What [`ClientEnd::exchange`] did.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum Exchanged {
+    /// So many bytes were written, and what had come was read.
+    Something(usize),
+    /// Nothing came and nothing could be written in time.
+    Nothing,
+    /// The broker has closed the connection, and everything it said has been read.
+    End,
+}
+
+impl ClientEnd {
+    /// Write as much as there is room for, and append what has come to `input`, where there is one. When neither is
+    /// possible, wait until it is.
+    pub(crate) fn exchange(&self, output: &[u8], mut input: Option<&mut Vec<u8>>, until: Instant) -> Exchanged {
+        let mut pipes = self.link.lock();
+        loop {
+            let written = if pipes.is_broker_gone { 0 } else { put(&mut pipes.to_broker, output) };
+            let mut has_read = false;
+            if let Some(input) = input.as_deref_mut() {
+                let was_full = pipes.to_client.len() >= BYTES_MAX;
+                has_read = !pipes.to_client.is_empty();
+                input.extend(pipes.to_client.drain(..));
+                if was_full {
+                    pipes.stir();
+                }
+            }
+            if written > 0 {
+                pipes.stir();
+            }
+            if written > 0 || has_read {
+                return Exchanged::Something(written);
+            }
+            if pipes.is_broker_gone {
+                return Exchanged::End;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Exchanged::Nothing;
+            }
+            pipes = self.link.changed.wait_timeout(pipes, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for ClientEnd {
+    fn drop(&mut self) {
+        let mut pipes = self.link.lock();
+        pipes.is_client_gone = true;
+        pipes.stir();
+    }
+}
