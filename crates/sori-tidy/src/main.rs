@@ -2,7 +2,7 @@
 
 use sori_tidy::conformance;
 use std::env;
-use std::io;
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -19,28 +19,34 @@ fn main() -> ExitCode {
         }
     }
     .unwrap_or_else(|error| {
-        eprintln!("sori-tidy: {error}");
+        // `| head` has seen enough.
+        if error.kind() != ErrorKind::BrokenPipe {
+            eprintln!("sori-tidy: {error}");
+        }
         ExitCode::FAILURE
     })
 }
 
 fn conformance_report() -> io::Result<ExitCode> {
     let report = conformance::report()?;
+    let mut out = io::stdout().lock();
     let reasons = report.requirements.iter().filter(|(_, found)| found.reason.is_some()).count();
-    print_ids("without code", &report.without_code());
-    print_ids("without test", &report.without_test());
+    print_ids(&mut out, "without code", &report.without_code())?;
+    print_ids(&mut out, "without test", &report.without_test())?;
     for misuse in &report.misuse {
-        println!("{misuse}");
+        writeln!(out, "{misuse}")?;
     }
-    println!("{} requirements, {reasons} of them with a written reason for having no test", report.requirements.len());
+    let all = report.requirements.len();
+    writeln!(out, "{all} requirements, {reasons} of them with a written reason for having no test")?;
     Ok(if conformance::complaints()?.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print_ids(what: &str, ids: &[&str]) {
-    println!("{what}: {}", ids.len());
+fn print_ids(out: &mut impl Write, what: &str, ids: &[&str]) -> io::Result<()> {
+    writeln!(out, "{what}: {}", ids.len())?;
     for ids in ids.chunks(6) {
-        println!("  {}", ids.join(" "));
+        writeln!(out, "  {}", ids.join(" "))?;
     }
+    Ok(())
 }
 
 fn where_it_stands(id: &str) -> io::Result<ExitCode> {
@@ -50,13 +56,14 @@ fn where_it_stands(id: &str) -> io::Result<ExitCode> {
         eprintln!("sori-tidy: {wanted} is not in {}", conformance::DOCUMENT);
         return Ok(ExitCode::FAILURE);
     };
+    let mut out = io::stdout().lock();
     for (what, places) in [("code", &found.code), ("test", &found.tests)] {
         for place in places {
-            println!("{what}  {place}");
+            writeln!(out, "{what}  {place}")?;
         }
     }
     if let Some(reason) = &found.reason {
-        println!("no test: {reason}");
+        writeln!(out, "no test: {reason}")?;
     }
     Ok(ExitCode::SUCCESS)
 }
