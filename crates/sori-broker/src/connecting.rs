@@ -15,6 +15,7 @@ use crate::handoff::{Admission, Handoff};
 use crate::ids::ConnectionId;
 use crate::registry::Claim;
 use crate::session::{NEVER_EXPIRES, Session, SessionKey};
+use crate::settings::ListenerSettings;
 use crate::shard::Shard;
 use crate::time::Time;
 use crate::timers::Timer;
@@ -355,8 +356,9 @@ impl Shard {
     /// Connection and session know each other from now on.
     fn bind(&mut self, id: ConnectionId, key: SessionKey, connect: &Connect<'_>, admission: &Admission, expiry: u32) {
         let properties = connect.properties;
-        let keep_alive = self.agreed_keep_alive(connect);
-        let mount = self.connection(id).and_then(|c| c.listener.mount_point.clone());
+        let Some(listener) = self.connection(id).map(|c| Arc::clone(&c.listener)) else { return };
+        let keep_alive = self.agreed_keep_alive(&listener, connect);
+        let mount = listener.mount_point.clone();
         let will = connect.will.as_ref().map(|will| self.keep_will(will, key, mount.as_deref()));
         let inflight_max = self.inflight_max();
         let now = self.now;
@@ -401,8 +403,10 @@ impl Shard {
         }
     }
 
-    fn agreed_keep_alive(&self, connect: &Connect<'_>) -> u16 {
+    fn agreed_keep_alive(&self, listener: &ListenerSettings, connect: &Connect<'_>) -> u16 {
         match self.settings.keep_alive_max {
+            // A part of this program cannot be lost unnoticed.
+            _ if listener.identity.is_some() => connect.keep_alive,
             0 => connect.keep_alive,
             max if connect.keep_alive == 0 => max,
             max => connect.keep_alive.min(max),
@@ -422,7 +426,7 @@ impl Shard {
         let mut properties = PropertyBuffer::new();
         if connect.version == Version::V5 {
             // In Mosquitto's order, which its tests compare.
-            let keep_alive = self.agreed_keep_alive(connect);
+            let keep_alive = self.agreed_keep_alive(&listener, connect);
             if keep_alive != connect.keep_alive {
                 properties.push(Property::ServerKeepAlive(keep_alive));
             }
