@@ -159,6 +159,10 @@ impl Outbox {
         &mut connection.output.bytes
     }
 
+    pub(crate) fn due_len(&self) -> usize {
+        self.due.len()
+    }
+
     pub(crate) fn next_due(&mut self) -> Option<ConnectionId> {
         self.due.pop_front()
     }

@@ -235,6 +235,19 @@ impl Shard {
         None
     }
 
+    /// How many connections [`Shard::next_flush`] knows now.
+    #[must_use]
+    pub fn flushes_due(&self) -> usize {
+        self.outbox.due_len()
+    }
+
+    /// The connection's output could not be written just now: name it again.
+    pub fn flush_again(&mut self, connection: ConnectionId) {
+        if let Some(c) = self.connections.get_mut(connection.slot, connection.generation) {
+            self.outbox.buffer(c);
+        }
+    }
+
     /// Has a connection so much output that it should be written before the end of the turn?
     #[must_use]
     pub fn is_flush_urgent(&self) -> bool {

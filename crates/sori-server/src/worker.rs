@@ -166,7 +166,7 @@ impl Worker {
         if self.is_any_inbox_overfull() {
             return Some(OVERFULL_WAIT);
         }
-        if !self.readable.is_empty() {
+        if !self.readable.is_empty() || self.b.shard.flushes_due() > 0 {
             return Some(Duration::ZERO);
         }
         let publisher = self.b.publisher.as_ref().and_then(Publisher::next_due);
@@ -309,7 +309,9 @@ impl Worker {
         let Some(socket) = self.sockets.get_mut(token).and_then(Option::as_mut) else { return };
         socket.is_listed = false;
         let id = match socket.state {
-            State::Open(id) if self.b.shard.wants_input(id) => Some(id),
+            // A peer that has gone is read to its end even if it has not taken its output: it may have said DISCONNECT,
+            // and nothing else would tell that it is gone.
+            State::Open(id) if socket.is_read_closed || self.b.shard.wants_input(id) => Some(id),
             // It goes on when the connection has taken its output; see `write`.
             State::Open(_) => return,
             State::Lingering(_) => None,
@@ -356,23 +358,23 @@ impl Worker {
     }
 
     fn flush(&mut self) {
-        while let Some(id) = self.b.shard.next_flush() {
-            let Some(&token) = self.by_connection.get(id.slot()) else { continue };
-            self.write(token, id);
+        for _ in 0..self.b.shard.flushes_due() {
+            let Some(id) = self.b.shard.next_flush() else { break };
+            if let Some(token) = self.socket_of(id) {
+                self.write(token, id);
+            }
         }
     }
 
-    /// Write a connection's output, as far as the socket takes it.
+    /// Write a connection's output, once. What the shard finds to send when that has left is for the next turn, so that
+    /// one client with very much to get does not keep the others waiting.
     fn write(&mut self, token: usize, id: ConnectionId) {
         let Some(socket) = self.sockets.get_mut(token).and_then(Option::as_mut) else { return };
         if !matches!(socket.state, State::Open(open) if open == id) {
             return;
         }
-        while socket.is_writable {
-            let output = self.b.shard.output(id);
-            if output.is_empty() {
-                break;
-            }
+        let output = self.b.shard.output(id);
+        if socket.is_writable && !output.is_empty() {
             let length = output.len();
             match socket.stream.write(output) {
                 Ok(count) => {
@@ -380,7 +382,7 @@ impl Worker {
                     self.b.shard.sent(self.now, id, count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => socket.is_writable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => self.b.shard.flush_again(id),
                 // Reading tells why, after what the peer has still sent.
                 Err(_) => {
                     socket.is_writable = false;
@@ -389,10 +391,18 @@ impl Worker {
                 }
             }
         }
-        if socket.is_readable && !socket.is_listed && self.b.shard.wants_input(id) {
+        let goes_on = socket.is_read_closed || self.b.shard.wants_input(id);
+        if socket.is_readable && !socket.is_listed && goes_on {
             socket.is_listed = true;
             self.readable.push_back(token);
         }
+    }
+
+    /// Where the socket of a connection stands.
+    fn socket_of(&self, id: ConnectionId) -> Option<usize> {
+        let &token = self.by_connection.get(id.slot())?;
+        let socket = self.sockets.get(token)?.as_ref()?;
+        matches!(socket.state, State::Open(open) if open == id).then_some(token)
     }
 
     fn post_mail(&mut self) {
@@ -406,8 +416,8 @@ impl Worker {
         match effect {
             Effect::Close(id) => self.close(id),
             Effect::Move { connection, to, handoff } => {
-                let token = self.by_connection[connection.slot()];
-                if let Some(socket) = self.drop_socket(token) {
+                let token = self.socket_of(connection);
+                if let Some(socket) = token.and_then(|token| self.drop_socket(token)) {
                     self.post_mail();
                     let letter = Letter::Moved(socket.stream, handoff, socket.admittance);
                     self.b.inboxes[usize::from(to.0)].post(letter);
@@ -419,7 +429,7 @@ impl Worker {
 
     /// The broker ends a connection: its last words leave, then the peer has a moment to read them.
     fn close(&mut self, id: ConnectionId) {
-        let token = self.by_connection[id.slot()];
+        let Some(token) = self.socket_of(id) else { return };
         let has_last_words = !self.b.shard.output(id).is_empty();
         self.write(token, id);
         let Some(socket) = self.sockets[token].as_mut() else { return };
