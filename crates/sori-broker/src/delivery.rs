@@ -185,3 +185,6 @@ impl Queue {
         Some(delivery)
     }
 }
+
+#[cfg(test)]
+mod tests;

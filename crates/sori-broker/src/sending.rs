@@ -63,6 +63,12 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
         // [MQTT-3.8.4-8] [MQTT311-3.8.4-6]
         let qos = if self.settings.upgrade_outgoing_qos { terms.granted } else { message.qos.min(terms.granted) };
+        // Also for an offline session: it may do what its last connection might.
+        if !self.is_unrestricted
+            && !self.access.may(&session.identity, &session.client_id, Action::Receive, message.topic)
+        {
+            return Outcome::Dropped;
+        }
         let Some((slot, generation)) = session.connection else {
             if qos == QoS::AtMostOnce && !self.settings.queue_qos0_messages {
                 self.totals.dropped_offline_qos0 += 1;
@@ -70,11 +76,6 @@ impl Shard {
             }
             return self.enqueue(key, qos, terms, message, shared);
         };
-        if !self.is_unrestricted
-            && !self.access.may(&session.identity, &session.client_id, Action::Receive, message.topic)
-        {
-            return Outcome::Dropped;
-        }
         let Some(c) = self.connections.get_mut(slot, generation) else { return Outcome::Gone };
         let is_taken = c.output.len() >= OUTPUT_MAX;
         // [MQTT-3.3.4-10]: QoS 0 does not wait for acknowledgements, only behind older QoS 0 messages.

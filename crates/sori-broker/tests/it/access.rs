@@ -233,6 +233,20 @@ fn messages_that_a_client_may_not_receive_are_not_sent() {
         a.expect_nothing();
         publisher.publish(publish("open").qos(1));
         a.expect_message(publish("open").qos(1));
+        // What was queued for an offline session is asked for too, and what a group would give it.
+        let connect = alice(v5("b")).clean(false).session_expiry(100);
+        let mut b = broker.connect(connect.clone());
+        b.subscribe("#", 1);
+        b.subscribe("$share/g/#", 1);
+        b.drain();
+        b.cut();
+        publisher.publish(publish("forbidden/receive/queued").qos(1));
+        publisher.publish(publish("open").qos(1));
+        let mut b = broker.connect(connect);
+        for _ in 0..2 {
+            b.expect_message(publish("open").qos(1));
+        }
+        b.expect_nothing();
     });
 }
 
@@ -279,10 +293,14 @@ fn nobody_publishes_below_sys() {
 
 #[test]
 fn clients_of_an_internal_listener_need_no_login_and_may_publish_below_sys() {
-    let setup = setup().access(Rules).settings(|settings| settings.client_id_prefix = "sensor-".into());
+    let setup = setup().access(Rules).settings(|settings| {
+        settings.client_id_prefix = "sensor-".into();
+        settings.keep_alive_max = 10;
+    });
     let within = Arc::new(Identity { user_name: None, is_internal: true });
     setup.listener(|listener| listener.identity = Some(within)).run(|broker| {
-        let mut a = broker.connect(v5("bridge"));
+        let mut a = broker.connect(v5("bridge").keep_alive(0));
+        broker.seconds(100);
         a.subscribe("$SYS/bridge", 1);
         a.send(publish("$SYS/bridge").payload("up"));
         a.expect(publish("$SYS/bridge").payload("up"));
