@@ -284,8 +284,6 @@ impl Worker {
         socket.stream.looked();
         socket.is_readable = true;
         socket.is_writable = true;
-        // An in-process connection is read until nothing is left, as the worker is told only once.
-        socket.is_read_closed = true;
         if !std::mem::replace(&mut socket.is_listed, true) {
             self.readable.push_back(token);
         }
@@ -322,8 +320,10 @@ impl Worker {
         match socket.stream.read(&mut self.buffer) {
             Ok(0) => self.ended(token, Cause::Network("connection closed by client".into())),
             Ok(count) => {
-                // A short read has emptied the socket; the next bytes bring a new edge.
-                socket.is_readable = count == self.buffer.len() || socket.is_read_closed;
+                // A short read has emptied the socket; the next bytes bring a new edge. An in-process connection is read
+                // until it says that nothing is left, as the worker is told only once.
+                let is_local = matches!(socket.stream, Stream::Local(_));
+                socket.is_readable = is_local || socket.is_read_closed || count == self.buffer.len();
                 if socket.is_readable {
                     socket.is_listed = true;
                     self.readable.push_back(token);
