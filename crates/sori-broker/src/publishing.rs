@@ -355,6 +355,9 @@ impl Shard {
             }
             next_expiry = retained.next_expiry();
         });
+        // A subscriber that has looked into the store before this message was there is in the index by now. What this
+        // input knows of the index may be older than that.
+        self.generation = self.space.generation();
         self.recorder.note_retained(|| match stored {
             Some(message) => Change::Retained { message },
             None => Change::RetainedGone { topic: Box::from(message.topic), version: message.retained_version },
