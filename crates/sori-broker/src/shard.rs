@@ -329,11 +329,6 @@ impl Shard {
             .wrapping_add(t.sessions_expired)
     }
 
-    /// Messages dropped for each session that lost some: client identifier and count.
-    pub fn dropped_by_session(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.sessions.iter().filter(|(_, _, s)| s.dropped > 0).map(|(_, _, s)| (&*s.client_id, s.dropped))
-    }
-
     /// The identifier of the client on a connection, once it has been let in.
     #[must_use]
     pub fn client_id(&self, connection: ConnectionId) -> Option<&str> {

@@ -1,6 +1,6 @@
 //! How many connections there are, in all, by listener and by address, and whether one more may come in.
 
-use crate::config::Config;
+use crate::config::{Bind, Config, SocketDomain};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -47,11 +47,14 @@ struct Rate {
 }
 
 impl Limits {
-    pub(crate) fn of(config: &Config) -> Limits {
+    /// The limits for listeners at these places, which are numbered in this order for ever.
+    pub(crate) fn of(config: &Config, places: &[(Bind, SocketDomain)]) -> Limits {
+        let of_listener =
+            |place: &(Bind, SocketDomain)| config.listeners.iter().find(|l| l.place() == *place)?.max_connections;
         let count = |limit: Option<std::num::NonZeroU32>| limit.map(|n| n.get() as usize);
         Limits {
             total: count(config.global_max_connections),
-            by_listener: config.listeners.iter().map(|l| count(l.max_connections)).collect(),
+            by_listener: places.iter().map(|place| count(of_listener(place))).collect(),
             by_address: count(config.max_connections_per_address),
             rate_by_address: config.connection_rate_per_address.map(std::num::NonZeroU32::get),
         }

@@ -5,8 +5,9 @@
 
 use crate::socket::{Admittance, Stream};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, Waker};
-use sori_broker::{Access, Handoff, ListenerSettings, Mail, Settings};
+use sori_broker::{Access, Handoff, ListenerSettings, Mail, Settings, Shard};
 use std::collections::VecDeque;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 /// Mail that may wait for a worker before those who send it stop reading from their clients.
@@ -21,7 +22,9 @@ pub(crate) enum Letter {
     /// A connection comes from another shard, because its session lives here.
     Moved(Stream, Box<Handoff>, Option<Admittance>),
     /// New settings.
-    Reconfigure(Arc<Settings>, Arc<dyn Access + Send + Sync>),
+    Reconfigure(Box<NewSettings>),
+    /// Somebody wants to see the shard.
+    Show(Box<dyn FnOnce(&Shard) + Send>),
     /// Log lines wait to be published.
     LogLines,
     /// The other end of an in-process connection has written or read.
@@ -30,8 +33,26 @@ pub(crate) enum Letter {
     Stop,
 }
 
+/// What a worker may be told to do otherwise while it runs.
+#[derive(Clone)]
+pub(crate) struct NewSettings {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) access: Arc<dyn Access + Send + Sync>,
+    /// Connects and disconnects are logged.
+    pub(crate) connection_messages: bool,
+    /// Seconds between two looks at the `$SYS` tree.
+    pub(crate) sys_interval: Option<NonZeroU16>,
+}
+
+#[derive(Default)]
+struct Letters {
+    waiting: VecDeque<Letter>,
+    /// The worker has ended: nobody will read.
+    is_closed: bool,
+}
+
 pub(crate) struct Inbox {
-    letters: Mutex<VecDeque<Letter>>,
+    letters: Mutex<Letters>,
     mail_bytes: AtomicUsize,
     waker: Waker,
 }
@@ -41,7 +62,7 @@ impl Inbox {
         Inbox { letters: Mutex::default(), mail_bytes: AtomicUsize::new(0), waker }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Letter>> {
+    fn lock(&self) -> MutexGuard<'_, Letters> {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -53,8 +74,11 @@ impl Inbox {
         }
         let was_empty = {
             let mut letters = self.lock();
-            letters.push_back(letter);
-            letters.len() == 1
+            if letters.is_closed {
+                return;
+            }
+            letters.waiting.push_back(letter);
+            letters.waiting.len() == 1
         };
         if was_empty && let Err(error) = self.waker.wake() {
             // The eventfd's counter can only overflow, and then the worker wakes anyway.
@@ -64,9 +88,16 @@ impl Inbox {
 
     /// Everything that is there.
     pub(crate) fn take(&self) -> VecDeque<Letter> {
-        let letters = core::mem::take(&mut *self.lock());
+        let letters = core::mem::take(&mut self.lock().waiting);
         self.mail_bytes.store(0, Ordering::Relaxed);
         letters
+    }
+
+    /// The worker has ended: what waits and what is still posted is dropped, connections on their way among it.
+    pub(crate) fn close(&self) {
+        let letters = core::mem::replace(&mut *self.lock(), Letters { waiting: VecDeque::new(), is_closed: true });
+        // Dropping a letter may lock other things, so this lock is free again.
+        drop(letters);
     }
 
     /// Does so much mail wait that no more should be produced?

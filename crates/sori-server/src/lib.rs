@@ -26,6 +26,7 @@ mod listeners;
 pub mod local_client;
 pub mod log;
 pub mod machine;
+mod overview;
 pub mod process;
 mod publisher;
 mod report;

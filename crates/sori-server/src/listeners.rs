@@ -33,6 +33,7 @@ struct Listener {
     socket: Listening,
     /// The number of its `ListenerConfig`.
     number: usize,
+    place: (Bind, SocketDomain),
     settings: Arc<ListenerSettings>,
     is_ready: bool,
 }
@@ -59,7 +60,8 @@ impl Listeners {
         for (number, listener) in config.listeners.iter().enumerate() {
             let settings = Arc::new(listener_settings(listener));
             for socket in open_sockets(listener, &log)? {
-                listeners.push(Listener { socket, number, settings: Arc::clone(&settings), is_ready: true });
+                let (place, settings) = (listener.place(), Arc::clone(&settings));
+                listeners.push(Listener { socket, number, place, settings, is_ready: true });
             }
         }
         Ok(Listeners {
@@ -81,6 +83,17 @@ impl Listeners {
             }
         }
         Ok(())
+    }
+
+    /// New connections get the new settings of their listener. A listener that is not among them keeps its own, and
+    /// nothing is opened or closed.
+    pub(crate) fn reconfigure(&mut self, config: &Config) {
+        self.connection_messages = config.connection_messages;
+        for listener in &mut self.listeners {
+            if let Some(new) = config.listeners.iter().find(|new| new.place() == listener.place) {
+                listener.settings = Arc::new(listener_settings(new));
+            }
+        }
     }
 
     pub(crate) fn note_ready(&mut self, token: Token) {

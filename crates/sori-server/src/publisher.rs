@@ -36,6 +36,14 @@ impl Publisher {
         Publisher { space, tree: SysTree::new(), interval, started, due: interval.map(|_| started), lines }
     }
 
+    /// Look at the tree so often from now on, or never.
+    pub(crate) fn set_interval(&mut self, interval: Option<NonZeroU16>, now: Time) {
+        if interval != self.interval {
+            self.interval = interval;
+            self.due = interval.map(|_| now);
+        }
+    }
+
     pub(crate) fn next_due(&self) -> Option<Time> {
         self.due
     }

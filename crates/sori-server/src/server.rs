@@ -2,22 +2,26 @@
 
 use crate::admission::{Limits, Places};
 use crate::board::Board;
-use crate::config::{self, Config};
-use crate::inbox::{Inbox, Letter};
+use crate::config::{self, Bind, Config, ListenerConfig, Loaded, SocketDomain};
+use crate::inbox::{Inbox, Letter, NewSettings};
 use crate::link;
 use crate::listeners::Listeners;
 use crate::local_client::{LocalClient, LocalError};
 use crate::log::{Kind, Log};
 use crate::machine::Machine;
+use crate::overview;
 use crate::publisher::Publisher;
 use crate::socket::Stream;
 use crate::space::LockedSpace;
 use crate::startup::{RunError, Startup, log_remarks};
 use crate::worker::{Beginning, Clock, WAKE, Worker};
 use mio::{Events, Poll, Token, Waker};
+use nix::libc::SIGRTMIN;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
-use sori_broker::{Access, Identity, ListenerSettings, OpenAccess, QueueFull, Settings, Shard, ShardId, Space, Totals};
+use sori_broker::{
+    Identity, ListenerSettings, OpenAccess, QueueFull, SessionView, Settings, Shard, ShardId, Space, Totals,
+};
 use sori_mqtt::client_session::ConnectOptions;
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
@@ -50,6 +54,8 @@ pub struct Server {
     acceptor: Option<(Sender<Order>, Arc<Waker>, JoinHandle<()>)>,
     space: Arc<LockedSpace>,
     places: Arc<Places>,
+    /// Where the listeners listen, in their order.
+    listening: Vec<(Bind, SocketDomain)>,
     board: Arc<Board>,
     log: Log,
     machine: Machine,
@@ -57,6 +63,7 @@ pub struct Server {
 
 /// For the thread that accepts connections.
 enum Order {
+    Reconfigure(Box<Config>),
     Stop,
 }
 
@@ -69,14 +76,16 @@ impl Server {
         let shards = u16::try_from(machine.threads(&config)).unwrap_or(u16::MAX);
         let space = Arc::new(LockedSpace::new(shards));
         let board = Arc::new(Board::new(shards));
-        let places = Arc::new(Places::new(Limits::of(&config)));
+        let listening: Vec<_> = config.listeners.iter().map(ListenerConfig::place).collect();
+        let places = Arc::new(Places::new(Limits::of(&config, &listening)));
         let polls = (0..shards).map(|_| Poll::new()).collect::<Result<Vec<Poll>, _>>()?;
         let mut inboxes = Vec::new();
         for poll in &polls {
             inboxes.push(Arc::new(Inbox::new(Waker::new(poll.registry(), WAKE)?)));
         }
         let listeners = Listeners::open(&config, inboxes.clone(), Arc::clone(&places), log.clone())?;
-        let mut server = Server { inboxes, workers: Vec::new(), acceptor: None, space, places, board, log, machine };
+        let mut server =
+            Server { inboxes, workers: Vec::new(), acceptor: None, space, places, listening, board, log, machine };
         server.start_workers(&config, polls)?;
         server.start_acceptor(listeners)?;
         Ok(server)
@@ -145,22 +154,47 @@ impl Server {
         self.board.totals()
     }
 
+    /// All sessions, connected or not.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionView> {
+        let (sender, views) = channel();
+        for inbox in &self.inboxes {
+            let sender = sender.clone();
+            // It fails when nobody waits for the answer any more.
+            inbox.post(Letter::Show(Box::new(move |shard| drop(sender.send(shard.sessions())))));
+        }
+        drop(sender);
+        views.into_iter().flatten().collect()
+    }
+
     /// Use other settings from now on, as far as they can change while the broker runs.
     pub fn reconfigure(&self, config: &Config) {
-        let settings = Arc::new(settings(config, &self.machine, &self.log));
-        self.places.set_limits(Limits::of(config));
+        self.places.set_limits(Limits::of(config, &self.listening));
+        let new = NewSettings {
+            settings: Arc::new(settings(config, &self.machine, &self.log)),
+            access: Arc::new(OpenAccess),
+            connection_messages: config.connection_messages,
+            sys_interval: config.sys_interval,
+        };
         for inbox in &self.inboxes {
-            let access: Arc<dyn Access + Send + Sync> = Arc::new(OpenAccess);
-            inbox.post(Letter::Reconfigure(Arc::clone(&settings), access));
+            inbox.post(Letter::Reconfigure(Box::new(new.clone())));
+        }
+        self.order(Order::Reconfigure(Box::new(config.clone())));
+    }
+
+    fn order(&self, order: Order) {
+        if let Some((orders, waker, _)) = &self.acceptor {
+            // Either may fail only when the thread has ended already.
+            let _ = orders.send(order);
+            let _ = waker.wake();
         }
     }
 
     /// Say good-bye to all clients and stop. Returns when everything has ended.
     pub fn stop(mut self) {
-        if let Some((orders, waker, thread)) = self.acceptor.take() {
-            // Either may fail only when the thread has ended already.
-            let _ = orders.send(Order::Stop);
-            let _ = waker.wake();
+        self.order(Order::Stop);
+        if let Some((_, _, thread)) = self.acceptor.take() {
+            // A panic of the thread has been told by the panic message.
             let _ = thread.join();
         }
         for inbox in &self.inboxes {
@@ -188,8 +222,11 @@ fn accept_connections(mut poll: Poll, mut listeners: Listeners, orders: &Receive
             let token: Token = event.token();
             listeners.note_ready(token);
         }
-        if let Ok(Order::Stop) = orders.try_recv() {
-            return;
+        for order in orders.try_iter() {
+            match order {
+                Order::Reconfigure(config) => listeners.reconfigure(&config),
+                Order::Stop => return,
+            }
         }
         listeners.accept_ready();
     }
@@ -231,13 +268,18 @@ fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
 
 /// Opens the listeners, starts the worker threads and runs until a signal ends the broker.
 pub(crate) fn start(config: Config, startup: Startup) -> Result<(), RunError> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])?;
+    let reopen_log = SIGRTMIN();
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, reopen_log])?;
     let server = Server::start(config.clone(), startup.log.clone(), startup.machine)?;
     startup.ready(&config)?;
     for signal in signals.forever() {
         match signal {
             SIGHUP => reload(&server, &startup),
-            SIGUSR1 | SIGUSR2 => {}
+            SIGUSR1 => startup.log.notice(format_args!(
+                "There is nothing to save: in this version sessions and messages live in memory only."
+            )),
+            SIGUSR2 => overview::log(&startup.log, server.sessions()),
+            other if other == reopen_log => startup.log.reopen(),
             _ => break,
         }
     }
@@ -251,9 +293,10 @@ fn reload(server: &Server, startup: &Startup) {
     log.information(format_args!("{}", crate::log::lines::reloading()));
     log.reopen();
     match startup.load_again() {
-        Ok(loaded) => {
-            log.configure(loaded.config.log.clone());
-            server.reconfigure(&loaded.config);
+        Ok(Loaded { config, remarks }) => {
+            log.configure(config.log.clone());
+            log_remarks(log, &remarks);
+            server.reconfigure(&config);
         }
         Err(remarks) => {
             log_remarks(log, &remarks);

@@ -5,13 +5,13 @@
 //! Sockets are registered once, edge-triggered, for reading and writing: no other system call is made for readiness.
 
 use crate::board::Board;
-use crate::inbox::{Inbox, Letter};
+use crate::inbox::{Inbox, Letter, NewSettings};
 use crate::log::Log;
 use crate::publisher::Publisher;
 use crate::report;
 use crate::socket::{Admittance, Stream};
 use mio::{Events, Poll, Token};
-use sori_broker::{Access, Cause, ConnectionId, Effect, Handoff, ListenerSettings, Settings, Shard, ShardId, Time};
+use sori_broker::{Cause, ConnectionId, Effect, Handoff, ListenerSettings, Shard, ShardId, Time};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -132,6 +132,7 @@ impl Worker {
             self.note_readiness(&events);
             self.turn();
         }
+        self.b.inbox().close();
     }
 
     fn turn(&mut self) {
@@ -213,7 +214,8 @@ impl Worker {
                     self.accept(stream, listener, &address, admittance);
                 }
                 Letter::Moved(stream, handoff, admittance) => self.adopt(stream, *handoff, admittance),
-                Letter::Reconfigure(settings, access) => self.reconfigure(settings, access),
+                Letter::Reconfigure(new) => self.reconfigure(*new),
+                Letter::Show(look) => look(&self.b.shard),
                 Letter::LogLines => {
                     if let Some(publisher) = &mut self.b.publisher {
                         publisher.publish_log_lines(&mut self.b.shard, self.now);
@@ -228,8 +230,12 @@ impl Worker {
         }
     }
 
-    fn reconfigure(&mut self, settings: Arc<Settings>, access: Arc<dyn Access + Send + Sync>) {
-        self.b.shard.reconfigure(self.now, settings, access);
+    fn reconfigure(&mut self, new: NewSettings) {
+        self.b.shard.reconfigure(self.now, new.settings, new.access);
+        self.b.connection_messages = new.connection_messages;
+        if let Some(publisher) = &mut self.b.publisher {
+            publisher.set_interval(new.sys_interval, self.now);
+        }
     }
 
     fn accept(

@@ -136,6 +136,13 @@ pub struct ListenerConfig {
     pub use_username_as_clientid: bool,
 }
 
+impl ListenerConfig {
+    /// What makes it the same listener in another version of the file.
+    pub(crate) fn place(&self) -> (Bind, SocketDomain) {
+        (self.bind.clone(), self.socket_domain)
+    }
+}
+
 /// Where a listener listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bind {
