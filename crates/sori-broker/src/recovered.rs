@@ -14,6 +14,7 @@ use sori_mqtt::{PacketId, SubscribeOptions};
 pub struct Recovered {
     sessions: BTreeMap<Arc<str>, RecoveredSession>,
     retained: BTreeMap<Box<str>, (u64, Option<Arc<Message>>)>,
+    retained_version: u64,
 }
 
 /// One session.
@@ -65,6 +66,7 @@ impl Recovered {
     }
 
     fn apply_retained(&mut self, topic: Box<str>, version: u64, message: Option<Arc<Message>>) {
+        self.retained_version = self.retained_version.max(version);
         let entry = self.retained.entry(topic).or_default();
         if version >= entry.0 {
             *entry = (version, message);
@@ -74,6 +76,13 @@ impl Recovered {
     /// The sessions that there are, by client identifier.
     pub fn take_sessions(&mut self) -> impl Iterator<Item = (Arc<str>, RecoveredSession)> + use<> {
         core::mem::take(&mut self.sessions).into_iter()
+    }
+
+    /// The version of the last change of a retained message; what comes after the restart goes on from there, so that
+    /// the records of both tell which is newer.
+    #[must_use]
+    pub fn retained_version(&self) -> u64 {
+        self.retained_version
     }
 
     /// The retained messages that there are, in the order in which they were stored.

@@ -2,13 +2,14 @@
 
 use crate::access::Identity;
 use crate::delivery::{Delivery, Identifiers, Kept, Queue};
-use crate::message::Message;
-use crate::record::{RecordedDelivery, RecordedWill};
+use crate::message::{Message, MessageRef};
+use crate::record::{Change, RecordedDelivery, RecordedWill};
 use crate::recovered::RecoveredSession;
 use crate::session::{NEVER_EXPIRES, Session, SessionKey, StoredWill, Unreleased};
 use crate::shard::Shard;
 use crate::subscription::{Options, Subscriber};
 use crate::time::Time;
+use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use sori_mqtt::{OutgoingState, TopicFilter};
@@ -25,27 +26,37 @@ impl Shard {
         restore_messages(&mut session, &recovered);
         let (slot, generation) = self.sessions.insert(session);
         let key = SessionKey { slot, generation };
+        self.restore_unreleased(key, &recovered);
         self.by_client_id.insert(Arc::clone(&client_id), key);
         self.space.registry(&mut |registry| {
             registry.claim(&client_id, self.id);
         });
         self.restore_subscriptions(key, &recovered);
         self.restore_end(key, &recovered);
-        self.session_due(key);
     }
 
-    /// Store retained messages again, in the order in which they were stored.
-    pub fn restore_retained<'a>(&mut self, messages: impl IntoIterator<Item = &'a Arc<Message>>) {
+    /// QoS 2 messages that wait for their PUBREL. The session has another name now than when it published them.
+    fn restore_unreleased(&mut self, key: SessionKey, recovered: &RecoveredSession) {
+        let me = self.session_ref(key);
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+        for (packet_id, message) in &recovered.unreleased {
+            let message = MessageRef { publisher: me, ..message.view() }.to_shared(&self.memory);
+            session.incoming.restore(*packet_id);
+            session.unreleased.push_back(Unreleased { packet_id: *packet_id, message, has_come_again: false });
+        }
+    }
+
+    /// Store retained messages again; the next change has the version after `version`.
+    pub fn restore_retained<'a>(&mut self, version: u64, messages: impl IntoIterator<Item = &'a Arc<Message>>) {
         let memory = self.memory.clone();
         let mut next_expiry = None;
         for message in messages {
             self.space.retained(&mut |retained| {
-                let mut again = message.view();
-                again.retained_version = retained.next_version();
-                retained.store(again.to_shared(&memory));
+                retained.restore(message.view().to_shared(&memory));
                 next_expiry = retained.next_expiry();
             });
         }
+        self.space.retained(&mut |retained| retained.go_on_after(version));
         self.watch_retained(next_expiry);
     }
 
@@ -69,9 +80,7 @@ impl Shard {
         let (me, now) = (self.session_ref(key), self.now);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         session.will = recovered.will.as_ref().map(|RecordedWill { message, delay_seconds, expiry_seconds }| {
-            let mut view = message.view();
-            view.publisher = me;
-            let message = view.to_shared(&self.memory);
+            let message = MessageRef { publisher: me, ..message.view() }.to_shared(&self.memory);
             Box::new(StoredWill { message, delay_seconds: *delay_seconds, expiry_seconds: *expiry_seconds })
         });
         let ends_at = match session.expiry_seconds {
@@ -81,6 +90,14 @@ impl Shard {
         let delay = session.will.as_ref().map(|will| now.plus_seconds(u64::from(will.delay_seconds)));
         let since_now = (ends_at, delay.map_or(Time::NEVER, |will_at| will_at.min(ends_at)));
         (session.ends_at, session.will_at) = recovered.disconnected.unwrap_or(since_now);
+        if recovered.disconnected.is_none() {
+            // Another crash does not begin the intervals once more.
+            let (ends_at, will_at) = since_now;
+            self.recorder.note(session, || Change::Disconnected { ends_at, will_at });
+        }
+        // Not at once, though it may be due: the message of a will has subscribers that are still to be restored.
+        let next = session.ends_at.min(session.will_at);
+        self.timers.set(Timer::Session(key), &mut session.timer, next);
     }
 }
 
@@ -114,10 +131,5 @@ fn restore_messages(session: &mut Session, recovered: &RecoveredSession) {
     }
     if let Some(last) = recovered.last_packet_id {
         session.outgoing.set_last_id(last);
-    }
-    for (packet_id, message) in &recovered.unreleased {
-        session.incoming.restore(*packet_id);
-        let message = Arc::clone(message);
-        session.unreleased.push_back(Unreleased { packet_id: *packet_id, message, has_come_again: false });
     }
 }

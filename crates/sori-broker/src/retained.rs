@@ -72,11 +72,21 @@ impl Retained {
     pub(crate) fn store(&mut self, message: Arc<Message>) {
         assert_eq!(message.view().retained_version, self.next_version(), "the version was read under the same lock");
         self.remove(message.topic());
+        self.restore(message);
+    }
+
+    /// A message that was stored before, under the version of then.
+    pub(crate) fn restore(&mut self, message: Arc<Message>) {
         let expires = message.view().expires;
         if expires != Time::NEVER {
             self.expiries.insert((expires, ByTopic(Arc::clone(&message))));
         }
         self.topics.insert(ByTopic(message));
+    }
+
+    /// The versions after this one are free.
+    pub(crate) fn go_on_after(&mut self, version: u64) {
+        self.version = self.version.max(version);
     }
 
     /// The topic has no retained message any more. [MQTT-3.3.1-6] [MQTT311-3.3.1-10]

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use sori_broker::{
-    Access, Cause, ConnectionId, Effect, Event, Handoff, ListenerSettings, Mail, Settings, Shard, ShardId, Space, Time,
+    Access, Cause, ConnectionId, Effect, Event, Handoff, ListenerSettings, Mail, Record, Recovered, Settings, Shard,
+    ShardId, Space, Time,
 };
 
 /// One connection as the network sees it, wherever its session lives. Numbers are never used twice.
@@ -65,6 +66,29 @@ pub(crate) struct Host {
     links: Vec<Link>,
 }
 
+fn new_nodes(
+    settings: Settings,
+    shards: u16,
+    seed: u64,
+    space: &Arc<dyn Space>,
+    access: &Arc<dyn Access>,
+    now: Time,
+) -> Vec<Node> {
+    let settings = Arc::new(settings);
+    let node = |id: u16| {
+        let (settings, space, access) = (Arc::clone(&settings), Arc::clone(space), Arc::clone(access));
+        Node {
+            shard: Shard::new(ShardId(id), shards, settings, space, access, seed ^ (u64::from(id) << 48), now),
+            inbox: VecDeque::new(),
+            outbox: VecDeque::new(),
+            arrivals: VecDeque::new(),
+            in_turn: false,
+            links: BTreeMap::new(),
+        }
+    };
+    (0..shards).map(node).collect()
+}
+
 impl Host {
     pub(crate) fn new(
         settings: Settings,
@@ -74,26 +98,37 @@ impl Host {
         access: &Arc<dyn Access>,
         now: Time,
     ) -> Host {
-        let settings = Arc::new(settings);
-        let nodes = (0..shards)
-            .map(|id| Node {
-                shard: Shard::new(
-                    ShardId(id),
-                    shards,
-                    Arc::clone(&settings),
-                    Arc::clone(space),
-                    Arc::clone(access),
-                    seed ^ (u64::from(id) << 48),
-                    now,
-                ),
-                inbox: VecDeque::new(),
-                outbox: VecDeque::new(),
-                arrivals: VecDeque::new(),
-                in_turn: false,
-                links: BTreeMap::new(),
-            })
-            .collect();
-        Host { now, nodes, links: Vec::new() }
+        Host { now, nodes: new_nodes(settings, shards, seed, space, access, now), links: Vec::new() }
+    }
+
+    /// Throws every shard away, with all that it had in memory, and begins anew with the records of what happened.
+    pub(crate) fn restart(
+        &mut self,
+        settings: Settings,
+        seed: u64,
+        space: &Arc<dyn Space>,
+        access: &Arc<dyn Access>,
+        records: &[Record],
+    ) {
+        self.nodes = new_nodes(settings, self.shards(), seed, space, access, self.now);
+        for link in &mut self.links {
+            link.place = Place::Gone;
+        }
+        let mut recovered = Recovered::new();
+        for record in records {
+            recovered.apply(record.clone());
+        }
+        let retained = recovered.take_retained();
+        self.nodes[0].shard.restore_retained(recovered.retained_version(), &retained);
+        let shards = self.nodes.len();
+        for (at, (client_id, session)) in recovered.take_sessions().enumerate() {
+            self.nodes[at % shards].shard.restore(self.now, client_id, session);
+        }
+    }
+
+    /// What must survive of all that the shard did since the last call.
+    pub(crate) fn take_records(&mut self, shard: u16) -> Vec<Record> {
+        self.nodes[usize::from(shard)].shard.take_records()
     }
 
     pub(crate) fn now(&self) -> Time {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use sori_broker::{Access, Cause, Event, ListenerSettings, PlainSpace, Settings, Space, Time, Totals};
+use sori_broker::{Access, Cause, Event, ListenerSettings, PlainSpace, Record, Settings, Space, Time, Totals};
 
 use crate::host::{Host, LinkId, Place, Wire};
 
@@ -19,6 +19,10 @@ pub struct World {
     listener: Arc<ListenerSettings>,
     sockets: Sockets,
     next_shard: u16,
+    settings: Settings,
+    access: Arc<dyn Access>,
+    /// Everything that the shards said must survive, if the settings make them say so.
+    records: Vec<Record>,
 }
 
 #[derive(Default)]
@@ -68,11 +72,35 @@ impl World {
         assert!(shards > 0, "a world has at least one shard");
         let space: Arc<dyn Space> = Arc::new(PlainSpace::default());
         World {
-            host: Host::new(settings, shards, seed, &space, &access, START),
+            host: Host::new(settings.clone(), shards, seed, &space, &access, START),
             listener: Arc::new(listener),
             sockets: Sockets::default(),
             next_shard: 0,
+            settings,
+            access,
+            records: Vec::new(),
         }
+    }
+
+    /// The power fails: every connection is gone, and so is all that the shards had in memory. New shards begin with
+    /// what the records tell (`Settings::keeps_records`), their sessions on whatever shard comes first.
+    pub fn crash(&mut self) {
+        self.run();
+        for socket in &mut self.sockets.all {
+            socket.cut = true;
+            socket.closed_by_broker = true;
+        }
+        self.sockets.unread.clear();
+        let space: Arc<dyn Space> = Arc::new(PlainSpace::default());
+        let seed = self.records.len() as u64;
+        self.host.restart(self.settings.clone(), seed, &space, &self.access, &self.records);
+        self.run();
+    }
+
+    /// All records so far, those of each shard in their order.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
     }
 
     /// Opens a connection; the shards take them in turn.
@@ -216,8 +244,11 @@ impl World {
             }
             quiet &= !self.read_sockets();
             if quiet {
-                return;
+                break;
             }
+        }
+        for shard in 0..self.host.shards() {
+            self.records.extend(self.host.take_records(shard));
         }
     }
 

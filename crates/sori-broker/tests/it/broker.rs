@@ -132,6 +132,16 @@ impl Broker {
         self.world.borrow().totals()
     }
 
+    /// Everything in memory is lost; new shards begin with the records.
+    pub(crate) fn crash(&self) {
+        self.world.borrow_mut().crash();
+    }
+
+    /// How many records the shards have made.
+    pub(crate) fn records(&self) -> usize {
+        self.world.borrow().records().len()
+    }
+
     pub(crate) fn shutdown(&self) {
         self.world.borrow_mut().shutdown();
     }

@@ -27,6 +27,7 @@ mod properties;
 mod publish;
 mod random_walk;
 mod reading;
+mod records;
 mod retained;
 mod sessions;
 mod shared;

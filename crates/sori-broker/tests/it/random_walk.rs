@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::broker::{Broker, Client, everywhere};
+use super::broker::{Broker, Client, everywhere, setup};
 use super::wire::{Kind, Packet, puback, pubcomp, publish, pubrec, pubrel, v5, v311};
 
 struct Random(u64);
@@ -32,6 +32,11 @@ impl Walker<'_> {
             self.client = Some(self.broker.connect(self.connect.clone()));
         }
         is_away
+    }
+
+    /// The broker's machine has failed.
+    fn lose(&mut self) {
+        self.client = None;
     }
 
     /// The connection is lost: by the network, some bytes into a packet, or because a new one takes its place.
@@ -91,6 +96,7 @@ impl Publisher<'_> {
         let Some(client) = &mut self.walker.client else { return };
         let number = self.next[usize::from(qos)];
         let mut packet = publish(format!("t/{}", self.name)).payload(number.to_be_bytes()).qos(qos);
+        packet.retain = qos == 1;
         if qos > 0 {
             packet = packet.id(self.next_id);
             self.next_id += 1;
@@ -168,7 +174,13 @@ impl Subscriber<'_> {
     }
 }
 
-fn walk(broker: &Broker, seed: u64) {
+/// All that is kept, which a crash must not change.
+fn kept(broker: &Broker) -> [u64; 4] {
+    let totals = broker.totals();
+    [totals.sessions, totals.queued, totals.queued_bytes, totals.inflight]
+}
+
+fn walk(broker: &Broker, seed: u64, crashes: bool) {
     let mut random = Random(seed * 0x9E37_79B9 + 1);
     let mut publishers: Vec<Publisher<'_>> = [v5("p0").session_expiry(100_000), v311("p1")]
         .into_iter()
@@ -210,6 +222,18 @@ fn walk(broker: &Broker, seed: u64) {
             _ => subscriber.acknowledge(random.below(6)),
         }
         broker.millis(random.below(50));
+        if crashes && random.below(30) == 0 {
+            let before = kept(broker);
+            broker.crash();
+            assert_eq!(kept(broker), before, "seed {seed}: sessions, queued, their bytes, in flight");
+            for publisher in &mut publishers {
+                publisher.walker.lose();
+            }
+            for subscriber in &mut subscribers {
+                subscriber.walker.lose();
+                subscriber.due.clear();
+            }
+        }
     }
     for _ in 0..600 {
         for publisher in &mut publishers {
@@ -223,6 +247,13 @@ fn walk(broker: &Broker, seed: u64) {
         }
     }
     for publisher in &publishers {
+        if let Some(last) = publisher.next[1].checked_sub(1) {
+            let mut late = broker.connect(v5("late"));
+            late.subscribe(format!("t/{}", publisher.name), 0);
+            let retained = late.receive();
+            assert_eq!((retained.payload, retained.retain), (last.to_be_bytes().to_vec(), true), "seed {seed}");
+            late.cut();
+        }
         assert!(publisher.unfinished.is_empty(), "{} messages unfinished", publisher.unfinished.len());
         for (position, subscriber) in subscribers.iter().enumerate() {
             for qos in 0..3_u8 {
@@ -250,11 +281,31 @@ fn walk(broker: &Broker, seed: u64) {
 fn random_walks_lose_nothing_double_nothing_and_keep_the_order() {
     everywhere(|broker| {
         for seed in 1..=8 {
-            walk(broker, seed);
-            // The sessions of one walk end before the next.
-            for id in ["p0", "p1", "s0", "s1", "s2"] {
-                broker.connect(v5(id)).leave();
-            }
+            walk(broker, seed, false);
+            forget(broker);
         }
     });
+}
+
+/// Nothing that was acknowledged is lost with the memory of the broker, nothing of QoS 2 comes twice.
+#[test]
+fn random_walks_survive_crashes() {
+    setup().settings(|settings| settings.keeps_records = true).run(|broker| {
+        for seed in 101..=108 {
+            walk(broker, seed, true);
+            forget(broker);
+        }
+    });
+}
+
+/// The sessions and retained messages of one walk end before the next.
+fn forget(broker: &Broker) {
+    for id in ["p0", "p1", "s0", "s1", "s2"] {
+        broker.connect(v5(id)).leave();
+    }
+    for name in 0..2 {
+        let mut remover = broker.connect(v5("p0"));
+        remover.publish(publish(format!("t/{name}")).qos(1).retain());
+        remover.leave();
+    }
 }
