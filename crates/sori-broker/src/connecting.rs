@@ -11,6 +11,7 @@ use crate::access::{Login, Step, Verdict};
 use crate::aliases::AliasesOut;
 use crate::connection::{Authentication, Phase, Waiting};
 use crate::event::{Cause, Effect, Event};
+use crate::explaining::Teller;
 use crate::handoff::{Admission, Handoff};
 use crate::ids::ConnectionId;
 use crate::registry::Claim;
@@ -37,6 +38,7 @@ impl Shard {
         self.totals.connects += 1;
         let Some(c) = self.connection(id) else { return };
         c.version = connect.version;
+        c.packet_size_max = connect.properties.maximum_packet_size().map_or(usize::MAX, |size| size as usize);
         let listener = Arc::clone(&c.listener);
         if !listener.versions.contains(connect.version) {
             // [MQTT-3.1.2-2] [MQTT311-3.1.2-2]
@@ -359,6 +361,7 @@ impl Shard {
         let Some(listener) = self.connection(id).map(|c| Arc::clone(&c.listener)) else { return };
         let keep_alive = self.agreed_keep_alive(&listener, connect);
         let mount = listener.mount_point.clone();
+        // [MQTT311-3.1.2-12]: without a will, none is kept and none is published.
         let will = connect.will.as_ref().map(|will| self.keep_will(will, key, mount.as_deref()));
         let inflight_max = self.inflight_max();
         let now = self.now;
@@ -403,6 +406,7 @@ impl Shard {
         }
     }
 
+    /// Without a maximum the client's value holds. [MQTT-3.2.2-22]
     fn agreed_keep_alive(&self, listener: &ListenerSettings, connect: &Connect<'_>) -> u16 {
         match self.settings.keep_alive_max {
             // A part of this program cannot be lost unnoticed.
@@ -443,6 +447,11 @@ impl Shard {
                 if let Some(data) = data {
                     properties.push(Property::AuthenticationData(data));
                 }
+            }
+            let wants_information = connect.properties.request_response_information().unwrap_or(false);
+            if let (true, Some(information)) = (wants_information, &self.settings.response_information) {
+                // [MQTT-3.1.2-28]
+                properties.push(Property::ResponseInformation(information));
             }
             if !self.settings.retain_available {
                 properties.push(Property::RetainAvailable(false));
@@ -489,7 +498,9 @@ impl Shard {
         let Some(c) = self.connection(id) else { return };
         // [MQTT311-3.2.2-6]: a reason that has no return code in MQTT 3 is told by closing.
         if c.version == Version::V5 || reason_code.connect_return_code().is_some() {
-            let connack = ConnAck { session_present: false, reason_code, properties: Properties::EMPTY };
+            let mut connack = ConnAck { session_present: false, reason_code, properties: Properties::EMPTY };
+            let why = self.explanation(id, Teller::Connection, text, connack.encoded_len(Version::V5));
+            connack.properties = why.as_properties();
             self.send(id, |version, out| connack.encode(version, out));
         }
         self.refuse_silently(id, reason_code, text);

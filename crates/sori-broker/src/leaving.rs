@@ -2,6 +2,7 @@
 
 use crate::connection::Phase;
 use crate::event::{Cause, Effect, Event};
+use crate::explaining::Teller;
 use crate::ids::ConnectionId;
 use crate::record::Change;
 use crate::session::{NEVER_EXPIRES, SessionKey};
@@ -73,7 +74,13 @@ impl Shard {
             return;
         }
         if let (Version::V5, Some(reason_code)) = (c.version, tell) {
-            let disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
+            let mut disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
+            let text = match &cause {
+                Cause::Protocol(_, text) => text,
+                _ => reason_code.text(),
+            };
+            let why = self.explanation(id, Teller::Connection, text, disconnect.encoded_len(Version::V5));
+            disconnect.properties = why.as_properties();
             self.send(id, |version, out| disconnect.encode(version, out));
         }
         self.close(id);
@@ -143,7 +150,7 @@ impl Shard {
         self.timers.set(Timer::Session(key), &mut session.timer, next);
     }
 
-    /// Nothing remains of the session. Its will, if one is still to come, is published now.
+    /// Nothing remains of the session; retained messages are no part of it [MQTT311-3.1.2-7]. Its will, if one is still to come, is published now.
     pub(crate) fn end_session(&mut self, key: SessionKey) {
         self.release_all(key);
         self.publish_will(key);

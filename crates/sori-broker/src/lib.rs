@@ -77,6 +77,7 @@ mod connecting;
 mod connection;
 mod delivery;
 mod event;
+mod explaining;
 mod handoff;
 mod ids;
 mod index;

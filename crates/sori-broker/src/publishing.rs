@@ -8,6 +8,7 @@ use crate::access::{Action, Identity};
 use crate::aliases::AliasesIn;
 use crate::connection::LastTopic;
 use crate::event::Event;
+use crate::explaining::{Teller, advice};
 use crate::ids::ConnectionId;
 use crate::matches::MatchSet;
 use crate::message::{Message, MessageRef};
@@ -64,7 +65,14 @@ impl Shard {
     fn answer_publish(&mut self, id: ConnectionId, publish: &Publish<'_>, reason_code: ReasonCode) {
         let Some(packet_id) = publish.packet_id else { return };
         let kind = if publish.qos == QoS::AtLeastOnce { PacketType::PubAck } else { PacketType::PubRec };
-        self.acknowledge(id, kind, Ack { packet_id, reason_code, properties: Properties::EMPTY });
+        let mut ack = Ack { packet_id, reason_code, properties: Properties::EMPTY };
+        if !reason_code.is_error() {
+            return self.acknowledge(id, kind, ack);
+        }
+        let text = advice(reason_code);
+        let why = self.explanation(id, Teller::Acknowledgement, text, ack.encoded_len(Version::V5));
+        ack.properties = why.as_properties();
+        self.acknowledge(id, kind, ack);
     }
 
     fn take_publish(&mut self, id: ConnectionId, publish: &Publish<'_>) -> Answer {

@@ -37,7 +37,8 @@ impl Shard {
         set
     }
 
-    /// [MQTT-4.5.0-1] [MQTT311-4.5.0-1]
+    /// Each shard gets the messages of one publisher in order, and gives them to each session in order.
+    /// [MQTT-4.5.0-1] [MQTT-4.6.0-6] [MQTT311-4.5.0-1] [MQTT311-4.6.0-5]
     #[inline]
     pub(crate) fn route(&mut self, set: &Arc<MatchSet>, message: MessageRef<'_>) -> Routed {
         if set.is_empty() {
@@ -78,6 +79,7 @@ impl Shard {
         }
         let terms = Terms {
             granted: to.options.qos(),
+            // [MQTT-3.3.1-12] [MQTT-3.3.1-13] [MQTT311-3.3.1-9]
             retain: to.options.retain_as_published() && message.retain,
             identifiers: if to.identifier == 0 { &[] } else { core::slice::from_ref(&to.identifier) },
             group: None,

@@ -121,6 +121,7 @@ impl Shard {
         Outcome::Sent
     }
 
+    /// [MQTT311-3.1.2-5]
     #[cold]
     fn enqueue(
         &mut self,

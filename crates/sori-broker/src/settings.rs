@@ -60,6 +60,10 @@ pub struct Settings {
     pub clients_max: Option<u64>,
     /// The most levels that a topic or filter may have; 0 is no limit.
     pub topic_levels_max: u32,
+    /// Tell MQTT 5 clients in words why something was refused.
+    pub reason_strings: bool,
+    /// The Response Information for clients that ask for it.
+    pub response_information: Option<String>,
     /// Make records of what must survive a crash.
     pub keeps_records: bool,
     /// Report each packet as an event, for debugging.
@@ -90,6 +94,8 @@ impl Default for Settings {
             strict_receive_maximum: false,
             clients_max: None,
             topic_levels_max: 0,
+            reason_strings: false,
+            response_information: None,
             keeps_records: false,
             report_packets: false,
             report_subscriptions: false,

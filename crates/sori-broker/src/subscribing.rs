@@ -2,6 +2,7 @@
 
 use crate::access::Action;
 use crate::event::Event;
+use crate::explaining::Teller;
 use crate::ids::ConnectionId;
 use crate::record::Change;
 use crate::session::{RetainedRead, SessionKey};
@@ -13,8 +14,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{
-    Properties, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions, TopicFilter, UnsubAck, Unsubscribe,
-    Version,
+    Properties, PropertyBuffer, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions, TopicFilter, UnsubAck,
+    Unsubscribe, Version,
 };
 
 impl Shard {
@@ -42,9 +43,22 @@ impl Shard {
                 _ => code.value(),
             });
         }
-        let suback = SubAck { packet_id: subscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
+        let mut suback = SubAck { packet_id: subscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
+        let why = self.refusal(id, &codes, suback.encoded_len(Version::V5));
+        suback.properties = why.as_properties();
         self.send(id, |version, out| suback.encode(version, out));
         self.pump(key);
+    }
+
+    /// The Reason String of a SUBACK or UNSUBACK in which something was refused: which filter it was.
+    fn refusal(&self, id: ConnectionId, codes: &[u8], length: usize) -> PropertyBuffer {
+        match codes.iter().position(|code| *code >= 0x80) {
+            None => PropertyBuffer::new(),
+            Some(at) => {
+                let text = format!("topic filter number {} was refused", at + 1);
+                self.explanation(id, Teller::Acknowledgement, &text, length)
+            }
+        }
     }
 
     /// [MQTT-3.8.4-7] [MQTT-3.2.2-10]
@@ -123,8 +137,10 @@ impl Shard {
             };
             codes.push(code.value());
         }
-        let unsuback =
+        let mut unsuback =
             UnsubAck { packet_id: unsubscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
+        let why = self.refusal(id, &codes, unsuback.encoded_len(Version::V5));
+        unsuback.properties = why.as_properties();
         self.send(id, |version, out| unsuback.encode(version, out));
     }
 

@@ -257,6 +257,8 @@ fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
         retain_available: config.retain_available,
         upgrade_outgoing_qos: config.upgrade_outgoing_qos,
         topic_levels_max: config.max_topic_levels.map_or(0, NonZeroU32::get),
+        reason_strings: config.reason_strings,
+        response_information: config.response_information.clone(),
         strict_receive_maximum: config.strict_receive_maximum,
         clients_max: config.global_max_clients.map(|n| u64::from(n.get())),
         // Nothing keeps them yet: sessions live in memory only.

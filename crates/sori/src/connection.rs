@@ -134,7 +134,8 @@ impl ConnectionArguments {
         })
     }
 
-    /// Connects to the first address of the host that answers.
+    /// Connects to the first address of the host that answers, over TCP: an ordered byte stream that loses nothing.
+    /// [MQTT-4.2.0-1] [MQTT311-7.1.2-1]
     pub(crate) fn open(&self) -> Result<TcpStream, Failure> {
         let addresses = (self.host.as_str(), self.port)
             .to_socket_addrs()

@@ -1,6 +1,4 @@
-//! Messages from the server. Each is acknowledged as its QoS demands [MQTT-3.3.4-1] [MQTT311-3.3.4-1], whether anybody
-//! subscribed to it or not [MQTT-4.5.0-2] [MQTT311-4.5.0-2], and at once, so in the order of arrival [MQTT-4.6.0-2]
-//! [MQTT-4.6.0-3] [MQTT311-4.6.0-2] [MQTT311-4.6.0-3].
+//! Messages from the server. Each is acknowledged as its QoS demands [MQTT-3.3.4-1] [MQTT311-3.3.4-1].
 
 use crate::{Ack, Incoming, PacketId, PacketType, Publish, QoS, ReasonCode};
 
@@ -9,6 +7,8 @@ use super::error::{ConnectionError, Violation};
 use super::event::Event;
 
 impl Core {
+    /// Acknowledged at once, so in the order in which the messages came, wanted or not. [MQTT-4.5.0-2] [MQTT-4.6.0-2]
+    /// [MQTT-4.6.0-3] [MQTT311-4.5.0-2] [MQTT311-4.6.0-2] [MQTT311-4.6.0-3]
     pub(super) fn handle_publish<'a>(&mut self, publish: Publish<'a>) -> Result<Option<Event<'a>>, ConnectionError> {
         // An alias counts even if the message is a repetition: the next message may use it.
         if let Some(alias) = publish.properties.topic_alias() {

@@ -74,6 +74,10 @@ pub struct Config {
     pub retain_available: bool,
     /// A client above its Receive Maximum is disconnected with 0x93 at once, not only far above it.
     pub strict_receive_maximum: bool,
+    /// MQTT 5 clients are told in words why something was refused.
+    pub reason_strings: bool,
+    /// The Response Information for clients that ask for it.
+    pub response_information: Option<String>,
     /// Slashes that a topic or filter may have.
     pub max_topic_levels: Option<NonZeroU32>,
     /// Seconds between two looks at the `$SYS` tree; `None`: there is no `$SYS` tree.
@@ -245,6 +249,8 @@ impl Config {
             retain_available: true,
             max_topic_levels: NonZeroU32::new(MOSQUITTO_TOPIC_LEVELS).filter(|_| !native),
             strict_receive_maximum: native,
+            reason_strings: native,
+            response_information: None,
             sys_interval: NonZeroU16::new(10),
             upgrade_outgoing_qos: false,
             connect_timeout: Duration::from_secs(10),

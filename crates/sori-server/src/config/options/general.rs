@@ -163,6 +163,35 @@ pub(super) const ENTRIES: &[Entry] = &[
         help: "QoS 0 messages are queued for sessions whose client is away, like those of QoS 1 and 2.",
     },
     Entry {
+        words: &["reason_strings"],
+        toml: "reason_strings",
+        scope: Scope::Global,
+        takes: Takes::Flag(|place, value| place.config().reason_strings = value),
+        default: "false",
+        reload: Reload::Yes,
+        standing: Standing::Works,
+        help: "MQTT 5 clients are told in words why something was refused (Reason String), if they want to know. Started \
+               without a configuration file: true. Not in Mosquitto.",
+    },
+    Entry {
+        words: &["response_information"],
+        toml: "response_information",
+        scope: Scope::Global,
+        takes: Takes::Text {
+            longest: 65_535,
+            again: Again::Refused,
+            set: |place, text| {
+                place.config().response_information = Some(text.to_owned());
+                Ok(())
+            },
+        },
+        default: "",
+        reload: Reload::NewConnections,
+        standing: Standing::Works,
+        help: "The Response Information that an MQTT 5 client gets when it asks for it, usually the beginning of the \
+               topics on which it may be answered. Not in Mosquitto.",
+    },
+    Entry {
         words: &["retain_available"],
         toml: "retain_available",
         scope: Scope::Global,
