@@ -47,6 +47,8 @@ pub(crate) struct Listeners {
     connection_messages: bool,
     next_worker: usize,
     paused_until: Option<Instant>,
+    /// Connections wait, and the log says so.
+    is_short: bool,
 }
 
 impl Listeners {
@@ -72,6 +74,7 @@ impl Listeners {
             connection_messages: config.connection_messages,
             next_worker: 0,
             paused_until: None,
+            is_short: false,
         })
     }
 
@@ -144,13 +147,17 @@ impl Listeners {
             Ok((stream, address, peer)) => self.let_in(number, now, stream, address, peer),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 listener.is_ready = false;
+                self.is_short = false;
                 return false;
             }
             // The peer gave up while it waited.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
             Err(error) => {
-                // No file descriptor or no memory is left: others may close some. The log drops repeats.
-                self.log.error(format_args!("Unable to accept new connection: {error}."));
+                // No file descriptor or no memory is left: others may close some. It is told once until all that
+                // waited have come in.
+                if !std::mem::replace(&mut self.is_short, true) {
+                    self.log.error(format_args!("Unable to accept new connection: {error}."));
+                }
                 self.paused_until = Some(now + PAUSE);
                 return false;
             }
@@ -249,14 +256,20 @@ fn is_no_ipv6(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32)
 }
 
+/// Begins with the system's words, as Mosquitto's line does.
 fn taken(address: SocketAddr, error: &io::Error) -> RunError {
-    let advice = match error.kind() {
-        ErrorKind::AddrInUse => "Address already in use: is another broker running? Choose another port with -p",
-        ErrorKind::PermissionDenied => "Permission denied: ports below 1024 are for root; choose another with -p",
-        ErrorKind::AddrNotAvailable => "Address not available: no network interface of this machine has it",
-        _ => return RunError::new(format!("Unable to listen on {address}: {error}.")),
-    };
-    RunError::new(format!("Unable to listen on {address}: {advice}."))
+    RunError::new(match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!("Address already in use: {address}. Is another broker running? Choose another port with -p.")
+        }
+        ErrorKind::PermissionDenied => {
+            format!("Permission denied: {address}. Ports below 1024 are for root; choose another with -p.")
+        }
+        ErrorKind::AddrNotAvailable => {
+            format!("Cannot assign requested address: {address}. No network interface of this machine has it.")
+        }
+        _ => format!("Unable to listen on {address}: {error}."),
+    })
 }
 
 fn addresses(host: Option<&str>, port: u16, domain: SocketDomain) -> Result<Vec<SocketAddr>, RunError> {

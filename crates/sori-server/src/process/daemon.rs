@@ -65,11 +65,11 @@ pub fn leave_terminal() -> io::Result<()> {
 
 /// Tells the process that waits in [`start`] that the broker is ready, and lets go of the standard streams.
 pub fn report_ready() -> io::Result<()> {
-    let stdin = io::stdin().as_fd().try_clone_to_owned()?;
-    UnixStream::from(stdin).write_all(READY)?;
+    let waiting = io::stdin().as_fd().try_clone_to_owned()?;
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     dup2_stdin(&null)?;
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
-    Ok(())
+    // Last of all, as from here on nobody sees what goes wrong.
+    UnixStream::from(waiting).write_all(READY)
 }

@@ -1,4 +1,7 @@
 //! Tests of the whole program and of its manual.
 
+mod broker;
+mod client;
+mod limits;
 mod manual;
 mod program;

@@ -5,31 +5,12 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, geteuid, getsid};
 use sori_server::process::daemon;
 
-/// The arguments for the broker, one per line, when this process is to be it.
-const ARGUMENTS: &str = "SORI_TEST_ARGUMENTS";
-
-/// Not a case of its own: the broker, when the environment asks for it.
-#[test]
-fn broker() {
-    if let Some(arguments) = std::env::var_os(ARGUMENTS) {
-        let arguments = arguments.into_string().expect("is text");
-        let code = sori_server::run(arguments.lines().map(Into::into), false);
-        std::process::exit(code.into());
-    }
-}
-
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("has a path"));
-    command.args(["program::broker", "--exact", "--nocapture", "--test-threads=1"]);
-    command.env(ARGUMENTS, arguments.join("\n"));
-    command
-}
+use super::broker::{command, free_port, wait_until};
 
 /// Runs the broker until it ends by itself.
 fn run(arguments: &[&str]) -> (i32, String) {
@@ -115,21 +96,6 @@ fn a_pid_file_that_cannot_be_written_ends_with_1() {
     }
 }
 
-/// A port that nobody listens on.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("there is one").local_addr().expect("has one").port()
-}
-
-/// Waits until something is so.
-#[track_caller]
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < until, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 fn listens(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
@@ -202,7 +168,7 @@ fn a_daemon_listens_when_its_shell_goes_on() {
     let files = Files::new("daemon");
     let (code, said) = run(&["-d", "-c", files.config.path()]);
     assert_eq!(code, 0, "{said}{}", files.log());
-    assert!(listens(files.port));
+    assert!(listens(files.port), "{said}{}", files.log());
     let pid = files.pid().expect("was written");
     kill(pid, Signal::SIGTERM).expect("is there");
     wait_until("the daemon removes its pid file", || files.pid().is_none());
