@@ -25,7 +25,7 @@ const fn with_io(krate: &'static str, ours: &'static [&'static str]) -> Allowed 
 }
 
 /// The picture of ARCHITECTURE.md as a table, from the bottom to the top.
-const LEVELS: [Allowed; 15] = [
+const LEVELS: [Allowed; 16] = [
     // Level 0, standards: nothing, not even each other.
     decisions("sori-mqtt", &[], &[]),
     decisions("sori-coap", &[], &[]),
@@ -45,6 +45,7 @@ const LEVELS: [Allowed; 15] = [
     with_io("sori", &EVERYTHING_BELOW_THE_COMMAND_LINE),
     // Beside it.
     with_io("sori-sim", &["sori-mqtt", "sori-broker", "sori-store", "sori-server"]),
+    with_io("sori-model", &["sori-mqtt", "sori-broker"]),
     with_io("sori-bench", &EVERYTHING_BELOW_THE_COMMAND_LINE),
     with_io("sori-tidy", &[]),
 ];
