@@ -39,7 +39,7 @@ pub struct LocalClient {
 }
 
 /// A message that came.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// Its topic.
     pub topic: String,

@@ -26,6 +26,8 @@ const EVENTS_MAX: usize = 1024;
 /// How long a connection that the broker has closed is still read, so that the peer sees the broker's last words
 /// and not a reset.
 const LINGER: Duration = Duration::from_secs(1);
+/// How often a connection that is to be taken over is read at most: a client that sends without end is not worth more.
+const DRAIN_READS_MAX: usize = 64;
 /// How long a worker waits before it looks again whether a shard that is behind has caught up.
 const OVERFULL_WAIT: Duration = Duration::from_millis(1);
 
@@ -421,6 +423,7 @@ impl Worker {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Close(id) => self.close(id),
+            Effect::Drain { connection, then } => self.drain(connection, then),
             Effect::Move { connection, to, handoff } => {
                 let token = self.socket_of(connection);
                 if let Some(socket) = token.and_then(|token| self.drop_socket(token)) {
@@ -431,6 +434,23 @@ impl Worker {
             }
             Effect::Event(event) => report::event(&self.b.log, &event, self.b.connection_messages),
         }
+    }
+
+    /// Read what a connection has received before another one takes its place: the client may have said DISCONNECT, and
+    /// its new connection may have come by a shorter way.
+    fn drain(&mut self, connection: ConnectionId, then: ConnectionId) {
+        for _ in 0..DRAIN_READS_MAX {
+            let Some(token) = self.socket_of(connection) else { break };
+            let Some(socket) = self.sockets[token].as_mut() else { break };
+            match socket.stream.read(&mut self.buffer) {
+                Ok(0) => self.ended(token, Cause::Network("connection closed by client".into())),
+                Ok(count) => self.b.shard.receive(self.now, connection, &self.buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => self.ended(token, Cause::Network(error.to_string().into())),
+            }
+        }
+        self.b.shard.drained(self.now, then);
     }
 
     /// The broker ends a connection: its last words leave, then the peer has a moment to read them.

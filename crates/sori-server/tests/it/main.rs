@@ -3,5 +3,6 @@
 mod broker;
 mod client;
 mod limits;
+mod local;
 mod manual;
 mod program;
