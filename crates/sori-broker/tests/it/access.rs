@@ -9,7 +9,7 @@ use super::broker::{Setup, setup};
 use super::wire::{puback, pubcomp, publish, pubrec, pubrel, suback, subscribe, unsuback, unsubscribe, v5, v31, v311};
 
 /// User "alice" with password "secret" may do everything but what begins with "forbidden/<action>".
-struct Rules;
+pub(crate) struct Rules;
 
 impl Access for Rules {
     fn login(&self, login: &Login<'_>) -> Verdict {
@@ -42,7 +42,7 @@ fn guarded() -> Setup {
     setup().access(Rules)
 }
 
-fn alice(connect: super::wire::Packet) -> super::wire::Packet {
+pub(crate) fn alice(connect: super::wire::Packet) -> super::wire::Packet {
     connect.user("alice").password("secret")
 }
 
