@@ -31,6 +31,7 @@ pub mod process;
 mod publisher;
 mod report;
 mod run;
+pub mod scram;
 mod server;
 mod socket;
 mod space;

@@ -20,7 +20,7 @@ use nix::libc::SIGRTMIN;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use sori_broker::{
-    Identity, ListenerSettings, OpenAccess, QueueFull, SessionView, Settings, Shard, ShardId, Space, Totals,
+    Access, Identity, ListenerSettings, OpenAccess, QueueFull, SessionView, Settings, Shard, ShardId, Space, Totals,
 };
 use sori_mqtt::client_session::ConnectOptions;
 use std::hash::{BuildHasher, RandomState};
@@ -57,6 +57,7 @@ pub struct Server {
     /// Where the listeners listen, in their order.
     listening: Vec<(Bind, SocketDomain)>,
     board: Arc<Board>,
+    access: Arc<dyn Access + Send + Sync>,
     log: Log,
     machine: Machine,
 }
@@ -73,6 +74,19 @@ impl Server {
     /// # Errors
     /// A listener cannot be opened, or the system refuses a thread or a poll. Nothing is left running then.
     pub fn start(config: Config, log: Log, machine: Machine) -> Result<Server, RunError> {
+        Server::start_with(config, log, machine, Arc::new(OpenAccess))
+    }
+
+    /// The same with rules of one's own about who comes in and who may do what.
+    ///
+    /// # Errors
+    /// As those of [`Server::start`].
+    pub fn start_with(
+        config: Config,
+        log: Log,
+        machine: Machine,
+        access: Arc<dyn Access + Send + Sync>,
+    ) -> Result<Server, RunError> {
         let shards = u16::try_from(machine.threads(&config)).unwrap_or(u16::MAX);
         let space = Arc::new(LockedSpace::new(shards));
         let board = Arc::new(Board::new(shards));
@@ -84,8 +98,8 @@ impl Server {
             inboxes.push(Arc::new(Inbox::new(Waker::new(poll.registry(), WAKE)?)));
         }
         let listeners = Listeners::open(&config, inboxes.clone(), Arc::clone(&places), log.clone())?;
-        let mut server =
-            Server { inboxes, workers: Vec::new(), acceptor: None, space, places, listening, board, log, machine };
+        let (workers, acceptor) = (Vec::new(), None);
+        let mut server = Server { inboxes, workers, acceptor, space, places, listening, board, access, log, machine };
         server.start_workers(&config, polls)?;
         server.start_acceptor(listeners)?;
         Ok(server)
@@ -97,7 +111,7 @@ impl Server {
         let shards = self.inboxes.len() as u16;
         for (number, poll) in (0..shards).zip(polls) {
             let (space, board, inboxes) = (Arc::clone(&self.space), Arc::clone(&self.board), self.inboxes.clone());
-            let (settings, log) = (Arc::clone(&settings), self.log.clone());
+            let (settings, access, log) = (Arc::clone(&settings), Arc::clone(&self.access), self.log.clone());
             let connection_messages = config.connection_messages;
             let publisher = (number == 0).then(|| {
                 let lines = self.log.topic_lines().clone();
@@ -106,7 +120,7 @@ impl Server {
             let begin = move || {
                 let (id, seed) = (ShardId(number), RandomState::new().hash_one(number));
                 let space: Arc<dyn Space> = space;
-                let shard = Shard::new(id, shards, settings, space, Arc::new(OpenAccess), seed, clock.now());
+                let shard = Shard::new(id, shards, settings, space, access, seed, clock.now());
                 let beginning =
                     Beginning { shard, id, poll, inboxes, board, clock, log, connection_messages, publisher };
                 Worker::new(beginning).run();
@@ -172,7 +186,7 @@ impl Server {
         self.places.set_limits(Limits::of(config, &self.listening));
         let new = NewSettings {
             settings: Arc::new(settings(config, &self.machine, &self.log)),
-            access: Arc::new(OpenAccess),
+            access: Arc::clone(&self.access),
             connection_messages: config.connection_messages,
             sys_interval: config.sys_interval,
         };
