@@ -5,9 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use sori_mqtt::{
-    Ack, Direction, PacketId, PacketType, PropertyBuffer, Property, Publish, QoS, ReasonCode, Version,
-};
+use sori_mqtt::{Ack, Direction, PacketId, PacketType, Property, PropertyBuffer, Publish, QoS, ReasonCode, Version};
 
 use crate::host::LinkId;
 use crate::random::Random;
@@ -149,7 +147,8 @@ impl Socket {
 
     fn send_publish(&mut self, message: &Draft, id: u16, dup: bool, random: &mut Random) {
         let mut properties = if self.version.is_v5() { message.properties.clone() } else { PropertyBuffer::new() };
-        let topic = if self.version.is_v5() { self.alias(message.topic, &mut properties, random) } else { message.topic };
+        let topic =
+            if self.version.is_v5() { self.alias(message.topic, &mut properties, random) } else { message.topic };
         Publish {
             dup,
             qos: message.qos,

@@ -50,8 +50,8 @@ pub(crate) struct Event {
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     Opened,
-    /// A packet from the client, and its size.
-    In(Seen, usize),
+    /// A packet from the client.
+    In(Seen),
     /// A packet from the broker, and its size.
     Out(Seen, usize),
     /// The broker wrote what is no packet.
@@ -111,6 +111,11 @@ impl Link {
         }
     }
 
+    /// The client's Maximum Packet Size.
+    pub(crate) fn packet_size_max(&self) -> u32 {
+        self.connect.as_ref().and_then(|connect| connect.packet_size_max).unwrap_or(u32::MAX)
+    }
+
     /// Connected, as far as the broker can know.
     pub(crate) fn is_live(&self) -> bool {
         self.accepted.is_some() && self.ended.is_none() && !self.closed
@@ -128,7 +133,6 @@ pub(crate) enum Lasting {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client: String,
-    pub(crate) began: Moment,
     pub(crate) ended: Option<Moment>,
     pub(crate) link: Option<LinkId>,
     pub(crate) links: Vec<LinkId>,
@@ -147,11 +151,6 @@ impl Session {
             (Some(since), Lasting::Millis(millis)) => Some(since.at + millis),
             _ => None,
         }
-    }
-
-    /// The session certainly exists at the given time.
-    pub(crate) fn surely_lasts(&self, now: u64) -> bool {
-        self.ended.is_none() && self.expires_at().is_none_or(|at| now < at)
     }
 }
 
@@ -294,9 +293,7 @@ pub(crate) struct Delivery {
     pub(crate) qos: u8,
     pub(crate) retain: bool,
     pub(crate) dup: bool,
-    pub(crate) id: u16,
     pub(crate) identifiers: Vec<u32>,
-    pub(crate) expiry: Option<u32>,
     pub(crate) carried: Carried,
 }
 
@@ -346,12 +343,21 @@ impl Message {
 
     /// When the message, arrived at its latest, is no longer valid.
     pub(crate) fn expires_at(&self) -> Option<u64> {
-        self.expiry.map(|seconds| self.last.at + u64::from(seconds) * 1000)
+        // Sent again in MQTT 3 it has no expiry any more.
+        let expiry = self.expiry.filter(|_| !self.versions_differ);
+        expiry.map(|seconds| self.last.at + self.will_delay + u64::from(seconds) * 1000)
     }
 
     /// It may have expired by now.
     pub(crate) fn may_have_expired(&self, now: u64) -> bool {
-        self.expiry.is_some_and(|seconds| now >= self.first.at + u64::from(seconds) * 1000)
+        // In MQTT 3 it had no expiry, in MQTT 5.0 perhaps.
+        self.versions_differ || self.expiry.is_some_and(|seconds| now >= self.first.at + u64::from(seconds) * 1000)
+    }
+
+    /// It has certainly been routed: not refused, and a QoS 2 message not expired before its PUBREL.
+    pub(crate) fn is_certain(&self) -> bool {
+        let in_time = self.qos != 2 || self.expiry.is_none() || !self.may_have_expired(self.until().at);
+        self.acknowledged.is_some() && self.routed.is_some() && !self.refused && in_time
     }
 
     /// How often the broker had to take it for a message. A resent QoS 2 message is the same one. [MQTT-4.3.3-10]
@@ -384,7 +390,7 @@ pub(crate) struct Facts {
 pub(crate) const TOLERANCE_MILLIS: u64 = 1000;
 
 /// More than header, identifiers and properties of any message take.
-const ROOM_FOR_PROPERTIES: usize = 150;
+pub(crate) const ROOM_FOR_PROPERTIES: usize = 150;
 
 /// Names of messages without a payload begin here.
 const EMPTY_KEYS: u64 = 1 << 40;
@@ -405,11 +411,8 @@ impl Facts {
 
     /// The client's present connection may not take a message of this size. [MQTT-3.1.2-25]
     pub(crate) fn may_be_too_large(&self, session: &Session, message: &Message) -> bool {
-        let room = |link: &LinkId| {
-            self.link(*link).connect.as_ref().and_then(|connect| connect.packet_size_max).unwrap_or(u32::MAX)
-        };
         let size = message.size + message.topic.len() + ROOM_FOR_PROPERTIES;
-        session.links.iter().any(|link| size > room(link) as usize)
+        session.links.iter().any(|link| size > self.link(*link).packet_size_max() as usize)
     }
 
     /// The session is there, its client is connected, and nothing can be missing for any other reason.
@@ -429,7 +432,7 @@ impl Facts {
         }
         let link = &mut self.links[event.link.0];
         match &event.what {
-            What::In(Seen::Connect(_), _) if link.connect.is_none() => vec![event],
+            What::In(Seen::Connect(_)) if link.connect.is_none() => vec![event],
             What::In(..) if link.ended.is_some() || link.closed => Vec::new(),
             What::In(..) if link.accepted.is_none() => {
                 link.waiting.push(event);
@@ -451,7 +454,7 @@ impl Facts {
         let (link, moment) = (event.link, event.moment);
         match &event.what {
             What::Opened => self.links[link.0].opened = moment,
-            What::In(seen, _) => {
+            What::In(seen) => {
                 self.links[link.0].last_in = moment;
                 self.note_in(link, moment, seen);
             }
@@ -460,7 +463,8 @@ impl Facts {
             What::NetworkClosed => self.end(link, moment, Ending::Network, true),
             What::BrokerClosed => {
                 self.forget_unread(link, moment);
-                self.end(link, moment, Ending::Broker, true);
+                let ending = if self.is_wanted(link) { Ending::TakenOver } else { Ending::Broker };
+                self.end(link, moment, ending, true);
             }
         }
     }
@@ -544,7 +548,6 @@ impl Facts {
                 }
                 self.sessions.push(Session {
                     client: client.clone(),
-                    began: moment,
                     ended: None,
                     link: None,
                     links: Vec::new(),
@@ -769,9 +772,7 @@ impl Facts {
             qos: publish.qos as u8,
             retain: publish.retain,
             dup: publish.dup,
-            id: publish.id,
             identifiers: publish.identifiers.clone(),
-            expiry: publish.expiry,
             carried: publish.carried.clone(),
         });
         if let Some(message) = key.and_then(|key| self.messages.get_mut(&key))
@@ -780,6 +781,15 @@ impl Facts {
             message.acknowledged.get_or_insert(moment);
             message.routed.get_or_insert(moment);
         }
+    }
+
+    /// Another connection of the same client waits for its CONNACK.
+    fn is_wanted(&self, link: LinkId) -> bool {
+        let client = &self.links[link.0].client;
+        self.links.iter().any(|other| {
+            let waits = other.connect.is_some() && other.accepted.is_none() && !other.refused && !other.closed;
+            waits && other.client == *client
+        })
     }
 
     /// When the broker itself ends a connection, what came in the same turn may not have been looked at any more.
@@ -840,9 +850,14 @@ impl Facts {
 
     /// Forgets what no rule will ask about again: everything but what may be retained, the wills to come, and the
     /// subscriptions that last.
+    ///
+    /// Not while a client is kept out, as one is whose queue is full again and again: its messages are still to come.
     pub(crate) fn forget_past(&mut self) {
+        if self.sessions.iter().any(|session| session.ended.is_none() && !self.is_settled(session)) {
+            return;
+        }
         let mut latest: HashMap<String, Moment> = HashMap::new();
-        for message in self.messages.values().filter(|message| message.retain && message.acknowledged.is_some()) {
+        for message in self.messages.values().filter(|message| message.retain && message.is_certain()) {
             let latest = latest.entry(message.topic.clone()).or_default();
             *latest = message.first.max(*latest);
         }
@@ -910,9 +925,7 @@ pub(crate) fn filter_matches(filter: &str, topic: &str) -> bool {
 fn levels_match(filter: &[&str], topic: &[&str]) -> bool {
     match (filter.split_first(), topic.split_first()) {
         (Some((&"#", _)), _) => true,
-        (Some((level, filter)), Some((name, topic))) => {
-            (*level == "+" || level == name) && levels_match(filter, topic)
-        }
+        (Some((level, filter)), Some((name, topic))) => (*level == "+" || level == name) && levels_match(filter, topic),
         (None, None) => true,
         _ => false,
     }

@@ -33,6 +33,10 @@ pub(crate) trait Wire {
     fn show(&mut self, _link: LinkId, _bytes: &[u8]) {}
     /// Gives back how many of the bytes, from the first, the network takes.
     fn write(&mut self, link: LinkId, bytes: &[u8]) -> usize;
+    /// What the peer's socket has received and nobody has read yet.
+    fn unread(&mut self, _link: LinkId) -> Vec<u8> {
+        Vec::new()
+    }
     /// The broker closed the connection. All that the peer will ever get has been written.
     fn closed_by_broker(&mut self, link: LinkId);
     /// The connection goes to another shard.
@@ -292,6 +296,13 @@ impl Host {
                     self.closed(link, Cause::Network(Box::from("closed by the broker")));
                     wire.closed_by_broker(link);
                 }
+            }
+            Effect::Drain { connection, then } => {
+                if let Some(link) = self.nodes[index].links.get(&connection).copied() {
+                    let bytes = wire.unread(link);
+                    self.receive(link, &bytes);
+                }
+                self.nodes[index].shard.drained(self.now, then);
             }
             Effect::Move { connection, to, handoff } => {
                 if let Some(link) = self.nodes[index].links.remove(&connection) {

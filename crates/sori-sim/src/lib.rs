@@ -1,6 +1,26 @@
-//! The broker on a simulated network, under one seed, with an onlooker who knows the standard.
+//! The broker under a seed: clients, a faulty network and several shards in one thread, and an onlooker who knows the
+//! standard.
 //!
-//! In the making.
+//! Two things are here, on one foundation:
+//!
+//! - [`World`], for tests that say what a client sends and what it must get: several shards, virtual time, sockets
+//!   that are byte buffers, no fault but those asked for.
+//! - [`run`], one run of the simulation. The seed decides everything: the settings, the clients and what they say, where
+//!   the network cuts, delays and stalls, which shard takes its turn and which mail waits. After each round of
+//!   trouble the broker comes to rest, and the rules in `src/check`, one per file, say what is broken.
+//!
+//! ```
+//! let report = sori_sim::run(7, false);
+//! assert!(report.findings.is_empty(), "{report:?}");
+//! assert_eq!(report.digest, sori_sim::run(7, false).digest);
+//! ```
+//!
+//! It is not here: threads and locks (what shards share between threads is model-checked where it is written), disks,
+//! TLS and the rest of the server. `docs/simulator.md` tells how to read a trace and how to add a rule.
+#![allow(
+    clippy::arc_with_non_send_sync,
+    reason = "the broker takes what its shards share as an Arc; here all of them live in one thread"
+)]
 
 mod check;
 mod device;
@@ -12,14 +32,14 @@ mod seen;
 mod simulation;
 mod wires;
 mod workload;
-pub mod world;
+mod world;
 
 use std::sync::Arc;
 
 use sori_broker::{Access, OpenAccess, Totals};
 
 pub use simulation::{Report, run};
-pub use world::{Peer, World};
+pub use world::{Peer, START, World};
 
 /// The rules of a place where everybody may do everything.
 fn everybody() -> Arc<dyn Access> {

@@ -36,9 +36,4 @@ impl Random {
     pub(crate) fn pick<T: Copy>(&mut self, things: &[T]) -> T {
         things[self.below(things.len())]
     }
-
-    /// A generator of its own, so that more numbers drawn here change nothing there.
-    pub(crate) fn fork(&mut self) -> Random {
-        Random(self.next())
-    }
 }

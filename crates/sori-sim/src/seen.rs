@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use sori_mqtt::{Direction, Packet, PacketType, Properties, Property, QoS, Split, SubscribeOptions, Version, decode, split};
+use sori_mqtt::{
+    Direction, Packet, PacketType, Properties, Property, QoS, Split, SubscribeOptions, Version, decode, split,
+};
 
 /// A packet that went by.
 #[derive(Clone, Debug)]
@@ -11,14 +13,34 @@ pub(crate) enum Seen {
     ConnAck(SeenConnAck),
     Publish(Box<SeenPublish>),
     /// PUBACK, PUBREC, PUBREL and PUBCOMP.
-    Ack { kind: PacketType, id: u16, reason: u8 },
-    Subscribe { id: u16, identifier: Option<u32>, filters: Vec<(String, SubscribeOptions)> },
-    SubAck { id: u16, codes: Vec<u8> },
-    Unsubscribe { id: u16, filters: Vec<String> },
-    UnsubAck { id: u16, codes: Vec<u8> },
+    Ack {
+        kind: PacketType,
+        id: u16,
+        reason: u8,
+    },
+    Subscribe {
+        id: u16,
+        identifier: Option<u32>,
+        filters: Vec<(String, SubscribeOptions)>,
+    },
+    SubAck {
+        id: u16,
+        codes: Vec<u8>,
+    },
+    Unsubscribe {
+        id: u16,
+        filters: Vec<String>,
+    },
+    UnsubAck {
+        id: u16,
+        codes: Vec<u8>,
+    },
     PingReq,
     PingResp,
-    Disconnect { reason: u8, session_expiry: Option<u32> },
+    Disconnect {
+        reason: u8,
+        session_expiry: Option<u32>,
+    },
     Auth,
 }
 

@@ -1,5 +1,7 @@
 //! All connections of a run, and the onlooker who reads every packet between them and the broker.
 
+use std::io::Write;
+
 use sori_broker::{Event as BrokerEvent, Settings};
 use sori_mqtt::{Direction, Version};
 
@@ -71,11 +73,11 @@ impl Wires {
     pub(crate) fn read(&mut self, link: LinkId, bytes: &[u8]) {
         self.facts.links[link.0].last_bytes = self.moment.at;
         self.taps[link.0].from_client.push(bytes);
-        while let Some((seen, size)) = self.taps[link.0].from_client.next().expect("clients write packets") {
+        while let Some((seen, _)) = self.taps[link.0].from_client.next().expect("clients write packets") {
             if let Seen::Connect(connect) = &seen {
                 self.taps[link.0].from_broker.set_version(connect.version);
             }
-            self.emit(link, What::In(seen, size));
+            self.emit(link, What::In(seen));
         }
     }
 
@@ -94,22 +96,25 @@ impl Wires {
         for byte in line.bytes() {
             self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
-        if self.verbose {
-            println!("{line}");
-        }
+        self.print(&line);
     }
 
     /// A remark in the trace that is no packet.
     pub(crate) fn remark(&mut self, text: &str) {
         if self.verbose {
-            println!("{:>9} ms            -- {text}", self.moment.at - START.0);
+            self.print(&format!("{:>9} ms            -- {text}", self.moment.at - START.0));
         }
+    }
+
+    /// Whoever reads the trace may stop reading.
+    fn print(&mut self, line: &str) {
+        self.verbose = self.verbose && writeln!(std::io::stdout(), "{line}").is_ok();
     }
 
     fn describe(&self, event: &Event) -> String {
         let what = match &event.what {
             What::Opened => "opened".to_owned(),
-            What::In(seen, _) => format!("> {seen}"),
+            What::In(seen) => format!("> {seen}"),
             What::Out(seen, _) => format!("          < {seen}"),
             What::Garbled(text) => format!("          < not a packet: {text}"),
             What::NetworkClosed => "> lost".to_owned(),
@@ -147,6 +152,15 @@ impl Wire for Wires {
             pipe.to_client.extend_from_slice(&bytes[..taken]);
         }
         taken
+    }
+
+    fn unread(&mut self, link: LinkId) -> Vec<u8> {
+        let pipe = &mut self.pipes[link.0];
+        // All of it has come so far, or nothing.
+        let limit = if pipe.frozen || self.digest & 1 == 0 { 0 } else { usize::MAX };
+        let bytes = pipe.read_by_broker(limit);
+        self.read(link, &bytes);
+        bytes
     }
 
     fn closed_by_broker(&mut self, link: LinkId) {

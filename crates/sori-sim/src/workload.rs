@@ -17,8 +17,8 @@ const TOPICS: &[&str] = &["a", "a/b", "a/b/c", "a/d", "e", "e/b", "f/g/h", "/x",
 const WILL_TOPICS: &[&str] = &["a/w", "w", "a/b"];
 
 const FILTERS: &[&str] = &[
-    "a", "a/b", "a/b/c", "a/d", "e", "#", "a/#", "+", "+/b", "a/+", "a/+/c", "+/+/+", "e/#", "f/#", "/+", "$s/#",
-    "w", "a/w",
+    "a", "a/b", "a/b/c", "a/d", "e", "#", "a/#", "+", "+/b", "a/+", "a/+/c", "+/+/+", "e/#", "f/#", "/+", "$s/#", "w",
+    "a/w",
 ];
 
 const SHARED: &[&str] = &["$share/one/a/#", "$share/two/a/b", "$share/two/e", "$share/one/#", "$share/three/+/b"];
@@ -41,7 +41,7 @@ impl Names {
     fn identifier(&mut self) -> u32 {
         self.identifier += 1;
         // Some are longer than others on the wire.
-        self.identifier + if self.identifier % 3 == 0 { 2_000_000 } else { 0 }
+        self.identifier + if self.identifier.is_multiple_of(3) { 2_000_000 } else { 0 }
     }
 }
 
@@ -103,9 +103,14 @@ pub(crate) fn observer() -> Habits {
 /// A socket for the device with CONNECT in its outbox.
 pub(crate) fn connect(device: &mut Device, link: LinkId, names: &mut Names, random: &mut Random) -> Socket {
     let habits = device.habits.clone();
-    let version =
-        if random.chance(habits.fickle_percent) { random.pick(&[Version::V5, Version::V311, Version::V31]) } else { habits.version };
+    let version = if random.chance(habits.fickle_percent) {
+        random.pick(&[Version::V5, Version::V311, Version::V31])
+    } else {
+        habits.version
+    };
     let forgets = !version.is_v5() && habits.session_expiry == 0;
+    // MQTT 3.1 never says whether a session was there, so a client that remembers none must begin anew.
+    let forgets = forgets || (version == Version::V31 && device.session.is_none());
     let clean_start = device.must_start_clean || forgets || random.chance(habits.clean_percent);
     let session_expiry = match version {
         Version::V5 => habits.session_expiry,
@@ -253,7 +258,9 @@ pub(crate) fn unsubscribe(device: &mut Device, random: &mut Random) {
     let Some(packet_id) = device.request_id() else { return };
     let Some(socket) = device.active() else { return };
     let filters: Vec<_> = (0..random.pick(&[1, 1, 2]))
-        .filter_map(|_| TopicFilter::new(if random.chance(20) { random.pick(SHARED) } else { random.pick(FILTERS) }).ok())
+        .filter_map(|_| {
+            TopicFilter::new(if random.chance(20) { random.pick(SHARED) } else { random.pick(FILTERS) }).ok()
+        })
         .collect();
     Unsubscribe::new(packet_id, Properties::EMPTY, &filters).encode(socket.version, &mut socket.outbox);
 }

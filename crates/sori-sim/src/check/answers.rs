@@ -70,7 +70,7 @@ impl Check for Answers {
     fn see(&mut self, event: &Event, facts: &Facts, found: &mut Findings) {
         let due = self.due.entry(event.link).or_default();
         match &event.what {
-            What::In(seen, _) => due.extend(Answer::expected(seen, facts.link(event.link).version().is_v5())),
+            What::In(seen) => due.extend(Answer::expected(seen, facts.link(event.link).version().is_v5())),
             What::Out(seen, _) => {
                 let Some(given) = Answer::given(seen) else { return };
                 // Answers of one kind come in the order of their requests.

@@ -49,7 +49,7 @@ impl State {
         if self.said_disconnect {
             return Err("after DISCONNECT".to_owned());
         }
-        let size_max = link.connect.as_ref().and_then(|connect| connect.packet_size_max).unwrap_or(u32::MAX);
+        let size_max = link.packet_size_max();
         if size > size_max as usize {
             return Err(format!("{size} bytes, but Maximum Packet Size is {size_max}"));
         }
@@ -82,7 +82,7 @@ impl Check for ClientLimits {
                     found.report(format!("L{} of {}: {fault}: {seen}", event.link.0, link.client));
                 }
             }
-            What::In(Seen::Ack { kind, id, reason }, _) => {
+            What::In(Seen::Ack { kind, id, reason }) => {
                 let ends = match kind {
                     PacketType::PubAck | PacketType::PubComp => true,
                     PacketType::PubRec => *reason >= 0x80,

@@ -12,8 +12,7 @@ impl Check for Leaks {
     }
 
     fn at_rest(&mut self, rest: &Rest<'_>, found: &mut Findings) {
-        let all_connected =
-            rest.facts.sessions.iter().all(|session| session.ended.is_some() || session.link.is_some());
+        let all_connected = rest.facts.sessions.iter().all(|session| session.ended.is_some() || session.link.is_some());
         let totals = rest.totals;
         if all_connected && (totals.queued, totals.queued_bytes, totals.inflight) != (0, 0, 0) {
             found.report(format!(

@@ -43,6 +43,11 @@ impl Findings {
     pub(crate) fn report(&mut self, text: String) {
         self.all.push(Finding { rule: self.rule, text });
     }
+
+    /// For what the simulation itself notices.
+    pub(crate) fn report_for(&mut self, rule: &'static str, text: String) {
+        self.all.push(Finding { rule, text });
+    }
 }
 
 /// The broker at rest: all bytes read, all mail delivered, every client connected again.

@@ -17,6 +17,7 @@ pub(super) struct OneOwner {
 
 /// The reason code of the loser.
 const SESSION_TAKEN_OVER: u8 = 0x8E;
+const KEEP_ALIVE_TIMEOUT: u8 = 0x8D;
 const QUOTA_EXCEEDED: u8 = 0x97;
 
 impl Check for OneOwner {
@@ -35,8 +36,9 @@ impl Check for OneOwner {
                     owners.remove(&event.link);
                 }
                 let taken_over = link.ended.is_some_and(|(_, ending)| ending == Ending::TakenOver);
-                // A full queue may have ended it in the same turn, before.
-                let told = matches!(link.said_disconnect, Some(SESSION_TAKEN_OVER | QUOTA_EXCEEDED));
+                // A full queue or its silence may have ended it before.
+                let told =
+                    matches!(link.said_disconnect, Some(SESSION_TAKEN_OVER | KEEP_ALIVE_TIMEOUT | QUOTA_EXCEEDED));
                 if matches!(event.what, What::BrokerClosed) && taken_over && link.version().is_v5() && !told {
                     found.report(format!(
                         "L{} of {} lost its session to another connection and was told {:02x?}, not 0x8e",

@@ -49,7 +49,10 @@ fn is_ordered(rest: &Rest<'_>, session: &Session, message: &Message, delivery: &
     let may_be_replay = delivery.retain && message.retain;
     let shared = held.iter().any(|held| held.share.is_some());
     // What was sent twice may have met this subscription, or room in its queue, only the second time.
-    let may_be_lost = delivery.qos == 0 || message.expiry.is_some() || rest.totals.dropped_queue_full > 0;
+    let may_be_lost = delivery.qos == 0
+        || message.expiry.is_some()
+        || rest.totals.dropped_queue_full > 0
+        || rest.facts.may_be_too_large(session, message);
     let surely_met = held.iter().any(|held| held.surely && !held.may_be_local(message, session));
     let met_first_time = message.sends == 1 || (surely_met && !may_be_lost);
     message.will_of.is_none() && !message.past && !may_be_replay && !shared && met_first_time

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sori_mqtt::{PacketType, QoS};
 
 use super::{Check, Findings, Rest};
-use crate::facts::{Event, Facts, Subscription, What};
+use crate::facts::{Event, Facts, ROOM_FOR_PROPERTIES, Subscription, What};
 use crate::host::LinkId;
 use crate::seen::{Seen, SeenPublish};
 
@@ -29,23 +29,29 @@ struct Unfinished {
     received: bool,
     /// It may have come by a shared subscription.
     shared: bool,
+    /// The broker may have given it up when its client came back.
+    may_be_gone: bool,
     /// The connection on which PUBLISH, or after PUBREC PUBREL, was sent last.
     link: LinkId,
     number: u64,
 }
 
 impl Unfinished {
-    /// A QoS 1 message of a shared subscription may have been given to another member when the connection broke: section
-    /// 4.8.2 allows the server to wait for this one, and does not demand it. [MQTT-4.8.2-4] is about QoS 2.
-    fn may_be_taken_back(&self, now_on: LinkId) -> bool {
-        self.shared && self.qos == QoS::AtLeastOnce && self.link != now_on
+    /// The client is back, on a connection that takes packets of `size_max`.
+    fn resumed(&mut self, size_max: u32) {
+        // A QoS 1 message of a shared subscription may have been given to another member when the connection broke: section
+        // 4.8.2 allows the server to wait for this one, and does not demand it. [MQTT-4.8.2-4] is about QoS 2.
+        let taken_back = self.shared && self.qos == QoS::AtLeastOnce;
+        // [MQTT-3.1.2-25]
+        let too_large = self.payload.len() + ROOM_FOR_PROPERTIES > size_max as usize;
+        self.may_be_gone |= taken_back || (too_large && !self.received);
     }
 }
 
 impl PacketIdentifiers {
     fn publish(&mut self, link: LinkId, session: usize, shared: bool, publish: &SeenPublish, found: &mut Findings) {
         let unfinished = self.unfinished.entry(session).or_default();
-        unfinished.retain(|message| publish.dup || message.id != publish.id || !message.may_be_taken_back(link));
+        unfinished.retain(|message| publish.dup || message.id != publish.id || !message.may_be_gone);
         let known = unfinished.iter_mut().find(|message| message.id == publish.id);
         match (known, publish.dup) {
             (None, false) => {
@@ -56,6 +62,7 @@ impl PacketIdentifiers {
                     payload: publish.payload.clone(),
                     received: false,
                     shared,
+                    may_be_gone: false,
                     link,
                     number: self.sent,
                 });
@@ -109,11 +116,15 @@ impl Check for PacketIdentifiers {
     fn see(&mut self, event: &Event, facts: &Facts, found: &mut Findings) {
         let Some(session) = facts.link(event.link).session else { return };
         match &event.what {
+            What::Out(Seen::ConnAck(_), _) => {
+                let size_max = facts.link(event.link).packet_size_max();
+                let unfinished = self.unfinished.entry(session).or_default();
+                unfinished.iter_mut().for_each(|message| message.resumed(size_max));
+            }
+            What::Out(Seen::Publish(publish), _) if publish.id == 0 && !publish.dup => {}
+            // [MQTT-3.3.1-2]
             What::Out(Seen::Publish(publish), _) if publish.id == 0 => {
-                // [MQTT-3.3.1-2]
-                if publish.dup {
-                    found.report(format!("L{}: DUP at QoS 0: {publish}", event.link.0));
-                }
+                found.report(format!("L{}: DUP at QoS 0: {publish}", event.link.0));
             }
             What::Out(Seen::Publish(publish), _) => {
                 let topic = facts.link(event.link).out_topic(publish).unwrap_or_default();
@@ -124,7 +135,7 @@ impl Check for PacketIdentifiers {
             What::Out(Seen::Ack { kind: PacketType::PubRel, id, reason }, _) => {
                 self.pubrel(event.link, session, *id, *reason, found);
             }
-            What::In(Seen::Ack { kind, id, reason }, _) if facts.link(event.link).is_live() => {
+            What::In(Seen::Ack { kind, id, reason }) if facts.link(event.link).is_live() => {
                 self.acknowledged(session, *kind, *id, *reason);
             }
             _ => {}
@@ -134,13 +145,13 @@ impl Check for PacketIdentifiers {
     fn at_rest(&mut self, rest: &Rest<'_>, found: &mut Findings) {
         for (session, unfinished) in &self.unfinished {
             let session = &rest.facts.sessions[*session];
-            let Some(link) = session.link.filter(|_| rest.facts.is_settled(session)) else { continue };
-            if let Some(message) = unfinished.iter().find(|message| !message.may_be_taken_back(link)) {
+            if !rest.facts.is_settled(session) {
+                continue;
+            }
+            if let Some(message) = unfinished.iter().find(|message| !message.may_be_gone) {
                 found.report(format!(
                     "{} has acknowledged everything, but a message is unfinished: id={} (PUBREC: {})",
-                    session.client,
-                    message.id,
-                    message.received
+                    session.client, message.id, message.received
                 ));
             }
         }

@@ -37,9 +37,7 @@ pub(super) fn writes<'a>(facts: &'a Facts, topic: &'a str) -> impl Iterator<Item
 /// Another message has surely replaced this one before the given moment.
 pub(super) fn is_replaced(facts: &Facts, message: &Message, before: Option<Moment>) -> bool {
     writes(facts, &message.topic).any(|(_, other)| {
-        other.acknowledged.is_some()
-            && message.surely_before(other)
-            && before.is_none_or(|before| other.until().precedes(before))
+        other.is_certain() && message.surely_before(other) && before.is_none_or(|before| other.until().precedes(before))
     })
 }
 
@@ -64,7 +62,7 @@ fn fault(rest: &Rest<'_>, topic: &str, got: &[&Delivery]) -> Option<String> {
     match got {
         [] => {
             let may_be_absent = |message: &Message| message.empty || message.may_have_expired(rest.now);
-            let some_certain = candidates.iter().any(|(_, message)| message.acknowledged.is_some());
+            let some_certain = candidates.iter().any(|(_, message)| message.is_certain());
             let absent = !some_certain || candidates.iter().any(|(_, message)| may_be_absent(message));
             (!absent).then(|| format!("it should be one of {keys:?}"))
         }
@@ -90,9 +88,8 @@ fn stale(rest: &Rest<'_>, session: &Session, delivery: &Delivery, found: &mut Fi
     let mut held = session.held(message).into_iter().flat_map(|held| held.versions);
     let live = held.any(|subscription| subscription.options.retain_as_published);
     let mut matching = session.subscriptions.iter().filter(|subscription| subscription.matches(&message.topic));
-    let current = matching.any(|subscription| {
-        subscription.may_replay() && !is_replaced(rest.facts, message, Some(subscription.asked))
-    });
+    let current = matching
+        .any(|subscription| subscription.may_replay() && !is_replaced(rest.facts, message, Some(subscription.asked)));
     if !live && !current {
         found.report(format!(
             "{} was sent m{} as retained message of {}, which had been replaced before it asked",

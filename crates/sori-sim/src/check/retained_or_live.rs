@@ -55,7 +55,7 @@ fn missing(rest: &Rest<'_>, session: &Session, subscription: &Subscription, topi
         .collect();
     let excused = |message: &Message| {
         message.empty
-            || message.acknowledged.is_none()
+            || !message.is_certain()
             || message.may_have_expired(rest.now)
             || rest.facts.may_be_too_large(session, message)
     };
@@ -65,7 +65,7 @@ fn missing(rest: &Rest<'_>, session: &Session, subscription: &Subscription, topi
     let seen = |key: u64| session.deliveries.iter().any(|delivery| delivery.key == Some(key));
     for (key, message) in &candidates {
         let replaced = writes(rest.facts, topic)
-            .any(|(other, by)| other != *key && !by.surely_before(message) && (by.empty || seen(other)));
+            .any(|(other, by)| other != *key && !by.surely_before(message) && (excused(by) || seen(other)));
         if !seen(*key) && !replaced {
             found.report(format!(
                 "{} subscribed to {} while m{key} was retained or being retained on {topic}, and never got it",

@@ -48,7 +48,12 @@ fn check(rest: &Rest<'_>, group: &str, key: u64, message: &Message, found: &mut 
     }
     let all = members.iter().map(|member| member.session.fresh(key).count()).sum::<usize>();
     if all == 0 && is_owed(rest, &members, message, somebody_left) {
-        found.report(format!("no member of {group} got m{key} ({} q{}): {}", message.topic, message.qos, names(&members)));
+        found.report(format!(
+            "no member of {group} got m{key} ({} q{}): {}",
+            message.topic,
+            message.qos,
+            names(&members)
+        ));
     }
 }
 
@@ -76,7 +81,7 @@ fn has_left(rest: &Rest<'_>, member: &Member<'_>, message: &Message) -> bool {
 
 /// Somebody had to get it: a member stayed, and whoever may have got it instead cannot have lost it.
 fn is_owed(rest: &Rest<'_>, members: &[Member<'_>], message: &Message, somebody_left: bool) -> bool {
-    let taken_over = message.acknowledged.is_some() && !message.refused;
+    let taken_over = message.is_certain();
     let stayed = members.iter().any(|member| member.held.surely && rest.facts.is_settled(member.session));
     let qos = members.iter().map(|member| member.held.qos_least(message, rest.settings)).min().unwrap_or(0);
     let qos_most = members.iter().flat_map(|member| &member.held.versions);

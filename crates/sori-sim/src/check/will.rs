@@ -66,7 +66,8 @@ fn due(rest: &Rest<'_>, id: LinkId, message: &Message) -> Due {
     // "A new Network Connection for the ClientID is opened before the Will Delay Interval has elapsed" is always so when a
     // session is taken over by a client that goes on with it; a comment in section 3.1.3.2.2 of MQTT 5.0 and the text of
     // MQTT 3.1.1 want the will to be published all the same. Mosquitto does not, so both are allowed.
-    if ending == Ending::TakenOver && rest.facts.sessions[message.session].ended.is_none_or(|gone| ended.precedes(gone)) {
+    if ending == Ending::TakenOver && rest.facts.sessions[message.session].ended.is_none_or(|gone| ended.precedes(gone))
+    {
         return Due::Perhaps(at);
     }
     if message.will_delay == 0 || session_ends == 0 {
@@ -74,9 +75,11 @@ fn due(rest: &Rest<'_>, id: LinkId, message: &Message) -> Due {
     }
     // The next connection of this client either goes on with the session or ends it.
     let session = &rest.facts.sessions[message.session];
-    let back = session.links.iter().map(|link| rest.facts.link(*link)).find_map(|other| {
-        other.accepted.filter(|accepted| accepted.number > ended.number)
-    });
+    let back = session
+        .links
+        .iter()
+        .map(|link| rest.facts.link(*link))
+        .find_map(|other| other.accepted.filter(|accepted| accepted.number > ended.number));
     match (back, session.ended) {
         (Some(back), _) if back.at < at => Due::Never,
         (Some(back), _) if back.at == at => Due::Perhaps(at),
