@@ -5,4 +5,6 @@ mod client;
 mod limits;
 mod local;
 mod manual;
+mod moving;
 mod program;
+mod sharing;
