@@ -226,11 +226,12 @@ impl Shard {
         let Some(c) = self.connection(id) else { return };
         let Phase::Waiting(waiting) = core::mem::replace(&mut c.phase, Phase::New) else { return };
         let Waiting { connect, client_id, assigned, .. } = *waiting;
-        self.find_home(id, connect, Admission { client_id, identity, assigned, authentication });
+        self.find_home(id, connect, Admission { client_id, identity, assigned, authentication }, true);
     }
 
     /// Ask the registry who is home to this client: us, or another shard where the connection then goes.
-    fn find_home(&mut self, id: ConnectionId, connect: Vec<u8>, admission: Admission) {
+    /// `drains`: another connection of the client is read to its end first.
+    fn find_home(&mut self, id: ConnectionId, connect: Vec<u8>, admission: Admission, drains: bool) {
         let (mut claim, mut others) = (Claim::Own, 0);
         self.space.registry(&mut |registry| {
             others = registry.len();
@@ -247,11 +248,33 @@ impl Shard {
             self.released.push(admission.client_id);
             return self.refuse(id, ReasonCode::ServerBusy, "the broker has global_max_clients sessions");
         }
+        let key = self.by_client_id.get(&admission.client_id).copied();
+        let old = key.and_then(|key| self.sessions.get(key.slot, key.generation)).and_then(|s| s.connection);
+        if let (true, Some((slot, generation))) = (drains, old) {
+            if let Some(c) = self.connection(id) {
+                c.phase = Phase::Draining(Box::new((connect, admission)));
+            }
+            self.effects.push_back(Effect::Drain { connection: ConnectionId { slot, generation }, then: id });
+            return;
+        }
         let Ok(Split::Frame(frame)) = split(&connect, usize::MAX) else { unreachable!("{}", DECODED_BEFORE) };
         match decode(frame, Version::V5, Direction::ToServer) {
             Ok(Packet::Connect(connect)) => self.enter(id, &connect, admission),
             _ => unreachable!("{}", DECODED_BEFORE),
         }
+    }
+
+    /// The other connection has been read. It may have ended by that, so the client's home is asked for again.
+    pub(crate) fn finish_drain(&mut self, id: ConnectionId) {
+        let Some(c) = self.connection(id) else { return };
+        if !matches!(c.phase, Phase::Draining(_)) {
+            return;
+        }
+        let Phase::Draining(drained) = core::mem::replace(&mut c.phase, Phase::New) else { return };
+        let held = core::mem::take(&mut c.input);
+        let (connect, admission) = *drained;
+        self.find_home(id, connect, admission, false);
+        self.take_input(id, &held);
     }
 
     /// The connection leaves for another shard, with whatever of the input has not been handled.
@@ -274,7 +297,7 @@ impl Shard {
     pub(crate) fn take_over_connection(&mut self, handoff: Handoff) -> ConnectionId {
         let Handoff { listener, address, connect, input, admission, opened } = handoff;
         let id = self.insert_connection(listener, address, opened);
-        self.find_home(id, connect, admission);
+        self.find_home(id, connect, admission, true);
         self.take_input(id, &input);
         id
     }

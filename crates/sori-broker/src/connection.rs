@@ -51,6 +51,8 @@ pub(crate) enum Phase {
     Waiting(Box<Waiting>),
     /// The session lives elsewhere: the connection leaves after this turn's input.
     Moving(Box<(ShardId, Vec<u8>, Admission)>),
+    /// Another connection of the client is read to its end before this one takes over.
+    Draining(Box<(Vec<u8>, Admission)>),
     /// CONNACK 0 has been sent.
     Open,
     /// It is over; only output that was written before may still leave.

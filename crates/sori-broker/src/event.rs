@@ -13,6 +13,15 @@ pub enum Effect {
     /// Write what is left of the output as far as that goes at once, close the connection, then call
     /// [`Shard::closed`](crate::Shard::closed).
     Close(ConnectionId),
+    /// Another connection of this client takes over. What its socket has received before is to be given to
+    /// [`Shard::receive`](crate::Shard::receive) first: it may be a DISCONNECT, after which nothing is taken over and no
+    /// will is published. Then [`Shard::drained`](crate::Shard::drained) is to be called for the new connection.
+    Drain {
+        /// The connection to be read.
+        connection: ConnectionId,
+        /// The connection that waits for it.
+        then: ConnectionId,
+    },
     /// Give the connection's socket and the handoff to another shard; its name here is no longer valid.
     Move {
         /// The connection's name until now.

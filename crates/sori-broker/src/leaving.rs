@@ -46,7 +46,7 @@ impl Shard {
                 c.phase = Phase::Closing;
                 self.detach(id, cause);
             }
-            Phase::New | Phase::Waiting(_) | Phase::Moving(_) => {
+            Phase::New | Phase::Waiting(_) | Phase::Moving(_) | Phase::Draining(_) => {
                 let address = c.address.clone();
                 let text = match cause {
                     Cause::Network(text) => text,

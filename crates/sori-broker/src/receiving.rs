@@ -53,9 +53,13 @@ impl Shard {
             let size_max = self.size_max(id);
             let missing = match split(held, size_max) {
                 Ok(Split::Frame(frame)) => {
-                    self.handle_packet(id, frame, &held[..frame.size]);
-                    held.clear();
-                    return rest;
+                    let size = frame.size;
+                    self.handle_packet(id, frame, &held[..size]);
+                    held.drain(..size);
+                    if held.is_empty() {
+                        return rest;
+                    }
+                    continue;
                 }
                 Ok(Split::Incomplete { size }) => size.map_or(1, |size| size - held.len()),
                 Err(error) => {
@@ -101,7 +105,7 @@ impl Shard {
         self.connections.get(id.slot, id.generation).is_some_and(|c| match &c.phase {
             Phase::New | Phase::Open => true,
             Phase::Waiting(waiting) => waiting.exchange.is_some(),
-            Phase::Moving(_) | Phase::Closing => false,
+            Phase::Moving(_) | Phase::Draining(_) | Phase::Closing => false,
         })
     }
 

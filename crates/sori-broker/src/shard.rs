@@ -171,6 +171,13 @@ impl Shard {
         connection
     }
 
+    /// The connection named first in an [`Effect::Drain`] has been read to its end: the other one goes on.
+    pub fn drained(&mut self, now: Time, connection: ConnectionId) {
+        self.begin(now);
+        self.finish_drain(connection);
+        self.end();
+    }
+
     /// The answer to a login for which [`Access::login`] said [`Verdict::Later`].
     pub fn resolve(&mut self, now: Time, connection: ConnectionId, verdict: Verdict) {
         self.begin(now);
@@ -267,7 +274,7 @@ impl Shard {
             Phase::New | Phase::Open => c.output.len() < OUTPUT_MAX,
             // An AUTH exchange goes on with the client's next packet; a verdict does not.
             Phase::Waiting(ref waiting) => waiting.exchange.is_some(),
-            Phase::Moving(_) | Phase::Closing => false,
+            Phase::Moving(_) | Phase::Draining(_) | Phase::Closing => false,
         })
     }
 
