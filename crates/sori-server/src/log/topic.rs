@@ -41,9 +41,16 @@ impl fmt::Debug for Shared {
 }
 
 impl TopicLines {
-    /// Calls this, from the log's thread, whenever the first line of a batch arrives.
+    /// Calls this, from the log's thread, whenever the first line of a batch arrives, and now if lines wait already.
     pub fn wake_with(&self, waker: impl Fn() + Send + Sync + 'static) {
-        self.lock().waker = Some(Arc::new(waker));
+        let mut shared = self.lock();
+        let lines_wait = !shared.lines.is_empty();
+        let waker: Waker = Arc::new(waker);
+        shared.waker = Some(Arc::clone(&waker));
+        drop(shared);
+        if lines_wait {
+            waker();
+        }
     }
 
     /// The oldest line that waits.

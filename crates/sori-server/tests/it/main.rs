@@ -2,9 +2,14 @@
 
 mod broker;
 mod client;
+mod endurance;
+mod keep_alive;
 mod limits;
 mod local;
 mod manual;
 mod moving;
 mod program;
+mod scram;
 mod sharing;
+mod signals;
+mod topics;
