@@ -2,6 +2,7 @@
 
 mod broker;
 mod publish;
+mod serve;
 mod subscribe;
 
 use std::process::{Command, Output, Stdio};
