@@ -19,7 +19,7 @@ scenarios! {
     }
     order {
         messages_of_a_session_that_ended_come_before_those_of_the_next
-        a_shard_that_finds_the_client_id_free_posts_after_the_one_that_freed_it
+        the_same_when_the_client_comes_back_by_two_shards
     }
     pipe {
         a_client_that_writes_and_reads_gets_everything_back
