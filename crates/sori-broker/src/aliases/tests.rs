@@ -1,3 +1,5 @@
+//! Topic aliases: every one that is allowed, and none beyond.
+
 use alloc::format;
 
 use super::*;

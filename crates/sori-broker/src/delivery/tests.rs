@@ -1,3 +1,5 @@
+//! The queue of a session against a list.
+
 use alloc::format;
 use alloc::vec::Vec;
 use proptest::prelude::*;

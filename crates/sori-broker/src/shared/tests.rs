@@ -1,3 +1,5 @@
+//! Whose turn it is in a group: fair among the connected, then among the others, never whom a message was taken from.
+
 use std::collections::BTreeMap;
 
 use sori_mqtt::QoS;

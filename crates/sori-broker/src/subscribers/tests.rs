@@ -1,3 +1,5 @@
+//! The subscriptions of one filter against a map, through all the forms that they are kept in.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

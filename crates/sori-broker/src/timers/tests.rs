@@ -1,3 +1,5 @@
+//! The timers of a shard against a list.
+
 use alloc::vec::Vec;
 use proptest::prelude::*;
 

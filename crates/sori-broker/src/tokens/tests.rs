@@ -1,3 +1,5 @@
+//! Levels of filters as numbers: shared while they are used, forgotten afterwards.
+
 use alloc::format;
 
 use super::*;
