@@ -188,6 +188,15 @@ impl Listeners {
     }
 }
 
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let (Listening::Unix(_), (Bind::Unix(path), _)) = (&self.socket, &self.place) {
+            // What is left behind is replaced by the next start.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
 /// What the broker wants to know of a listener.
 pub(crate) fn listener_settings(listener: &ListenerConfig) -> ListenerSettings {
     let mut versions = VersionSet::NONE;

@@ -100,6 +100,7 @@ impl Server {
         let listeners = Listeners::open(&config, inboxes.clone(), Arc::clone(&places), log.clone())?;
         let (workers, acceptor) = (Vec::new(), None);
         let mut server = Server { inboxes, workers, acceptor, space, places, listening, board, access, log, machine };
+        // What has been started ends with `server`, if this fails.
         server.start_workers(&config, polls)?;
         server.start_acceptor(listeners)?;
         Ok(server)
@@ -205,7 +206,11 @@ impl Server {
     }
 
     /// Say good-bye to all clients and stop. Returns when everything has ended.
-    pub fn stop(mut self) {
+    pub fn stop(self) {}
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
         self.order(Order::Stop);
         if let Some((_, _, thread)) = self.acceptor.take() {
             // A panic of the thread has been told by the panic message.
@@ -215,7 +220,7 @@ impl Server {
             inbox.post(Letter::Stop);
         }
         for worker in self.workers.drain(..) {
-            // A panic of a worker has been told by the panic message.
+            // Likewise.
             let _ = worker.join();
         }
     }

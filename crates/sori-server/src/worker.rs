@@ -134,7 +134,6 @@ impl Worker {
             self.note_readiness(&events);
             self.turn();
         }
-        self.b.inbox().close();
     }
 
     fn turn(&mut self) {
@@ -495,5 +494,12 @@ impl Worker {
         self.is_stopping = true;
         self.b.shard.shutdown(self.now);
         self.settle();
+    }
+}
+
+impl Drop for Worker {
+    /// However it ends, whoever waits for an answer is not left waiting.
+    fn drop(&mut self) {
+        self.b.inbox().close();
     }
 }

@@ -13,3 +13,4 @@ mod scram;
 mod sharing;
 mod signals;
 mod topics;
+mod unix_socket;
