@@ -13,15 +13,17 @@ use nix::unistd::Pid;
 
 /// The arguments for the broker, one per line, when this process is to be it.
 const ARGUMENTS: &str = "SORI_TEST_ARGUMENTS";
-/// How many files the broker may open.
+/// How many files the broker may open: so many, and so many if it asks for more.
 const OPEN_FILES: &str = "SORI_TEST_OPEN_FILES";
 
 /// Not a case of its own: the broker, when the environment asks for it.
 #[test]
 fn process() {
     let Some(arguments) = std::env::var_os(ARGUMENTS) else { return };
-    if let Some(limit) = std::env::var(OPEN_FILES).ok().and_then(|text| text.parse().ok()) {
-        setrlimit(Resource::RLIMIT_NOFILE, limit, limit).expect("may be lowered");
+    if let Ok(limits) = std::env::var(OPEN_FILES) {
+        let (soft, hard) = limits.split_once(' ').expect("are two");
+        let number = |text: &str| text.parse().expect("is a number");
+        setrlimit(Resource::RLIMIT_NOFILE, number(soft), number(hard)).expect("may be lowered");
     }
     let arguments = arguments.into_string().expect("is text");
     let code = sori_server::run(arguments.lines().map(Into::into), false);
@@ -72,15 +74,15 @@ impl Broker {
     }
 
     /// Likewise, and it may open only so many files.
-    pub(crate) fn start_with_open_files(options: &str, limit: Option<u64>) -> Broker {
+    pub(crate) fn start_with_open_files(options: &str, limits: Option<(u64, u64)>) -> Broker {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("sori-broker-{}-{number}", std::process::id()));
         fs::create_dir_all(&directory).expect("can be made");
         let port = free_port();
         let mut broker_command = command(&["-c", directory.join("broker.conf").to_str().expect("is text")]);
-        if let Some(limit) = limit {
-            broker_command.env(OPEN_FILES, limit.to_string());
+        if let Some((soft, hard)) = limits {
+            broker_command.env(OPEN_FILES, format!("{soft} {hard}"));
         }
         Broker::write(&directory, port, options);
         let child = broker_command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");

@@ -107,8 +107,15 @@ fn an_address_may_connect_so_often_per_second() {
 }
 
 #[test]
+fn the_broker_asks_for_all_the_file_descriptors_it_may_have() {
+    let broker = Broker::start_with_open_files("", Some((40, 300)));
+    let mut clients: Vec<Client> = (0..200).map(|n| Client::connect(broker.port, &format!("client {n}"))).collect();
+    clients[199].expect_alive();
+}
+
+#[test]
 fn a_broker_without_file_descriptors_waits_for_some() {
-    let broker = Broker::start_with_open_files("", Some(60));
+    let broker = Broker::start_with_open_files("", Some((60, 60)));
     let mut clients: Vec<Client> = (0..100).map(|_| Client::open(broker.port)).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         client.say(|out| hello(&format!("client {number}")).encode(out));
