@@ -9,7 +9,7 @@
 
 use crate::access::{Login, Step, Verdict};
 use crate::aliases::AliasesOut;
-use crate::connection::{Authentication, Phase, Waiting};
+use crate::connection::{Authentication, Connection, Phase, Waiting};
 use crate::event::{Cause, Effect, Event};
 use crate::explaining::Teller;
 use crate::handoff::{Admission, Handoff};
@@ -288,15 +288,18 @@ impl Shard {
         let Some(c) = self.connections.remove(id.slot, id.generation) else { return };
         let Phase::Moving(moving) = c.phase else { return };
         let (to, connect, admission) = *moving;
-        let handoff =
-            Handoff { listener: c.listener, address: c.address, connect, input: c.input, admission, opened: c.opened };
+        let Connection { listener, address, version, input, opened, .. } = c;
+        let handoff = Handoff { listener, address, version, connect, input, admission, opened };
         self.effects.push_back(Effect::Move { connection: id, to, handoff: Box::new(handoff) });
     }
 
     /// A connection that another shard moved here: the session's home was here when that shard asked.
     pub(crate) fn take_over_connection(&mut self, handoff: Handoff) -> ConnectionId {
-        let Handoff { listener, address, connect, input, admission, opened } = handoff;
+        let Handoff { listener, address, version, connect, input, admission, opened } = handoff;
         let id = self.insert_connection(listener, address, opened);
+        if let Some(c) = self.connection(id) {
+            c.version = version;
+        }
         self.find_home(id, connect, admission, true);
         self.take_input(id, &input);
         id
@@ -306,6 +309,12 @@ impl Shard {
     fn enter(&mut self, id: ConnectionId, connect: &Connect<'_>, admission: Admission) {
         let expiry_seconds = self.session_expiry(connect);
         let old = self.by_client_id.get(&admission.client_id).copied();
+        if old.and_then(|key| self.session(key)).is_some_and(|old| old.identity.is_internal)
+            && !admission.identity.is_internal
+        {
+            let text = "the client identifier belongs to a part of the broker";
+            return self.refuse(id, ReasonCode::ClientIdentifierNotValid, text);
+        }
         if let Some(key) = old {
             self.take_over_session(key, connect.clean_start);
         }

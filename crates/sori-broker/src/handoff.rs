@@ -6,12 +6,15 @@ use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use sori_mqtt::Version;
 
 /// Everything about a connection that has sent CONNECT and is not answered yet.
 #[derive(Debug)]
 pub struct Handoff {
     pub(crate) listener: Arc<ListenerSettings>,
     pub(crate) address: Box<str>,
+    /// The version that its CONNECT said.
+    pub(crate) version: Version,
     /// The CONNECT packet, whole.
     pub(crate) connect: Vec<u8>,
     /// Bytes that came after it.

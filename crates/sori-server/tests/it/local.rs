@@ -13,7 +13,7 @@ use sori_server::local_client::{LocalError, Message};
 use sori_server::{LocalClient, Server, log::Log, machine::Machine};
 
 use super::broker::{free_port, wait_until};
-use super::client::{Client, Received, publish};
+use super::client::{Client, Received, hello, publish};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const MOMENT: Duration = Duration::from_millis(50);
@@ -179,6 +179,23 @@ fn only_an_internal_identity_publishes_below_sys() {
     }
     let message = watcher.next_message(PATIENCE).expect("the broker runs").expect("a message");
     assert_eq!(message.payload, b"internal");
+    server.stop();
+}
+
+#[test]
+fn the_session_of_an_internal_client_cannot_be_taken_over_from_outside() {
+    let (server, port) = server(|_| {});
+    let identity = Identity { user_name: None, is_internal: true };
+    let mut part = server.attach("part", identity, options("part")).expect("is let in");
+    // One comes by each shard, and is answered in its own version wherever it has moved.
+    for _ in 0..3 {
+        let mut stranger = Client::open(port);
+        stranger.say(|out| hello("part").encode(out));
+        assert_eq!(stranger.receive(), Received::ConnAck { session_present: false, code: 0x85 });
+        assert_eq!(stranger.receive(), Received::End);
+    }
+    let receipt = part.publish(&say("a", b""), PATIENCE).expect("there is room");
+    part.wait(&receipt, PATIENCE).expect("it is still connected");
     server.stop();
 }
 
