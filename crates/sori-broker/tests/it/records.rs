@@ -507,3 +507,21 @@ fn members_of_a_group_keep_what_was_begun_with_them() {
         assert_eq!(all, (0..30).collect::<Vec<u8>>());
     });
 }
+
+/// After a crash nobody is connected, and a group's messages go to those that come back.
+#[test]
+fn restored_members_of_a_group_are_offline_until_they_come_back() {
+    recorded().run(|broker| {
+        let connects: Vec<Packet> = (0..3).map(|n| v5(&format!("m{n}")).clean(false).session_expiry(1000)).collect();
+        for connect in &connects {
+            broker.connect(connect.clone()).subscribe("$share/g/t", 1);
+        }
+        broker.crash();
+        let mut back = broker.connect(connects[1].clone());
+        let mut publisher = broker.connect(v5("publisher"));
+        for number in 0..9_u8 {
+            publisher.publish(publish("t").payload([number]).qos(1));
+            back.expect_message(publish("t").payload([number]).qos(1));
+        }
+    });
+}
