@@ -3,6 +3,7 @@
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
 use super::*;
+use std::sync::OnceLock;
 
 const CLIENT_FIRST: &str = "n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
 const BROKER_NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
@@ -11,13 +12,19 @@ const CLIENT_FINAL: &str =
     "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
 const SERVER_FINAL: &str = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
+/// Made once, as that takes a while without optimisation.
 fn credentials() -> Arc<Credentials> {
-    let mut salt = [0; SALT_BYTES];
-    Base64::decode("W22ZaJ0SNY7soEsUEjb6gQ==", &mut salt).expect("the example's salt");
-    let mut credentials = Credentials::new(4096).expect("random numbers");
-    credentials.insert("user", Credential::of_password("pencil", salt, 4096));
-    credentials.insert("a,b=c", Credential::of_password("pencil", salt, 4096));
-    Arc::new(credentials)
+    static MADE: OnceLock<Arc<Credentials>> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let mut salt = [0; SALT_BYTES];
+        Base64::decode("W22ZaJ0SNY7soEsUEjb6gQ==", &mut salt).expect("the example's salt");
+        let mut credentials = Credentials::new(4096).expect("random numbers");
+        let credential = Credential::of_password("pencil", salt, 4096);
+        credentials.insert("user", credential.clone());
+        credentials.insert("a,b=c", credential);
+        Arc::new(credentials)
+    });
+    Arc::clone(made)
 }
 
 fn conversation(required_user: Option<&str>) -> Conversation {
@@ -154,24 +161,43 @@ fn a_user_that_does_not_exist_looks_like_one_that_does() {
     assert_ne!(unknown, challenge("nobodys"));
 }
 
-/// Even a right proof, which nobody can make for a made-up credential, does not let in a user that does not exist.
-#[test]
-fn a_right_proof_for_nobody_is_refused() {
-    let client_key = [7; 32];
-    let stored_key: [u8; 32] = Sha256::digest(client_key).into();
-    let challenged = |is_known| Challenged {
-        user_name: "nobody".into(),
-        credential: Credential::new([0; SALT_BYTES], stored_key, [0; 32]),
+const CLIENT_KEY: [u8; 32] = [7; 32];
+
+/// A challenge of which the client's key is known.
+fn challenged(is_known: bool) -> Challenged {
+    Challenged {
+        user_name: "somebody".into(),
+        credential: Credential::new([0; SALT_BYTES], Sha256::digest(CLIENT_KEY).into(), [0; 32]),
         is_known,
         binding: "biws".into(),
         nonce: "rn".into(),
-        auth_message: "n=nobody,r=r,r=rn,".into(),
-    };
-    let signature = hmac(&stored_key, b"n=nobody,r=r,r=rn,c=biws,r=rn");
-    let proof: [u8; 32] = std::array::from_fn(|at| client_key[at] ^ signature[at]);
-    let message = format!("c=biws,r=rn,p={}", Base64::encode_string(&proof));
-    assert!(challenged(true).verify(&message).is_some());
-    assert!(challenged(false).verify(&message).is_none());
+        auth_message: "n=somebody,r=r,r=rn,".into(),
+    }
+}
+
+/// client-final-message of who has the key.
+fn signed(without_proof: &str) -> String {
+    let signature = hmac(&Sha256::digest(CLIENT_KEY), format!("n=somebody,r=r,r=rn,{without_proof}").as_bytes());
+    let proof: [u8; 32] = std::array::from_fn(|at| CLIENT_KEY[at] ^ signature[at]);
+    format!("{without_proof},p={}", Base64::encode_string(&proof))
+}
+
+#[test]
+fn who_has_the_key_must_still_say_what_was_agreed() {
+    for right in ["c=biws,r=rn", "c=biws,r=rn,x=1"] {
+        assert!(challenged(true).verify(&signed(right)).is_some(), "{right}");
+    }
+    for wrong in
+        ["c=biws,r=r", "c=biws,r=rnn", "c=eSws,r=rn", "c=,r=rn", "r=rn,c=biws", "c=biws,r=rn,m=1", "c=biws", "r=rn"]
+    {
+        assert!(challenged(true).verify(&signed(wrong)).is_none(), "{wrong}");
+    }
+}
+
+/// Even a right proof, which nobody can make for a made-up credential, does not let in a user that does not exist.
+#[test]
+fn a_right_proof_for_nobody_is_refused() {
+    assert!(challenged(false).verify(&signed("c=biws,r=rn")).is_none());
 }
 
 #[test]

@@ -23,7 +23,8 @@ use sori_sim::{Peer, World};
 
 use super::broker::free_port;
 
-const ITERATIONS: u32 = 4096;
+/// Too few for real passwords, and quick without optimisation.
+const ITERATIONS: u32 = 64;
 
 fn access() -> ScramAccess {
     let mut credentials = Credentials::new(ITERATIONS).expect("random numbers");
