@@ -64,6 +64,11 @@ impl Client {
         Client { stream, input: Vec::new(), version: Version::V5 }
     }
 
+    /// The version of a connection on which nothing was said.
+    pub(crate) fn speak(&mut self, version: Version) {
+        self.version = version;
+    }
+
     /// A connected client.
     #[track_caller]
     pub(crate) fn connect(port: u16, client_id: &str) -> Client {
@@ -113,13 +118,20 @@ impl Client {
         assert_eq!(self.receive(), Received::Ack(PacketType::PubAck, PacketId::FIRST));
     }
 
+    /// Subscribes and waits for SUBACK.
     #[track_caller]
     pub(crate) fn subscribe(&mut self, filter: &str, qos: QoS) {
-        let version = self.version;
-        let filters =
-            [(TopicFilter::new(filter).expect("is legal"), SubscribeOptions { qos, ..SubscribeOptions::default() })];
-        self.say(|out| Subscribe::new(PacketId::FIRST, Properties::EMPTY, &filters).encode(version, out));
+        self.ask(filter, qos, 1);
         assert_eq!(self.receive(), Received::SubAck(vec![qos as u8]));
+    }
+
+    /// Subscribes.
+    pub(crate) fn ask(&mut self, filter: &str, qos: QoS, packet_id: u16) {
+        let version = self.version;
+        let options = SubscribeOptions { qos, ..SubscribeOptions::default() };
+        let filters = [(TopicFilter::new(filter).expect("is legal"), options)];
+        let packet_id = PacketId::new(packet_id).expect("is not 0");
+        self.say(|out| Subscribe::new(packet_id, Properties::EMPTY, &filters).encode(version, out));
     }
 
     pub(crate) fn acknowledge(&mut self, kind: PacketType, packet_id: PacketId) {

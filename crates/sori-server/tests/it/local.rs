@@ -231,6 +231,22 @@ fn a_local_client_that_does_not_read_costs_its_own_bounded_queue() {
 }
 
 #[test]
+fn a_local_client_that_goes_without_reading_is_noticed() {
+    let (server, port) = server(|config| config.max_queued_messages = std::num::NonZeroU32::new(100));
+    let mut slow = attach(&server, "slow");
+    let filter = TopicFilter::new("data").expect("is legal");
+    slow.subscribe(&[(filter, SubscribeOptions::default())], Properties::EMPTY, PATIENCE).expect("is answered");
+    let mut publisher = Client::connect(port, "publisher");
+    while server.sessions().iter().all(|session| session.dropped == 0) {
+        publisher.publish("data", &[b'x'; 10_000], QoS::AtMostOnce, 0);
+        publisher.expect_alive();
+    }
+    drop(slow);
+    wait_until("only the publisher is left", || server.sessions().len() == 1);
+    server.stop();
+}
+
+#[test]
 fn unread_messages_are_bounded_while_an_answer_is_waited_for() {
     let (server, port) = server(|_| {});
     let mut client = attach(&server, "client");

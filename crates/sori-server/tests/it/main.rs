@@ -12,5 +12,6 @@ mod program;
 mod scram;
 mod sharing;
 mod signals;
+mod storm;
 mod topics;
 mod unix_socket;

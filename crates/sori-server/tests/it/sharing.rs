@@ -61,6 +61,23 @@ fn a_subscriber_that_stops_reading_costs_a_few_mib_and_nobody_else() {
 }
 
 #[test]
+fn a_stalled_subscriber_that_goes_away_is_noticed() {
+    let broker = Broker::start("");
+    let mut stalled = Client::connect(broker.port, "stalled");
+    stalled.subscribe("data", QoS::AtMostOnce);
+    let mut publisher = Client::connect(broker.port, "publisher");
+    while !broker.log().contains("being dropped for client stalled") {
+        for _ in 0..100 {
+            publisher.publish("data", &[b'x'; 10_000], QoS::AtMostOnce, 0);
+        }
+        publisher.expect_alive();
+    }
+    drop(stalled);
+    broker.wait_for_log("Client stalled [127.0.0.1");
+    assert!(broker.log().contains("disconnected"), "{}", broker.log());
+}
+
+#[test]
 fn quiet_publishers_get_through_beside_a_loud_one() {
     const QUIET: usize = 50;
     const EACH: usize = 20;
