@@ -18,7 +18,7 @@ struct Slot {
     totals: Mutex<Totals>,
     /// When the shard reports next; 0 when it has nothing new.
     due: AtomicU64,
-    packets: AtomicU64,
+    activity: AtomicU64,
 }
 
 impl Board {
@@ -26,16 +26,16 @@ impl Board {
         Board { slots: (0..shards).map(|_| Slot::default()).collect() }
     }
 
-    /// A shard's turn is over: when something happened, its counters will be hung out soon.
-    pub(crate) fn report(&self, id: ShardId, shard: &Shard, now: Time) {
+    /// A shard's turn is over: when `activity` is another number than before, its counters will be hung out soon.
+    pub(crate) fn report(&self, id: ShardId, shard: &Shard, activity: u64, now: Time) {
         let slot = &self.slots[usize::from(id.0)];
         let due = slot.due.load(Ordering::Relaxed);
         if due == 0 {
-            if shard.activity() != slot.packets.load(Ordering::Relaxed) {
+            if activity != slot.activity.load(Ordering::Relaxed) {
                 slot.due.store(now.plus_millis(AGE_MILLIS_MAX).0, Ordering::Relaxed);
             }
         } else if due <= now.0 {
-            slot.packets.store(shard.activity(), Ordering::Relaxed);
+            slot.activity.store(activity, Ordering::Relaxed);
             *slot.totals.lock().unwrap_or_else(PoisonError::into_inner) = shard.totals();
             slot.due.store(0, Ordering::Relaxed);
         }

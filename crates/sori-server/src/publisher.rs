@@ -102,7 +102,7 @@ impl Publisher {
             },
             dropped_offline_qos0: t.dropped_offline_qos0,
             messages_stored: t.queued + t.inflight + retained_messages,
-            messages_stored_bytes: t.queued_bytes,
+            messages_stored_bytes: self.space.memory_used(),
             retained_messages,
             subscriptions,
             shared_subscriptions,

@@ -98,6 +98,8 @@ pub(crate) struct Worker {
     readable: VecDeque<usize>,
     lingering: VecDeque<usize>,
     buffer: Vec<u8>,
+    /// How often mail came, which may change a shard whose own connections are silent.
+    mail_taken: u64,
     now: Time,
     is_stopping: bool,
 }
@@ -113,6 +115,7 @@ impl Worker {
             readable: VecDeque::new(),
             lingering: VecDeque::new(),
             buffer: vec![0; READ_BYTES],
+            mail_taken: 0,
             is_stopping: false,
         }
     }
@@ -149,7 +152,8 @@ impl Worker {
         }
         self.settle();
         self.end_lingering();
-        self.b.board.report(self.b.id, &self.b.shard, self.now);
+        let activity = self.b.shard.activity().wrapping_add(self.mail_taken);
+        self.b.board.report(self.b.id, &self.b.shard, activity, self.now);
     }
 
     /// Write, post and carry out until nothing is left of this turn.
@@ -210,7 +214,10 @@ impl Worker {
     fn read_inbox(&mut self) {
         for letter in self.b.inbox().take() {
             match letter {
-                Letter::Mail(mail) => self.b.shard.deliver(self.now, &mail),
+                Letter::Mail(mail) => {
+                    self.mail_taken = self.mail_taken.wrapping_add(1);
+                    self.b.shard.deliver(self.now, &mail);
+                }
                 Letter::Accepted(stream, listener, address, admittance) => {
                     self.accept(stream, listener, &address, admittance);
                 }

@@ -93,6 +93,34 @@ fn the_sys_tree_is_complete_and_right() {
 }
 
 #[test]
+fn what_happens_on_a_shard_without_clients_is_counted_too() {
+    const SESSIONS: usize = 8;
+    let broker = Broker::start("sys_interval 1\nthreads 4\nmax_queued_messages 3");
+    for number in 0..SESSIONS {
+        let (mut away, _) = Client::resume(broker.port, &format!("away {number}"));
+        away.subscribe("away", QoS::AtLeastOnce);
+    }
+    let mut watcher = Client::connect(broker.port, "watcher");
+    watcher.subscribe("$SYS/broker/#", QoS::AtMostOnce);
+    let mut publisher = Client::connect(broker.port, "publisher");
+    let mut tree = BTreeMap::new();
+    let is = |tree: &BTreeMap<String, String>, topic: &str, text: &str| {
+        tree.get(&format!("$SYS/broker/{topic}")).is_some_and(|found| found == text)
+    };
+    watch(&mut watcher, &mut tree, |tree| is(tree, "clients/disconnected", "8"));
+    for _ in 0..5 {
+        publisher.publish_and_wait("away", &[0; 10_000]);
+    }
+    watch(&mut watcher, &mut tree, |tree| {
+        let stored = tree.get("$SYS/broker/store/messages/bytes").and_then(|text| text.parse::<u32>().ok());
+        // Three messages, once for each shard, and the tree itself.
+        is(tree, "publish/messages/dropped", "16") && stored.is_some_and(|bytes| (30_000..200_000).contains(&bytes))
+    });
+    let waiting = tree.get("$SYS/broker/packet/out/count").map(String::as_str);
+    assert_eq!(waiting, Some("24"));
+}
+
+#[test]
 fn nobody_may_publish_below_sys() {
     let broker = Broker::start("sys_interval 1");
     let mut client = Client::connect(broker.port, "client");
