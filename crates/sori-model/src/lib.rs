@@ -12,10 +12,10 @@
 pub mod check;
 mod explore;
 #[path = "../../sori-server/src/inbox.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "the server uses what no scenario does")]
 mod inbox;
 #[path = "../../sori-server/src/link.rs"]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "the server uses what no scenario does")]
 mod link;
 mod packets;
 mod socket;
