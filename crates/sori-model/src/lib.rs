@@ -15,7 +15,6 @@ mod explore;
 #[expect(dead_code, reason = "the server uses what no scenario does")]
 mod inbox;
 #[path = "../../sori-server/src/link.rs"]
-#[expect(dead_code, reason = "the server uses what no scenario does")]
 mod link;
 mod packets;
 mod socket;
