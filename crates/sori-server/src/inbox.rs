@@ -69,13 +69,13 @@ impl Inbox {
     /// Put a letter in. It cannot be lost: the worker takes all letters out under the same lock, so that an inbox
     /// which is not empty has a worker that is awake or about to be.
     pub(crate) fn post(&self, letter: Letter) {
-        if let Letter::Mail(mail) = &letter {
-            self.mail_bytes.fetch_add(mail.size(), Ordering::Relaxed);
-        }
         let was_empty = {
             let mut letters = self.lock();
             if letters.is_closed {
                 return;
+            }
+            if let Letter::Mail(mail) = &letter {
+                self.mail_bytes.fetch_add(mail.size(), Ordering::Relaxed);
             }
             letters.waiting.push_back(letter);
             letters.waiting.len() == 1
@@ -88,14 +88,15 @@ impl Inbox {
 
     /// Everything that is there.
     pub(crate) fn take(&self) -> VecDeque<Letter> {
-        let letters = core::mem::take(&mut self.lock().waiting);
+        let mut letters = self.lock();
         self.mail_bytes.store(0, Ordering::Relaxed);
-        letters
+        core::mem::take(&mut letters.waiting)
     }
 
     /// The worker has ended: what waits and what is still posted is dropped, connections on their way among it.
     pub(crate) fn close(&self) {
         let letters = core::mem::replace(&mut *self.lock(), Letters { waiting: VecDeque::new(), is_closed: true });
+        self.mail_bytes.store(0, Ordering::Relaxed);
         // Dropping a letter may lock other things, so this lock is free again.
         drop(letters);
     }

@@ -98,8 +98,8 @@ pub(crate) struct Worker {
     readable: VecDeque<usize>,
     lingering: VecDeque<usize>,
     buffer: Vec<u8>,
-    /// How often mail came, which may change a shard whose own connections are silent.
-    mail_taken: u64,
+    /// How often something came that may change the shard's counters and is not in its own count of activity.
+    inputs: u64,
     now: Time,
     is_stopping: bool,
 }
@@ -115,7 +115,7 @@ impl Worker {
             readable: VecDeque::new(),
             lingering: VecDeque::new(),
             buffer: vec![0; READ_BYTES],
-            mail_taken: 0,
+            inputs: 0,
             is_stopping: false,
         }
     }
@@ -145,6 +145,7 @@ impl Worker {
             self.read_sockets();
         }
         if self.b.shard.next_deadline().is_some_and(|due| due <= self.now) {
+            self.note_input();
             self.b.shard.tick(self.now);
         }
         if let Some(publisher) = &mut self.b.publisher {
@@ -152,7 +153,7 @@ impl Worker {
         }
         self.settle();
         self.end_lingering();
-        let activity = self.b.shard.activity().wrapping_add(self.mail_taken);
+        let activity = self.b.shard.activity().wrapping_add(self.inputs);
         self.b.board.report(self.b.id, &self.b.shard, activity, self.now);
     }
 
@@ -160,12 +161,20 @@ impl Worker {
     fn settle(&mut self) {
         self.flush();
         self.post_mail();
-        while let Some(effect) = self.b.shard.next_effect() {
-            self.carry_out(effect);
-        }
+        self.carry_out_effects();
         // Closing a connection may have published a will.
         self.flush();
         self.post_mail();
+    }
+
+    fn carry_out_effects(&mut self) {
+        while let Some(effect) = self.b.shard.next_effect() {
+            self.carry_out(effect);
+        }
+    }
+
+    fn note_input(&mut self) {
+        self.inputs = self.inputs.wrapping_add(1);
     }
 
     fn patience(&self) -> Option<Duration> {
@@ -178,8 +187,11 @@ impl Worker {
         let publisher = self.b.publisher.as_ref().and_then(Publisher::next_due);
         let due = [self.b.shard.next_deadline(), publisher, self.b.board.next_report(self.b.id)];
         let timed = due.into_iter().flatten().min().map(|due| {
-            // Rounded up, so that the deadline has come when the poll returns.
-            Duration::from_millis(due.0.saturating_sub(self.b.clock.now().0) + 1)
+            match due.0.saturating_sub(self.b.clock.now().0) {
+                0 => Duration::ZERO,
+                // Rounded up, so that the deadline has come when the poll returns.
+                left => Duration::from_millis(left + 1),
+            }
         });
         match self.lingering.is_empty() {
             true => timed,
@@ -215,13 +227,17 @@ impl Worker {
         for letter in self.b.inbox().take() {
             match letter {
                 Letter::Mail(mail) => {
-                    self.mail_taken = self.mail_taken.wrapping_add(1);
+                    self.note_input();
                     self.b.shard.deliver(self.now, &mail);
                 }
                 Letter::Accepted(stream, listener, address, admittance) => {
                     self.accept(stream, listener, &address, admittance);
                 }
-                Letter::Moved(stream, handoff, admittance) => self.adopt(stream, *handoff, admittance),
+                Letter::Moved(stream, handoff, admittance) => {
+                    self.adopt(stream, *handoff, admittance);
+                    // It may have to move on, and then its name is free for the next connection.
+                    self.carry_out_effects();
+                }
                 Letter::Reconfigure(new) => self.reconfigure(*new),
                 Letter::Show(look) => look(&self.b.shard),
                 Letter::LogLines => {
@@ -357,6 +373,7 @@ impl Worker {
 
     /// The peer is gone.
     fn ended(&mut self, token: usize, cause: Cause) {
+        self.note_input();
         if let Some(Socket { state: State::Open(id), .. }) = self.sockets[token] {
             self.b.shard.closed(self.now, id, cause);
         }
@@ -476,6 +493,7 @@ impl Worker {
         } else {
             self.drop_socket(token);
         }
+        self.note_input();
         self.b.shard.closed(self.now, id, Cause::Shutdown);
     }
 

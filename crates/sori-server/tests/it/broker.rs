@@ -139,6 +139,11 @@ impl Broker {
         line.trim().trim_end_matches(" kB").parse::<i64>().expect("is a number") * 1024
     }
 
+    /// How many files and sockets it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs").count()
+    }
+
     /// How long its threads have run, all together.
     pub(crate) fn processor_time(&self) -> Duration {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");

@@ -78,6 +78,7 @@ fn a_storm_of_clients_leaves_nothing_behind() {
     let broker = Broker::start("threads 4\nconnection_messages false\nsys_interval 1");
     let port = broker.port;
     let mut watcher = Client::connect(port, "watcher");
+    let open_files = broker.open_files();
     thread::scope(|scope| {
         for thread in 0..THREADS {
             scope.spawn(move || {
@@ -104,6 +105,7 @@ fn a_storm_of_clients_leaves_nothing_behind() {
         thread::sleep(Duration::from_millis(20));
         broker.log().contains(empty)
     });
+    wait_until("all sockets are closed", || broker.open_files() == open_files);
     watcher.subscribe("#", QoS::AtMostOnce);
     watcher.expect_alive();
     watcher.ask("$SYS/broker/#", QoS::AtMostOnce, 1);

@@ -93,6 +93,20 @@ fn the_sys_tree_is_complete_and_right() {
 }
 
 #[test]
+fn a_client_that_just_closes_is_not_counted_any_more() {
+    let broker = Broker::start("sys_interval 1\nthreads 3");
+    let mut watcher = Client::connect(broker.port, "watcher");
+    watcher.subscribe("$SYS/broker/clients/connected", QoS::AtMostOnce);
+    // Each is alone on its shard, and nothing else happens there.
+    let others = [Client::connect(broker.port, "one"), Client::connect(broker.port, "two")];
+    let mut tree = BTreeMap::new();
+    let count = |tree: &BTreeMap<String, String>| tree.values().next().cloned().unwrap_or_default();
+    watch(&mut watcher, &mut tree, |tree| count(tree) == "3");
+    drop(others);
+    watch(&mut watcher, &mut tree, |tree| count(tree) == "1");
+}
+
+#[test]
 fn what_happens_on_a_shard_without_clients_is_counted_too() {
     const SESSIONS: usize = 8;
     let broker = Broker::start("sys_interval 1\nthreads 4\nmax_queued_messages 3");
