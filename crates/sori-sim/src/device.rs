@@ -39,6 +39,8 @@ pub(crate) struct Device {
     /// What it remembers of its session; `None` when there is nothing to resume.
     pub(crate) session: Option<SessionState>,
     pub(crate) sockets: Vec<Socket>,
+    /// The topic of its last QoS 0 message.
+    pub(crate) last_topic: Option<&'static str>,
     /// It found a session that it knows nothing about, so it has to begin anew. [MQTT-3.2.2-4]
     pub(crate) must_start_clean: bool,
 }
@@ -145,6 +147,11 @@ impl Socket {
         }
     }
 
+    /// Sends a QoS 0 message behind CONNECT, without waiting for the answer.
+    pub(crate) fn send_at_once(&mut self, message: &Draft, random: &mut Random) {
+        self.send_publish(message, 0, false, random);
+    }
+
     fn send_publish(&mut self, message: &Draft, id: u16, dup: bool, random: &mut Random) {
         let mut properties = if self.version.is_v5() { message.properties.clone() } else { PropertyBuffer::new() };
         let topic =
@@ -180,7 +187,7 @@ impl Socket {
 
 impl Device {
     pub(crate) fn new(name: String, habits: Habits) -> Device {
-        Device { name, habits, session: None, sockets: Vec::new(), must_start_clean: false }
+        Device { name, habits, session: None, sockets: Vec::new(), last_topic: None, must_start_clean: false }
     }
 
     /// The socket that may be used: the only one, and the broker has answered.
@@ -339,6 +346,7 @@ impl Device {
             return false;
         }
         if message.qos == QoS::AtMostOnce {
+            self.last_topic = Some(message.topic);
             socket.send_publish(&message, 0, false, random);
             return true;
         }

@@ -389,6 +389,9 @@ pub(crate) struct Facts {
 /// Within this time after its moment a deadline may or may not have been noticed.
 pub(crate) const TOLERANCE_MILLIS: u64 = 1000;
 
+/// The reason code of who loses a session to another connection.
+pub(crate) const SESSION_TAKEN_OVER: u8 = 0x8E;
+
 /// More than header, identifiers and properties of any message take.
 pub(crate) const ROOM_FOR_PROPERTIES: usize = 150;
 
@@ -785,11 +788,13 @@ impl Facts {
 
     /// Another connection of the same client waits for its CONNACK.
     fn is_wanted(&self, link: LinkId) -> bool {
-        let client = &self.links[link.0].client;
-        self.links.iter().any(|other| {
-            let waits = other.connect.is_some() && other.accepted.is_none() && !other.refused && !other.closed;
-            waits && other.client == *client
-        })
+        let Link { client, said_disconnect, .. } = &self.links[link.0];
+        let other_reason = said_disconnect.is_some_and(|reason| reason != SESSION_TAKEN_OVER);
+        !other_reason
+            && self.links.iter().any(|other| {
+                let waits = other.connect.is_some() && other.accepted.is_none() && !other.refused && !other.closed;
+                waits && other.client == *client
+            })
     }
 
     /// When the broker itself ends a connection, what came in the same turn may not have been looked at any more.

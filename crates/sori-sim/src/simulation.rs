@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use sori_broker::{Access, Cause, ListenerSettings, PlainSpace, QueueFull, Settings, Space, Time, Totals};
-use sori_mqtt::PINGREQ;
+use sori_mqtt::{PINGREQ, QoS};
 
 use crate::check::{End, Finding, Rest};
 use crate::device::{Device, Wish};
@@ -64,6 +64,8 @@ struct Simulation {
     wires: Wires,
     devices: Vec<Device>,
     probes: usize,
+    /// A shard whose thread does not run at the moment: it may be in the middle of posting its mail.
+    paused: Option<u16>,
 }
 
 /// The device that is always there.
@@ -108,6 +110,7 @@ impl Simulation {
             wires,
             devices,
             probes: 0,
+            paused: None,
         }
     }
 
@@ -145,15 +148,24 @@ impl Simulation {
                 15..45 => self.somebody_reads(),
                 45..55 => self.somebody_acknowledges(),
                 55..65 => {
-                    let shard = self.any_shard();
-                    self.host.post_one(shard);
+                    if let Some(shard) = self.running_shard() {
+                        self.host.post_one(shard);
+                    }
                 }
+                65 => self.paused = self.random.chance(30).then(|| self.any_shard()),
                 _ => {
-                    let shard = self.any_shard();
-                    self.turn(shard, false);
+                    if let Some(shard) = self.running_shard() {
+                        self.turn(shard, false);
+                    }
                 }
             }
         }
+        self.paused = None;
+    }
+
+    fn running_shard(&mut self) -> Option<u16> {
+        let shard = self.any_shard();
+        (self.paused != Some(shard)).then_some(shard)
     }
 
     fn any_shard(&mut self) -> u16 {
@@ -194,7 +206,12 @@ impl Simulation {
                     socket.outbox.extend_from_slice(&PINGREQ);
                 }
             }
-            92..96 => self.disconnect(index),
+            92..96 => {
+                self.disconnect(index);
+                if self.random.chance(40) && self.devices[index].sockets.is_empty() {
+                    self.connect(index, 1);
+                }
+            }
             _ => self.reconnect(index),
         }
         self.ship(index);
@@ -202,7 +219,13 @@ impl Simulation {
 
     /// Says good-bye and closes the socket.
     fn disconnect(&mut self, index: usize) {
-        workload::disconnect(&mut self.devices[index], &mut self.random);
+        let device = &mut self.devices[index];
+        if self.random.chance(50) {
+            let mut draft = workload::draft(device.habits.version, &mut self.names, &mut self.random);
+            draft.qos = QoS::AtMostOnce;
+            device.send(draft, &mut self.random);
+        }
+        workload::disconnect(device, &mut self.random);
         self.ship(index);
         if let Some(link) = self.devices[index].active().map(|socket| socket.link) {
             let everything = self.wires.pipes[link.0].to_broker.len();
@@ -237,7 +260,7 @@ impl Simulation {
     }
 
     fn open(&mut self, device: usize) -> LinkId {
-        let shard = self.any_shard();
+        let shard = (0..8).find_map(|_| self.running_shard()).unwrap_or(0);
         while !self.host.post_one(shard) {}
         self.wires.begin_turn(self.host.now().0);
         let link = self.host.open(shard, &self.listener);
@@ -305,6 +328,7 @@ impl Simulation {
     }
 
     fn advance(&mut self, millis: u64) {
+        self.paused = None;
         let end = self.host.now().0 + millis;
         let mut ticks_at_one_moment = 0;
         while let Some(deadline) = self.host.next_deadline().filter(|deadline| deadline.0 <= end) {
@@ -356,13 +380,15 @@ impl Simulation {
         }
         self.wires.begin_turn(self.host.now().0);
         let waiting = self.host.mail_waiting(shard);
-        let mail = if thorough { waiting } else { self.random.below(waiting + 1) };
+        // Sockets are read only when no mail is left: what another shard sent before a client came here must not arrive
+        // after what the client says here.
+        let mail = if thorough || self.random.chance(70) { waiting } else { self.random.below(waiting + 1) };
         for _ in 0..mail {
             self.host.deliver_one(shard);
         }
         let mut heard = Vec::new();
         let arrivals = self.host.arrivals_waiting(shard);
-        if arrivals > 0 && (thorough || self.random.chance(40)) {
+        if mail == waiting && arrivals > 0 && (thorough || self.random.chance(40)) {
             let which = self.random.below(arrivals);
             if let Some(link) = self.host.adopt_one(shard, which) {
                 heard.push(self.wires.pipes[link.0].device);
@@ -375,7 +401,7 @@ impl Simulation {
             let link = LinkId(*index);
             let device = self.wires.pipes[*index].device;
             let here = matches!(self.host.place(link), Place::On(owner, _) if owner == shard);
-            if here && !heard.contains(&device) && (thorough || self.random.chance(50)) {
+            if here && mail == waiting && !heard.contains(&device) && (thorough || self.random.chance(50)) {
                 did |= self.hear(link, &mut heard);
             }
         }

@@ -146,6 +146,12 @@ pub(crate) fn connect(device: &mut Device, link: LinkId, names: &mut Names, rand
         properties: properties.as_properties(),
     }
     .encode(&mut socket.outbox);
+    if random.chance(20) {
+        let mut draft = draft(version, names, random);
+        draft.qos = QoS::AtMostOnce;
+        draft.topic = device.last_topic.unwrap_or(draft.topic);
+        socket.send_at_once(&draft, random);
+    }
     socket
 }
 

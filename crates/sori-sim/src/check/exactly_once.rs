@@ -2,10 +2,11 @@
 //!
 //! [MQTT-4.3.3-10], [MQTT-4.3.3-12], [MQTT-3.3.4-2] to [MQTT-3.3.4-5], [MQTT311-4.3.3-2]: a QoS 2 message that its client
 //! resends is still the same message; a QoS 1 message may become one more each time. A delivery that the broker
-//! resends (DUP) is no further one; [`super::packet_identifiers`] sees that DUP is not a lie.
+//! resends (DUP) is no further one; [`super::packet_identifiers`] sees that DUP is not a lie. What a SUBSCRIBE found
+//! retained does not come live as well.
 
 use super::{Check, Findings, Rest};
-use crate::facts::{Message, Session};
+use crate::facts::{Held, Message, Session, Subscription};
 
 pub(super) struct ExactlyOnce;
 
@@ -43,20 +44,24 @@ struct Allowed {
 impl Allowed {
     fn of(rest: &Rest<'_>, session: &Session, message: &Message) -> Allowed {
         let held = session.held(message);
-        let own = held.iter().filter(|held| held.share.is_none()).count();
-        let groups = held.len() - own;
-        let own = if rest.settings.allow_duplicate_messages { own } else { own.min(1) };
+        let own: Vec<&Held<'_>> = held.iter().filter(|held| held.share.is_none()).collect();
+        let groups = held.len() - own.len();
+        let merged = !rest.settings.allow_duplicate_messages && own.len() > 1;
+        let filters = if merged { 1 } else { own.len() };
         // A group's message may come back to the same member when another one lost it, or it did itself.
         let lost = rest.facts.links.iter().filter(|link| link.ended.is_some_and(|(at, _)| !at.precedes(message.first)));
         let again = if groups == 0 { 0 } else { lost.count() };
-        let replays = session
-            .subscriptions
-            .iter()
-            .filter(|subscription| subscription.may_replay() && subscription.matches(&message.topic))
-            .count();
+        let replays = || session.subscriptions.iter().filter(|subscription| may_replay(subscription, message));
+        // One SUBSCRIBE gets a message as retained message or live, not both.
+        let either = own.iter().filter(|held| matches!(held.versions[..], [only] if may_replay(only, message)));
+        let both = if merged { 0 } else { either.count() };
         Allowed {
-            live: message.times() * own + groups * (message.times() + again),
-            replays: if message.retain { replays } else { 0 },
+            live: message.times() * filters + groups * (message.times() + again),
+            replays: replays().count() - both,
         }
     }
+}
+
+fn may_replay(subscription: &Subscription, message: &Message) -> bool {
+    message.retain && subscription.may_replay() && subscription.matches(&message.topic)
 }

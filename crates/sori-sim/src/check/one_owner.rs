@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Check, Findings};
-use crate::facts::{Ending, Event, Facts, What};
+use crate::facts::{Ending, Event, Facts, SESSION_TAKEN_OVER, What};
 use crate::host::LinkId;
 use crate::seen::Seen;
 
@@ -15,8 +15,7 @@ pub(super) struct OneOwner {
     owners: BTreeMap<String, BTreeSet<LinkId>>,
 }
 
-/// The reason code of the loser.
-const SESSION_TAKEN_OVER: u8 = 0x8E;
+/// What else may have ended the loser's connection before.
 const KEEP_ALIVE_TIMEOUT: u8 = 0x8D;
 const QUOTA_EXCEEDED: u8 = 0x97;
 

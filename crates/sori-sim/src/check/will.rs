@@ -68,7 +68,8 @@ fn due(rest: &Rest<'_>, id: LinkId, message: &Message) -> Due {
     // MQTT 3.1.1 want the will to be published all the same. Mosquitto does not, so both are allowed.
     if ending == Ending::TakenOver && rest.facts.sessions[message.session].ended.is_none_or(|gone| ended.precedes(gone))
     {
-        return Due::Perhaps(at);
+        let gone = rest.facts.sessions[message.session].ended.map_or(at, |gone| gone.at);
+        return Due::Perhaps(at.min(gone));
     }
     if message.will_delay == 0 || session_ends == 0 {
         return Due::At(at);
