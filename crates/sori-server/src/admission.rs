@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Addresses whose rate is remembered; beyond that the oldest are forgotten, which only lets more in.
+/// From how many addresses on those that were quiet for a second are forgotten.
 const RATES_MAX: usize = 65_536;
 
 /// Why a connection is not let in.
@@ -76,11 +76,19 @@ impl Places {
 
     /// May a connection from this address come in now? If so it has a place until [`Places::leave`].
     pub(crate) fn enter(&self, listener: usize, address: Option<IpAddr>, now: Instant) -> Result<(), Refusal> {
-        self.with(|state| state.enter(listener, address, now))
+        self.with(|state| state.enter(listener, address.map(network), now))
     }
 
     pub(crate) fn leave(&self, listener: usize, address: Option<IpAddr>) {
-        self.with(|state| state.leave(listener, address));
+        self.with(|state| state.leave(listener, address.map(network)));
+    }
+}
+
+/// Who counts as one: an IPv4 address, or the 2^64 addresses that one subscriber of an IPv6 network has.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
     }
 }
 
@@ -165,6 +173,16 @@ mod tests {
         assert_eq!(places.enter(0, None, now), Ok(()), "a Unix socket has no address");
         places.leave(0, HERE);
         assert_eq!(places.with(|state| state.by_address.len()), 1);
+    }
+
+    #[test]
+    fn one_ipv6_network_counts_as_one() {
+        let places = Places::new(Limits { by_address: Some(1), ..Limits::default() });
+        let from = |text: &str| Some(text.parse().expect("an address"));
+        let now = Instant::now();
+        assert_eq!(places.enter(0, from("2001:db8:0:1::1"), now), Ok(()));
+        assert_eq!(places.enter(0, from("2001:db8:0:1:ffff::2"), now), Err(Refusal::TooMany));
+        assert_eq!(places.enter(0, from("2001:db8:0:2::1"), now), Ok(()));
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod space;
 pub mod startup;
 mod sync;
 pub mod sys;
+mod tap;
 mod worker;
 
 pub use local_client::LocalClient;

@@ -14,13 +14,16 @@ pub(crate) struct LockedSpace {
     registry: Mutex<Registry>,
     retained: Mutex<Retained>,
     memory: Vec<MemoryUse>,
+    index_memory: MemoryUse,
 }
 
 impl LockedSpace {
     pub(crate) fn new(shards: u16) -> LockedSpace {
+        let index = SubscriptionIndex::default();
         LockedSpace {
             generation: AtomicU64::new(0),
-            index: ShardedLock::default(),
+            index_memory: index.memory(),
+            index: ShardedLock::new(index),
             registry: Mutex::default(),
             retained: Mutex::default(),
             memory: (0..shards).map(|_| MemoryUse::default()).collect(),
@@ -57,6 +60,6 @@ impl Space for LockedSpace {
     }
 
     fn memory_used(&self) -> u64 {
-        self.memory.iter().map(MemoryUse::bytes).sum()
+        self.memory.iter().chain([&self.index_memory]).map(MemoryUse::bytes).sum()
     }
 }

@@ -10,6 +10,7 @@ use crate::log::Log;
 use crate::publisher::Publisher;
 use crate::report;
 use crate::socket::{Admittance, Stream};
+use crate::tap::Tap;
 use mio::{Events, Poll, Token};
 use sori_broker::{Cause, ConnectionId, Effect, Handoff, ListenerSettings, Shard, ShardId, Time};
 use std::collections::VecDeque;
@@ -80,6 +81,8 @@ struct Socket {
     is_listed: bool,
     /// A connection from within the program has none: it takes no place from others.
     admittance: Option<Admittance>,
+    /// Debug lines of what passes.
+    tap: Option<Box<Tap>>,
 }
 
 enum State {
@@ -101,6 +104,8 @@ pub(crate) struct Worker {
     /// How often something came that may change the shard's counters and is not in its own count of activity.
     inputs: u64,
     now: Time,
+    /// The last poll reported as much as it can: there is more.
+    is_poll_full: bool,
     is_stopping: bool,
 }
 
@@ -116,6 +121,7 @@ impl Worker {
             lingering: VecDeque::new(),
             buffer: vec![0; READ_BYTES],
             inputs: 0,
+            is_poll_full: false,
             is_stopping: false,
         }
     }
@@ -134,6 +140,7 @@ impl Worker {
                 }
             }
             self.now = self.b.clock.now();
+            self.is_poll_full = events.iter().count() >= EVENTS_MAX;
             self.note_readiness(&events);
             self.turn();
         }
@@ -144,7 +151,9 @@ impl Worker {
         if !self.is_any_inbox_overfull() {
             self.read_sockets();
         }
-        if self.b.shard.next_deadline().is_some_and(|due| due <= self.now) {
+        // After a pause of the whole machine all Keep Alives may seem over, while what keeps them alive waits to be read.
+        let is_caught_up = self.readable.is_empty() && !self.is_poll_full;
+        if is_caught_up && self.b.shard.next_deadline().is_some_and(|due| due <= self.now) {
             self.note_input();
             self.b.shard.tick(self.now);
         }
@@ -297,6 +306,7 @@ impl Worker {
             is_read_closed: false,
             is_listed: false,
             admittance,
+            tap: Tap::new(&self.b.log),
         });
         if self.by_connection.len() <= id.slot() {
             self.by_connection.resize(id.slot() + 1, usize::MAX);
@@ -358,6 +368,9 @@ impl Worker {
                     socket.is_listed = true;
                     self.readable.push_back(token);
                 }
+                if let (Some(tap), Some(_)) = (&mut socket.tap, id) {
+                    tap.received(&self.buffer[..count]);
+                }
                 if let Some(id) = id {
                     self.b.shard.receive(self.now, id, &self.buffer[..count]);
                 }
@@ -410,6 +423,9 @@ impl Worker {
             match socket.stream.write(output) {
                 Ok(count) => {
                     socket.is_writable = count == length;
+                    if let Some(tap) = &mut socket.tap {
+                        tap.sent(&output[..count], self.b.shard.client_id(id));
+                    }
                     self.b.shard.sent(self.now, id, count);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => socket.is_writable = false,
@@ -467,7 +483,12 @@ impl Worker {
             let Some(socket) = self.sockets[token].as_mut() else { break };
             match socket.stream.read(&mut self.buffer) {
                 Ok(0) => self.ended(token, Cause::Network("connection closed by client".into())),
-                Ok(count) => self.b.shard.receive(self.now, connection, &self.buffer[..count]),
+                Ok(count) => {
+                    if let Some(tap) = &mut socket.tap {
+                        tap.received(&self.buffer[..count]);
+                    }
+                    self.b.shard.receive(self.now, connection, &self.buffer[..count]);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => self.ended(token, Cause::Network(error.to_string().into())),

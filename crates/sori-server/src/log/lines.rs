@@ -73,11 +73,6 @@ pub fn connection_rate_exceeded(address: &str) -> impl Display {
     text(move |f| write!(f, "Client connection from {address} denied: connection_rate_per_address exceeded."))
 }
 
-/// Notice: the first bytes are a TLS handshake, but the listener has no TLS.
-pub fn tls_on_plain_listener(peer: &str) -> impl Display {
-    text(move |f| write!(f, "Client from {peer} appears to be using TLS to connect to a non-TLS listener."))
-}
-
 /// What a connected client is known by.
 #[derive(Debug, Clone, Copy)]
 pub struct Connected<'a> {
@@ -227,29 +222,9 @@ pub fn protocol_error(who: &str, what: impl Display) -> impl Display {
     text(move |f| write!(f, "Protocol error from {who}: {what}."))
 }
 
-/// Notice: a second CONNECT on one connection.
-pub fn second_connect(peer: &str) -> impl Display {
-    text(move |f| write!(f, "Bad client {peer} sending multiple CONNECT messages."))
-}
-
 /// Notice: the first message of a client was dropped at its full queue.
 pub fn dropping(client_id: &str) -> impl Display {
     text(move |f| write!(f, "Outgoing messages are being dropped for client {client_id}."))
-}
-
-/// Notice: a session ended because its client stayed away too long.
-pub fn expiring(client_id: &str) -> impl Display {
-    text(move |f| write!(f, "Expiring client {client_id} due to timeout."))
-}
-
-/// Warning: a client sends more than its Receive Maximum allows.
-pub fn receive_maximum_exceeded(client_id: &str) -> impl Display {
-    text(move |f| {
-        write!(
-            f,
-            "Client {client_id} has exceeded its receive-maximum quota. This behaviour must be fixed on the client."
-        )
-    })
 }
 
 /// What debug lines show of a PUBLISH.
@@ -285,16 +260,6 @@ pub fn received_publish(client_id: &str, publish: Publish<'_>) -> impl Display {
 /// Debug.
 pub fn sending_publish(client_id: &str, publish: Publish<'_>) -> impl Display {
     text(move |f| write!(f, "Sending PUBLISH to {client_id} {publish}"))
-}
-
-/// Debug: the client may not write the topic.
-pub fn denied_publish(client_id: &str, publish: Publish<'_>) -> impl Display {
-    text(move |f| write!(f, "Denied PUBLISH from {client_id} {publish}"))
-}
-
-/// Debug: the payload is above `message_size_limit`.
-pub fn dropped_too_large(client_id: &str, publish: Publish<'_>) -> impl Display {
-    text(move |f| write!(f, "Dropped too large PUBLISH from {client_id} {publish}"))
 }
 
 /// Debug: a packet of which the name alone is shown: SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT.
@@ -340,11 +305,6 @@ pub fn sending_with_reason(packet: &str, client_id: &str, packet_id: u16, reason
 /// Debug, after SUBSCRIBE: one filter and its QoS.
 pub fn filter_with_qos(filter: &str, qos: u8) -> impl Display {
     text(move |f| write!(f, "\t{filter} (QoS {qos})"))
-}
-
-/// Debug, after SUBSCRIBE: one filter that was refused.
-pub fn filter_denied(filter: &str) -> impl Display {
-    text(move |f| write!(f, "\t{filter} (denied)"))
 }
 
 /// Subscribe.

@@ -2,6 +2,7 @@
 
 mod broker;
 mod client;
+mod debug_lines;
 mod endurance;
 mod keep_alive;
 mod limits;
