@@ -14,6 +14,7 @@ use crate::event::{Cause, Effect, Event};
 use crate::explaining::Teller;
 use crate::handoff::{Admission, Handoff};
 use crate::ids::ConnectionId;
+use crate::record::Change;
 use crate::registry::Claim;
 use crate::session::{NEVER_EXPIRES, Session, SessionKey};
 use crate::settings::ListenerSettings;
@@ -77,8 +78,9 @@ impl Shard {
                 if connect.version == Version::V5 { ReasonCode::PacketTooLarge } else { ReasonCode::NotAuthorized };
             return Some((code, "the will's payload is above message_size_limit"));
         }
-        if self.has_too_many_levels(will.topic) {
-            return Some((ReasonCode::TopicNameInvalid, "the will's topic has too many levels"));
+        let mount = c.listener.mount_point.as_ref().map_or(0, |mount| mount.len());
+        if self.has_too_many_levels(will.topic) || mount + will.topic.len() > usize::from(u16::MAX) {
+            return Some((ReasonCode::TopicNameInvalid, "the will's topic has too many levels or is too long"));
         }
         if will.qos > c.listener.qos_max {
             // [MQTT-3.2.2-12]
@@ -357,13 +359,15 @@ impl Shard {
     /// Another connection of the client ends, and with Clean Start its session too.
     /// [MQTT-3.1.4-3] [MQTT-3.1.4-4] [MQTT311-3.1.4-2] [MQTT311-3.1.4-3]
     fn take_over_session(&mut self, key: SessionKey, clean_start: bool) {
-        let Some(session) = self.session(key) else { return };
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         if let Some((slot, generation)) = session.connection {
             if !clean_start && session.is_persistent() {
                 // The client is back before its Will Delay Interval, even one of 0, has passed. In MQTT 3.1.1 the
                 // will could be published here; Mosquitto does not, and a client that only changed its network is
                 // not gone. [MQTT-3.1.3-9]
-                session.will = None;
+                if session.will.take().is_some() {
+                    self.recorder.note_gone(session, Change::WillGone);
+                }
             }
             self.totals.take_overs += 1;
             let old = ConnectionId { slot, generation };
@@ -374,7 +378,7 @@ impl Shard {
             self.end_session(key);
         } else {
             // [MQTT-3.1.2-5] [MQTT-3.1.3-9]: the client came back before its will was due.
-            self.cancel_will(key);
+            self.discard_will(key);
         }
     }
 

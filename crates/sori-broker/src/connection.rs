@@ -136,8 +136,8 @@ impl Output {
 
 /// Buffers above this size are given back to the system when they are empty.
 const KEPT_BUFFER_BYTES_MAX: usize = 256 * 1024;
-/// Empty buffers kept for the next connection that has something to say.
-const KEPT_BUFFERS_MAX: usize = 16;
+/// What the empty buffers that are kept for the next connection with something to say may have together.
+const SPARE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The way out of a shard: which connections have something to write, and buffers for it. A connection with nothing
 /// to write owns no buffer.
@@ -145,6 +145,7 @@ const KEPT_BUFFERS_MAX: usize = 16;
 pub(crate) struct Outbox {
     due: VecDeque<ConnectionId>,
     spare: Vec<Vec<u8>>,
+    spare_bytes: usize,
 }
 
 impl Outbox {
@@ -157,6 +158,7 @@ impl Outbox {
         }
         if connection.output.bytes.capacity() == 0 {
             connection.output.bytes = self.spare.pop().unwrap_or_default();
+            self.spare_bytes -= connection.output.bytes.capacity();
         }
         &mut connection.output.bytes
     }
@@ -183,8 +185,10 @@ impl Outbox {
         }
         let mut bytes = core::mem::take(&mut output.bytes);
         output.written = 0;
-        if bytes.capacity() <= KEPT_BUFFER_BYTES_MAX && self.spare.len() < KEPT_BUFFERS_MAX {
+        let is_worth_keeping = bytes.capacity() > 0 && bytes.capacity() <= KEPT_BUFFER_BYTES_MAX;
+        if is_worth_keeping && self.spare_bytes + bytes.capacity() <= SPARE_BYTES_MAX {
             bytes.clear();
+            self.spare_bytes += bytes.capacity();
             self.spare.push(bytes);
         }
     }

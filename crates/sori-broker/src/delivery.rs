@@ -6,6 +6,7 @@ use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use sori_mqtt::QoS;
 
 /// The Subscription Identifiers that a delivery carries.
@@ -72,12 +73,17 @@ impl Kept {
     }
 }
 
-/// Messages that wait until the session may get them, oldest first.
+/// Messages that wait until the session may get them.
+///
+/// QoS 0 has a line of its own, because it does not wait for acknowledgements; the numbers tell which of the two fronts
+/// is the older one.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    entries: VecDeque<Delivery>,
+    /// QoS 1 and 2, oldest first.
+    acknowledged: VecDeque<Delivery>,
+    /// QoS 0, oldest first.
+    plain: VecDeque<Delivery>,
     bytes: u64,
-    qos0: usize,
     last_number: u64,
     /// Nothing expires before this moment. `None` is never.
     expires_first: Option<Time>,
@@ -100,11 +106,11 @@ impl Queue {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.acknowledged.len() + self.plain.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.acknowledged.is_empty() && self.plain.is_empty()
     }
 
     /// Payload bytes.
@@ -114,11 +120,24 @@ impl Queue {
 
     /// Does a QoS 0 message wait? Then a newer one must not overtake it.
     pub(crate) fn holds_qos0(&self) -> bool {
-        self.qos0 > 0
+        !self.plain.is_empty()
     }
 
+    /// The oldest.
     pub(crate) fn front(&self) -> Option<&Delivery> {
-        self.entries.front()
+        if self.is_plain_next() { self.plain.front() } else { self.acknowledged.front() }
+    }
+
+    /// The oldest of QoS 0.
+    pub(crate) fn front_qos0(&self) -> Option<&Delivery> {
+        self.plain.front()
+    }
+
+    fn is_plain_next(&self) -> bool {
+        match (self.plain.front(), self.acknowledged.front()) {
+            (Some(plain), Some(acknowledged)) => plain.number < acknowledged.number,
+            (plain, _) => plain.is_some(),
+        }
     }
 
     /// Put a delivery at the end; its number is the next one.
@@ -134,44 +153,51 @@ impl Queue {
             self.expires_first = Some(self.expires_first.map_or(expires, |first| first.min(expires)));
         }
         self.bytes += delivery.payload_length();
-        self.qos0 += usize::from(delivery.qos == QoS::AtMostOnce);
-        self.entries.push_back(delivery);
-        self.entries.back().expect("it was pushed just now")
+        let line = if delivery.qos == QoS::AtMostOnce { &mut self.plain } else { &mut self.acknowledged };
+        line.push_back(delivery);
+        line.back().expect("it was pushed just now")
     }
 
+    /// Take out the oldest.
     pub(crate) fn pop(&mut self) -> Option<Delivery> {
-        let delivery = self.entries.pop_front()?;
-        self.forget(&delivery);
-        if self.entries.is_empty() {
+        if self.is_plain_next() { self.pop_qos0() } else { Queue::pop_from(&mut self.acknowledged, &mut self.bytes) }
+    }
+
+    /// Take out the oldest of QoS 0.
+    pub(crate) fn pop_qos0(&mut self) -> Option<Delivery> {
+        Queue::pop_from(&mut self.plain, &mut self.bytes)
+    }
+
+    fn pop_from(line: &mut VecDeque<Delivery>, bytes: &mut u64) -> Option<Delivery> {
+        let delivery = line.pop_front()?;
+        *bytes -= delivery.payload_length();
+        if line.is_empty() {
             // An idle session holds no memory for what it once queued.
-            self.entries = VecDeque::new();
+            *line = VecDeque::new();
         }
         Some(delivery)
     }
 
-    fn forget(&mut self, delivery: &Delivery) {
-        self.bytes -= delivery.payload_length();
-        self.qos0 -= usize::from(delivery.qos == QoS::AtMostOnce);
-    }
-
     /// Take out everything that `unwanted` names, in order.
-    pub(crate) fn take(&mut self, mut unwanted: impl FnMut(&Delivery) -> bool) -> VecDeque<Delivery> {
-        let (taken, kept): (VecDeque<_>, VecDeque<_>) =
-            core::mem::take(&mut self.entries).into_iter().partition(|d| unwanted(d));
-        self.entries = kept;
-        for delivery in &taken {
-            self.forget(delivery);
+    pub(crate) fn take(&mut self, mut unwanted: impl FnMut(&Delivery) -> bool) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        for line in [&mut self.acknowledged, &mut self.plain] {
+            for delivery in core::mem::take(line) {
+                if unwanted(&delivery) { taken.push(delivery) } else { line.push_back(delivery) }
+            }
         }
+        taken.sort_by_key(|delivery| delivery.number);
+        self.bytes -= taken.iter().map(Delivery::payload_length).sum::<u64>();
         taken
     }
 
     /// Take out what has expired. A queue in which nothing has is not looked through.
-    pub(crate) fn expire(&mut self, now: Time) -> VecDeque<Delivery> {
+    pub(crate) fn expire(&mut self, now: Time) -> Vec<Delivery> {
         if self.expires_first.is_none_or(|first| first > now) {
-            return VecDeque::new();
+            return Vec::new();
         }
         let expired = self.take(|d| d.message.view().is_expired(now));
-        let left = self.entries.iter().map(|d| d.message.view().expires);
+        let left = self.acknowledged.iter().chain(&self.plain).map(|d| d.message.view().expires);
         self.expires_first = left.min().filter(|first| *first != Time::NEVER);
         expired
     }
@@ -179,9 +205,15 @@ impl Queue {
     /// Take out the last queued message of this topic. The new one goes to the end: in an earlier place it would
     /// overtake what its own publisher sent before. [MQTT-4.6.0-5] [MQTT311-4.6.0-6]
     pub(crate) fn take_last_of_topic(&mut self, topic: &str) -> Option<Delivery> {
-        let at = self.entries.iter().rposition(|d| d.message.topic() == topic)?;
-        let delivery = self.entries.remove(at)?;
-        self.forget(&delivery);
+        let last = |line: &VecDeque<Delivery>| {
+            let at = line.iter().rposition(|d| d.message.topic() == topic)?;
+            Some((line[at].number, at))
+        };
+        let delivery = match (last(&self.acknowledged), last(&self.plain)) {
+            (Some(a), b) if b.is_none_or(|b| a.0 > b.0) => self.acknowledged.remove(a.1)?,
+            (_, b) => self.plain.remove(b?.1)?,
+        };
+        self.bytes -= delivery.payload_length();
         Some(delivery)
     }
 }

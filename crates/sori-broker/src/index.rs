@@ -10,7 +10,8 @@
 
 use crate::ids::SessionRef;
 use crate::matches::{MatchBuilder, MatchSet};
-use crate::shared::{Group, GroupNumber};
+use crate::memory::MemoryUse;
+use crate::shared::{GroupNumber, Groups};
 use crate::subscribers::Subscribers;
 use crate::subscription::Subscriber;
 use crate::tokens::{Token, Tokens};
@@ -37,8 +38,8 @@ struct Node {
     plus: NodeId,
     hash: NodeId,
     subscribers: Subscribers,
-    #[expect(clippy::box_collection, reason = "few filters have groups, and every node pays for the place")]
-    groups: Option<Box<Vec<Group>>>,
+    /// Boxed, because few filters have groups and every node pays for the place.
+    groups: Option<Box<Groups>>,
 }
 
 impl Node {
@@ -62,7 +63,11 @@ pub struct SubscriptionIndex {
     subscriptions: usize,
     shared_subscriptions: usize,
     groups_made: GroupNumber,
+    memory: MemoryUse,
 }
+
+/// What a level of a filter takes: its node, its edge, its text.
+const LEVEL_BYTES: i64 = size_of::<Node>() as i64 + 48;
 
 impl Default for SubscriptionIndex {
     fn default() -> SubscriptionIndex {
@@ -75,12 +80,13 @@ impl Default for SubscriptionIndex {
             subscriptions: 0,
             shared_subscriptions: 0,
             groups_made: GroupNumber::FIRST,
+            memory: MemoryUse::default(),
         }
     }
 }
 
 /// Where a subscription stands; the session keeps it to find its subscriptions again.
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+#[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
 pub(crate) struct Place {
     pub(crate) node: NodeId,
     /// The group's number for a shared subscription.
@@ -106,6 +112,12 @@ impl SubscriptionIndex {
         self.shared_subscriptions
     }
 
+    /// The bytes that the tree takes, counted as it grows and shrinks.
+    #[must_use]
+    pub fn memory(&self) -> MemoryUse {
+        self.memory.clone()
+    }
+
     /// Put a subscription in, or another one in its place, which is given back. [MQTT-3.8.4-3]
     pub(crate) fn insert(&mut self, filter: TopicFilter<'_>, subscriber: Subscriber) -> (Place, Option<Subscriber>) {
         let at = self.node_for(filter.filter());
@@ -113,13 +125,11 @@ impl SubscriptionIndex {
         let (group, old) = match filter.share() {
             None => (None, node.subscribers.insert(subscriber)),
             Some(name) => {
-                let groups = node.groups.get_or_insert_default();
-                let place = groups.iter().position(|g| *g.name == *name).unwrap_or_else(|| {
-                    groups.push(Group::new(name, self.groups_made));
+                let group = node.groups.get_or_insert_default().named_or_new(name, self.groups_made);
+                if group.turn.group == self.groups_made {
                     self.groups_made = self.groups_made.next();
-                    groups.len() - 1
-                });
-                (Some(groups[place].turn.group), groups[place].insert(subscriber))
+                }
+                (Some(group.turn.group), group.insert(subscriber))
             }
         };
         if old.is_none() {
@@ -137,9 +147,8 @@ impl SubscriptionIndex {
         match filter.share() {
             None => node.subscribers.find(session).map(|s| (Place { node: at, group: None }, *s)),
             Some(name) => {
-                let group = node.groups.as_ref()?.iter().find(|g| *g.name == *name)?;
-                let member = group.members().iter().find(|m| m.session == session)?;
-                Some((Place { node: at, group: Some(group.turn.group) }, *member))
+                let group = node.groups.as_ref()?.named(name)?;
+                group.find(session).map(|s| (Place { node: at, group: Some(group.turn.group) }, *s))
             }
         }
     }
@@ -151,10 +160,10 @@ impl SubscriptionIndex {
             None => node.subscribers.remove(session),
             Some(number) => {
                 let groups = node.groups.as_mut()?;
-                let at = groups.iter().position(|g| g.turn.group == number)?;
-                let removed = groups[at].remove(session);
-                if groups[at].members().is_empty() {
-                    groups.swap_remove(at);
+                let group = groups.get_mut(number)?;
+                let removed = group.remove(session);
+                if group.is_empty() {
+                    groups.forget(number);
                 }
                 if groups.is_empty() {
                     node.groups = None;
@@ -172,7 +181,7 @@ impl SubscriptionIndex {
     pub(crate) fn set_connected(&mut self, place: &Place, session: SessionRef, connected: bool) {
         let Some(number) = place.group else { return };
         let groups = self.nodes[place.node.0 as usize].groups.as_mut();
-        if let Some(group) = groups.and_then(|groups| groups.iter_mut().find(|g| g.turn.group == number)) {
+        if let Some(group) = groups.and_then(|groups| groups.get_mut(number)) {
             group.set_connected(session, connected);
         }
     }
@@ -184,9 +193,8 @@ impl SubscriptionIndex {
         match place.group {
             None => node.subscribers.find(session).map(|s| (filter, *s)),
             Some(number) => {
-                let group = node.groups.as_ref()?.iter().find(|g| g.turn.group == number)?;
-                let member = group.members().iter().find(|m| m.session == session)?;
-                Some((alloc::format!("$share/{}/{filter}", group.name), *member))
+                let group = node.groups.as_ref()?.get(number)?;
+                group.find(session).map(|s| (alloc::format!("$share/{}/{filter}", group.name), *s))
             }
         }
     }
@@ -278,6 +286,7 @@ impl SubscriptionIndex {
 
     fn add_child(&mut self, parent: NodeId, level: &str) -> NodeId {
         let token = self.tokens.acquire(level);
+        self.memory.add(LEVEL_BYTES + level.len() as i64);
         let node = Node::new(parent, token);
         let number = match self.free.pop() {
             Some(number) => {
@@ -317,6 +326,7 @@ impl SubscriptionIndex {
                 }
             }
             self.nodes[parent.0 as usize].children -= 1;
+            self.memory.add(-LEVEL_BYTES - self.tokens.text(token).len() as i64);
             self.tokens.release(token);
             self.free.push(at.0);
             at = parent;

@@ -39,15 +39,15 @@ struct Item {
 enum Target {
     /// The receiving shard's part of a match set.
     Set(u32),
-    /// One member of a shared subscription.
-    Member(Recipient, GroupNumber),
+    /// One member of a shared subscription, and how many others may be tried if it cannot take the message.
+    Member(Recipient, GroupNumber, u8),
 }
 
 /// The same, resolved.
 #[derive(Debug)]
 pub(crate) enum MailTarget<'a> {
     Set(&'a MatchSet),
-    Member(Recipient, GroupNumber),
+    Member(Recipient, GroupNumber, u8),
 }
 
 impl Mail {
@@ -79,8 +79,8 @@ impl Mail {
         self.push_item(message, target);
     }
 
-    pub(crate) fn push_member(&mut self, message: MessageRef<'_>, member: Recipient, group: GroupNumber) {
-        self.push_item(message, Target::Member(member, group));
+    pub(crate) fn push_member(&mut self, message: MessageRef<'_>, member: Recipient, group: GroupNumber, others: u8) {
+        self.push_item(message, Target::Member(member, group, others));
     }
 
     fn push_item(&mut self, message: MessageRef<'_>, target: Target) {
@@ -118,7 +118,7 @@ impl Mail {
             };
             let target = match item.target {
                 Target::Set(number) => MailTarget::Set(&self.sets[number as usize]),
-                Target::Member(member, group) => MailTarget::Member(member, group),
+                Target::Member(member, group, others) => MailTarget::Member(member, group, others),
             };
             (message, target)
         })

@@ -58,6 +58,12 @@ impl MatchSet {
         &self.shards
     }
 
+    /// What it takes, in recipients.
+    pub(crate) fn weight(&self) -> usize {
+        let groups: usize = self.groups.iter().map(|group| group.len() + 1).sum();
+        groups + self.per_shard.iter().map(|recipients| recipients.len() + 1).sum::<usize>()
+    }
+
     /// Does nothing match?
     pub(crate) fn is_empty(&self) -> bool {
         self.shards.is_empty() && self.groups.is_empty()
@@ -98,11 +104,14 @@ impl MatchBuilder {
 
 /// How many topics a shard remembers the matches of.
 const CACHED_TOPICS_MAX: usize = 4096;
+/// How many recipients all these may have together: some 4 MiB.
+const CACHED_WEIGHT_MAX: usize = 100_000;
 
 /// The match sets of the topics that a shard saw last, all of one generation of the index.
 #[derive(Debug, Default)]
 pub(crate) struct MatchCache {
     generation: u64,
+    weight: usize,
     sets: HashMap<Box<str>, Arc<MatchSet>>,
 }
 
@@ -112,10 +121,12 @@ impl MatchCache {
     }
 
     pub(crate) fn keep(&mut self, generation: u64, topic: &str, set: &Arc<MatchSet>) {
-        if self.generation != generation || self.sets.len() >= CACHED_TOPICS_MAX {
+        let is_full = self.sets.len() >= CACHED_TOPICS_MAX || self.weight >= CACHED_WEIGHT_MAX;
+        if self.generation != generation || is_full {
             self.sets.clear();
-            self.generation = generation;
+            (self.generation, self.weight) = (generation, 0);
         }
+        self.weight += set.weight();
         self.sets.insert(Box::from(topic), Arc::clone(set));
     }
 }

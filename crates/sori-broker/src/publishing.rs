@@ -14,7 +14,8 @@ use crate::matches::MatchSet;
 use crate::message::{Message, MessageRef};
 use crate::record::Change;
 use crate::routing::Routed;
-use crate::session::{SessionKey, Unreleased};
+use crate::session::{Session, SessionKey, Unreleased};
+use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::time::Time;
 use crate::wills::lasting_properties;
@@ -28,6 +29,9 @@ use sori_mqtt::{Ack, Incoming, PacketId, PacketType, Properties, Publish, QoS, R
 /// How many messages beyond Receive Maximum are taken from one connection, unless the settings are strict: too many
 /// clients in the field do not count.
 const EXCESS_MAX: u32 = 1000;
+
+/// How many recipients the matches may have that a connection remembers for itself.
+const REMEMBERED_WEIGHT_MAX: usize = 64;
 
 /// What becomes of a PUBLISH.
 enum Answer {
@@ -195,6 +199,10 @@ impl Shard {
         let Some(c) = self.connections.get(id.slot, id.generation) else { return ReasonCode::Success };
         let mounted = c.listener.mount_point.as_ref().map(|mount| format!("{mount}{topic}"));
         let topic = mounted.as_deref().unwrap_or(topic);
+        if topic.len() > usize::from(u16::MAX) {
+            // [MQTT-4.7.3-3] holds for what subscribers elsewhere see, too.
+            return ReasonCode::TopicNameInvalid;
+        }
         if (!self.is_unrestricted || topic.starts_with('$')) && !self.session_may_publish(key, topic) {
             self.totals.publish_denied += 1;
             return ReasonCode::NotAuthorized;
@@ -250,6 +258,10 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return ReasonCode::UnspecifiedError;
         };
+        let is_new = session.unreleased.back().is_none_or(|last| last.packet_id != packet_id);
+        if is_new && !has_room_for_unreleased(&self.settings, session, message.payload.len()) {
+            return ReasonCode::QuotaExceeded;
+        }
         self.recorder.note(session, || Change::Received { packet_id, message: Arc::clone(&kept) });
         let Some(old) = session.unreleased.iter_mut().find(|old| old.packet_id == packet_id) else {
             session.unreleased.push_back(Unreleased { packet_id, message: kept, has_come_again: false });
@@ -324,8 +336,16 @@ impl Shard {
     fn remember_matches(&mut self, id: ConnectionId, topic: &str, set: Arc<MatchSet>) {
         let generation = self.generation;
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        let is_known = |last: &LastTopic| last.generation == generation && last.topic == topic.as_bytes();
+        if c.last_topic.as_deref().is_some_and(is_known) {
+            return;
+        }
+        if set.weight() > REMEMBERED_WEIGHT_MAX {
+            // The shard remembers it, for all connections together.
+            c.last_topic = None;
+            return;
+        }
         match &mut c.last_topic {
-            Some(last) if last.generation == generation && last.topic == topic.as_bytes() => {}
             Some(last) => {
                 last.generation = generation;
                 last.topic.clear();
@@ -395,4 +415,18 @@ fn is_reserved(topic: &str) -> bool {
     let below = |root: &str| topic.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let is_bridge_state = topic.starts_with("$SYS/broker/connection/") && topic.ends_with("/state");
     (below("$SYS") && !is_bridge_state) || below("$share")
+}
+
+/// What a session may leave between PUBREC and PUBREL, over all its connections together.
+fn has_room_for_unreleased(settings: &Settings, session: &Session, payload: usize) -> bool {
+    let count_max = match settings.inflight_messages_max {
+        0 => usize::from(u16::MAX),
+        max => usize::from(max) + EXCESS_MAX as usize,
+    };
+    let bytes_max = settings.queued_bytes_max;
+    session.unreleased.len() < count_max
+        && (bytes_max == 0 || {
+            let held: usize = session.unreleased.iter().map(|kept| kept.message.view().payload.len()).sum();
+            (held + payload) as u64 <= bytes_max
+        })
 }

@@ -24,18 +24,24 @@ impl Shard {
             if !self.takes_retained(key) {
                 return;
             }
-            let now = self.now;
+            let (now, me) = (self.now, self.session_ref(key));
             let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-            let Some(read) = session.reads.first_mut() else { return };
-            let Ok(filter) = TopicFilter::new(&read.filter) else {
-                session.reads.remove(0);
+            let Some(read) = session.reads.front_mut() else { return };
+            let filter = TopicFilter::new(&read.filter).expect("it was a filter when it was subscribed to");
+            if read.after.is_none() {
+                session.reads_due.remove(&read.place);
+            }
+            let mut is_subscribed = false;
+            self.space.read_index(&mut |index| is_subscribed = index.find(filter, me).is_some());
+            if !is_subscribed {
+                session.reads.pop_front();
                 continue;
-            };
+            }
             let mut step = Step::End;
             self.space.retained(&mut |retained| step = retained.next(filter, read.after.as_deref(), &mut steps));
             match step {
                 Step::End => {
-                    session.reads.remove(0);
+                    session.reads.pop_front();
                 }
                 Step::Pause(after) => read.after = Some(after),
                 Step::Found(message) => {
@@ -48,7 +54,7 @@ impl Shard {
                         continue;
                     }
                     let identifiers = if identifier == 0 { &[][..] } else { &[identifier][..] };
-                    let terms = Terms { granted, retain: true, identifiers, group: None };
+                    let terms = Terms { granted, retain: true, identifiers, group: None, may_pass: false };
                     self.deliver_on(key, terms, &message, &mut shared);
                 }
             }
@@ -61,7 +67,7 @@ impl Shard {
         let Some(session) = self.sessions.get(key.slot, key.generation) else { return false };
         let Some((slot, generation)) = session.connection else { return false };
         let Some(c) = self.connections.get(slot, generation) else { return false };
-        let Some(read) = session.reads.first() else { return false };
+        let Some(read) = session.reads.front() else { return false };
         let has_quota = read.granted == QoS::AtMostOnce || session.has_quota(self.settings.inflight_bytes_max, 0);
         session.queue.is_empty() && has_quota && c.output.len() < OUTPUT_MAX
     }

@@ -17,9 +17,7 @@ const FIRST_PACKET_SIZE_MAX: usize = 100_000;
 
 impl Shard {
     pub(crate) fn take_input(&mut self, id: ConnectionId, bytes: &[u8]) {
-        let now = self.now;
         let Some(c) = self.connection(id) else { return };
-        c.last_received = now;
         let mut held = core::mem::take(&mut c.input);
         let mut rest = bytes;
         if !held.is_empty() {
@@ -131,7 +129,10 @@ impl Shard {
 
     fn handle_packet(&mut self, id: ConnectionId, frame: Frame<'_>, bytes: &[u8]) {
         self.totals.packets_received += 1;
-        let Some(c) = self.connections.get(id.slot, id.generation) else { return };
+        let now = self.now;
+        let Some(c) = self.connection(id) else { return };
+        // A packet counts when it is whole: bytes that trickle in keep nothing alive.
+        c.last_received = now;
         let version = c.version;
         if c.is_open() && frame.packet_type() == Some(PacketType::Publish) {
             match decode_publish(frame, version, Direction::ToServer) {

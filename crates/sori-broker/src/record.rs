@@ -3,7 +3,8 @@
 //! A shard that keeps records says with each change of a session that outlives its connection, and of the retained
 //! messages, what has changed. The records of one shard, in order, are everything that is needed to make its sessions
 //! again: [`Recovered`](crate::Recovered) reads them, [`Shard::restore`](crate::Shard::restore) goes on from there.
-//! Records of several shards need no order among each other, but for retained messages, whose versions tell it.
+//! Records of several shards are to be kept in one order: a shard's records of a turn are taken over before its mail of
+//! that turn is posted, so that what a message caused elsewhere is never kept without what caused it.
 //!
 //! Nothing is recorded for what a crash may take away: QoS 0 to a connected client, and everything of a session that
 //! ends with its connection, but for its will.

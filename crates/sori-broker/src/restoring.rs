@@ -70,7 +70,7 @@ impl Shard {
                 let subscriber = Subscriber { since: 0, session: me, identifier: *identifier, options };
                 let (place, _) = index.insert(filter, subscriber);
                 index.set_connected(&place, me, false);
-                session.places.push(place);
+                session.places.insert(place);
             }
         });
         self.generation = self.space.generation();

@@ -12,6 +12,18 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::QoS;
 
+/// What becomes of a message that no member of this shard has room for.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) enum WhenFull {
+    /// It is dropped by the policy of the session that was chosen last.
+    Drop,
+    /// It stays with whom it was to be taken from.
+    GiveBack,
+}
+
+/// How many members of a group are tried for a message beside the first.
+const OTHERS_TRIED_MAX: u8 = 8;
+
 /// What became of a message.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) enum Routed {
@@ -53,7 +65,7 @@ impl Shard {
             }
         }
         for group in set.groups() {
-            self.deliver_to_group(group, message, None);
+            self.deliver_to_group(group, message, None, WhenFull::Drop);
         }
         if self.totals.dropped_memory > dropped { Routed::NoMemory } else { Routed::Somebody }
     }
@@ -83,6 +95,7 @@ impl Shard {
             retain: to.options.retain_as_published() && message.retain,
             identifiers: if to.identifier == 0 { &[] } else { core::slice::from_ref(&to.identifier) },
             group: None,
+            may_pass: false,
         };
         self.deliver_on(SessionKey { slot: to.slot, generation: to.generation }, terms, message, shared);
     }
@@ -101,6 +114,7 @@ impl Shard {
             retain: message.retain && meant.iter().any(|to| to.options.retain_as_published()),
             identifiers: &identifiers,
             group: None,
+            may_pass: false,
         };
         self.deliver_on(SessionKey { slot: first.slot, generation: first.generation }, terms, message, shared);
     }
@@ -113,43 +127,79 @@ impl Shard {
         !is_own && !was_retained
     }
 
-    /// One member of a group gets the message. [MQTT-4.8.2-3]
+    /// One member of a group gets the message, not `except`, from whom it was taken; gives whether there is one that
+    /// takes it. [MQTT-4.8.2-3]
     pub(crate) fn deliver_to_group(
         &mut self,
         group: &GroupMatch,
         message: MessageRef<'_>,
         except: Option<SessionRef>,
+        when_all_are_full: WhenFull,
+    ) -> bool {
+        let others = u8::try_from(group.len().saturating_sub(1)).unwrap_or(u8::MAX).min(OTHERS_TRIED_MAX);
+        self.deliver_to_one_of(group, message, except, others, when_all_are_full)
+    }
+
+    fn deliver_to_one_of(
+        &mut self,
+        group: &GroupMatch,
+        message: MessageRef<'_>,
+        except: Option<SessionRef>,
+        others: u8,
+        when_all_are_full: WhenFull,
     ) -> bool {
         let Some(member) = group.choose(except) else { return false };
         let (to, number) = (Recipient::of(&member), group.turn.group);
         if member.session.shard == self.id {
-            self.deliver_to_member(&to, number, message);
-        } else {
-            self.mail[member.session.shard.0 as usize].push_member(message, to, number);
+            return self.deliver_to_member(&to, number, message, others, when_all_are_full);
         }
+        self.mail[member.session.shard.0 as usize].push_member(message, to, number, others);
         true
     }
 
-    /// This shard's session was chosen from a group; should it be gone by now, another member is.
-    pub(crate) fn deliver_to_member(&mut self, to: &Recipient, group: GroupNumber, message: MessageRef<'_>) {
+    /// This shard's session was chosen from a group. Should it be gone by now, not be allowed to read the topic or have
+    /// no room, another member is. Gives whether one takes the message.
+    pub(crate) fn deliver_to_member(
+        &mut self,
+        to: &Recipient,
+        group: GroupNumber,
+        message: MessageRef<'_>,
+        others: u8,
+        when_all_are_full: WhenFull,
+    ) -> bool {
         let terms = Terms {
             granted: to.options.qos(),
             retain: to.options.retain_as_published() && message.retain,
             identifiers: if to.identifier == 0 { &[] } else { core::slice::from_ref(&to.identifier) },
             group: Some(group),
+            may_pass: others > 0 || when_all_are_full == WhenFull::GiveBack,
         };
         let key = SessionKey { slot: to.slot, generation: to.generation };
-        let outcome = self.deliver_on(key, terms, &message, &mut None);
-        if outcome == Outcome::Gone {
-            self.choose_again(group, message, to.session(self.id));
+        let me = to.session(self.id);
+        match self.deliver_on(key, terms, &message, &mut None) {
+            Outcome::Gone => self.choose_again(group, message, me, others, when_all_are_full),
+            Outcome::Passed => {
+                let is_taken = others > 0 && self.choose_again(group, message, me, others - 1, when_all_are_full);
+                is_taken
+                    || (when_all_are_full == WhenFull::Drop
+                        && self.deliver_on(key, Terms { may_pass: false, ..terms }, &message, &mut None).is_taken())
+            }
+            outcome => outcome.is_taken(),
         }
     }
 
     /// A message that was meant for one member goes to another one, if the group still has any.
-    fn choose_again(&mut self, group: GroupNumber, message: MessageRef<'_>, except: SessionRef) -> bool {
+    fn choose_again(
+        &mut self,
+        group: GroupNumber,
+        message: MessageRef<'_>,
+        except: SessionRef,
+        others: u8,
+        when_all_are_full: WhenFull,
+    ) -> bool {
         let set = self.match_set(message.topic);
         let found = set.groups().iter().find(|g| g.turn.group == group);
-        found.is_some_and(|found| self.deliver_to_group(found, message, Some(except)))
+        found.is_some_and(|found| self.deliver_to_one_of(found, message, Some(except), others, when_all_are_full))
     }
 
     /// A session's shared subscriptions count as connected from now on, or not.
@@ -172,6 +222,7 @@ impl Shard {
     /// it keeps its messages unless another member is connected.
     pub(crate) fn hand_back(&mut self, key: SessionKey, has_ended: bool) {
         let (me, now) = (self.session_ref(key), self.now);
+        let when_all_are_full = if has_ended { WhenFull::Drop } else { WhenFull::GiveBack };
         let Some(session) = self.session(key) else { return };
         let mut deliveries: Vec<_> = session
             .outgoing
@@ -184,7 +235,7 @@ impl Shard {
             })
             .map(|(packet_id, delivery)| (Some(packet_id), delivery))
             .collect();
-        if deliveries.is_empty() && session.queue.is_empty() {
+        if deliveries.is_empty() && (session.queue.is_empty() || !(has_ended || session.has_shared_subscriptions())) {
             return;
         }
         deliveries.extend(session.queue.take(|d| d.group.is_some()).into_iter().map(|delivery| (None, delivery)));
@@ -198,7 +249,7 @@ impl Shard {
                 // [MQTT-3.3.2-5]
                 .filter(|_| !message.is_expired(now))
                 .filter(|others| has_ended || others.has_connected_member())
-                .is_some_and(|others| self.deliver_to_group(others, message, Some(me)));
+                .is_some_and(|others| self.deliver_to_group(others, message, Some(me), when_all_are_full));
             match packet_id {
                 Some(packet_id) if given => {
                     if let Some(session) = self.session(key)

@@ -29,6 +29,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) retain: bool,
     pub(crate) identifiers: &'a [u32],
     pub(crate) group: Option<GroupNumber>,
+    /// Another member of the group may have it, if this session cannot take it.
+    pub(crate) may_pass: bool,
 }
 
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -36,8 +38,17 @@ pub(crate) enum Outcome {
     Sent,
     Queued,
     Dropped,
+    /// The session cannot take it, and somebody else may.
+    Passed,
     /// There is no such session any more.
     Gone,
+}
+
+impl Outcome {
+    /// Has the session got it, now or in its queue?
+    pub(crate) fn is_taken(self) -> bool {
+        matches!(self, Outcome::Sent | Outcome::Queued)
+    }
 }
 
 /// The flags of one PUBLISH to a client.
@@ -67,7 +78,7 @@ impl Shard {
         if !self.is_unrestricted
             && !self.access.may(&session.identity, &session.client_id, Action::Receive, message.topic)
         {
-            return Outcome::Dropped;
+            return if terms.may_pass { Outcome::Passed } else { Outcome::Dropped };
         }
         let Some((slot, generation)) = session.connection else {
             if qos == QoS::AtMostOnce && !self.settings.queue_qos0_messages {
@@ -140,6 +151,9 @@ impl Shard {
                 session.dropped += 1;
                 self.recorder.note_dropped(session, expired.number);
             }
+        }
+        if terms.may_pass && !has_room(&self.settings, session, message.payload.len()) {
+            return Outcome::Passed;
         }
         if self.settings.memory_limit > 0 && memory_used + message.payload.len() as u64 > self.settings.memory_limit {
             self.totals.dropped_memory += 1;
@@ -236,23 +250,27 @@ impl Shard {
             if session.outgoing.waiting() > 0 {
                 return;
             }
-            let Some(front) = session.queue.front() else { break };
+            let Some(mut front) = session.queue.front() else { break };
+            let mut is_plain = front.qos == QoS::AtMostOnce;
+            let fits =
+                |session: &Session, d: &Delivery| session.has_quota(inflight_bytes_max, d.payload_length() as usize);
+            if !is_plain && !front.message.view().is_expired(writer.now) && !fits(session, front) {
+                // [MQTT-3.3.4-10]: QoS 0 is not held back by it.
+                let Some(plain) = session.queue.front_qos0() else { return };
+                (front, is_plain) = (plain, true);
+            }
             let message = front.message.view();
+            let is_expired = message.is_expired(writer.now);
+            let next = if is_plain { session.queue.pop_qos0() } else { session.queue.pop() };
+            let Some(delivery) = next else { break };
             // [MQTT-3.3.2-5]
-            if message.is_expired(writer.now) {
+            if is_expired {
                 writer.totals.dropped_expired += 1;
                 session.dropped += 1;
-                let (qos, number) = (front.qos, front.number);
-                session.queue.pop();
-                self.recorder.note_dropped(session, number);
-                skip_identifier(session, qos);
+                self.recorder.note_dropped(session, delivery.number);
+                skip_identifier(session, delivery.qos);
                 continue;
             }
-            let (qos, length) = (front.qos, message.payload.len());
-            if qos != QoS::AtMostOnce && !session.has_quota(inflight_bytes_max, length) {
-                return;
-            }
-            let Some(delivery) = session.queue.pop() else { break };
             writer.write_queued(c, session, delivery, &mut self.recorder);
         }
         session.is_dropping &= !session.queue.is_empty();

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
+use hashbrown::HashSet;
 use sori_mqtt::{IncomingMessages, OutgoingMessages, PacketId, PubRec, QoS, ReasonCode};
 
 /// Session Expiry Interval 0xFFFFFFFF: never.
@@ -35,9 +35,11 @@ pub(crate) struct Session {
     pub(crate) is_dropping: bool,
     /// Messages dropped for this session.
     pub(crate) dropped: u64,
-    pub(crate) places: Vec<Place>,
+    pub(crate) places: HashSet<Place>,
     /// Retained messages still to be read for new subscriptions, oldest first.
-    pub(crate) reads: Vec<RetainedRead>,
+    pub(crate) reads: VecDeque<RetainedRead>,
+    /// Whose read has not begun.
+    pub(crate) reads_due: HashSet<Place>,
     pub(crate) will: Option<Box<StoredWill>>,
     /// Records of it have been made, so that its end is to be recorded too.
     pub(crate) is_recorded: bool,
@@ -63,8 +65,9 @@ impl Session {
             queue: Queue::default(),
             is_dropping: false,
             dropped: 0,
-            places: Vec::new(),
-            reads: Vec::new(),
+            places: HashSet::new(),
+            reads: VecDeque::new(),
+            reads_due: HashSet::new(),
             will: None,
             is_recorded: false,
             timer: None,
@@ -136,6 +139,7 @@ pub(crate) struct StoredWill {
 /// The retained messages that a new subscription asks for, read little by little as the client takes them.
 #[derive(Debug)]
 pub(crate) struct RetainedRead {
+    pub(crate) place: Place,
     pub(crate) filter: Box<str>,
     pub(crate) granted: QoS,
     pub(crate) identifier: u32,

@@ -12,6 +12,7 @@ use crate::message::MessageRef;
 use crate::random::Random;
 use crate::record::Record;
 use crate::recorder::Recorder;
+use crate::routing::WhenFull;
 use crate::session::{Session, SessionKey};
 use crate::settings::{ListenerSettings, Settings};
 use crate::space::Space;
@@ -137,11 +138,12 @@ impl Shard {
     pub fn sent(&mut self, now: Time, connection: ConnectionId, bytes: usize) {
         self.begin(now);
         self.totals.bytes_sent += bytes as u64;
-        let Some(c) = self.connections.get_mut(connection.slot, connection.generation) else { return };
-        self.outbox.written(c, bytes);
-        if c.is_open() {
-            let session = c.session;
-            self.pump(session);
+        if let Some(c) = self.connections.get_mut(connection.slot, connection.generation) {
+            self.outbox.written(c, bytes);
+            if c.is_open() {
+                let session = c.session;
+                self.pump(session);
+            }
         }
         self.end();
     }
@@ -157,7 +159,9 @@ impl Shard {
             }
             match target {
                 MailTarget::Set(set) => self.deliver_to_all(set.recipients(self.id), message),
-                MailTarget::Member(member, group) => self.deliver_to_member(&member, group, message),
+                MailTarget::Member(member, group, others) => {
+                    self.deliver_to_member(&member, group, message, others, WhenFull::Drop);
+                }
             }
         }
         self.end();

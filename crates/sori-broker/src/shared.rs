@@ -1,15 +1,17 @@
 //! Shared subscriptions: a group of sessions that divide the messages of one filter among them. MQTT 5.0 section 4.8.2.
 
 use crate::ids::SessionRef;
+use crate::subscribers::Subscribers;
 use crate::subscription::Subscriber;
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// A number that no other living group has.
-#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
 pub(crate) struct GroupNumber(NonZeroU32);
 
 impl GroupNumber {
@@ -32,54 +34,88 @@ pub(crate) struct Turn {
 pub(crate) struct Group {
     pub(crate) name: Box<str>,
     pub(crate) turn: Arc<Turn>,
-    /// Those that are connected stand first.
-    members: Vec<Subscriber>,
-    connected: usize,
+    connected: Subscribers,
+    offline: Subscribers,
 }
 
 impl Group {
     pub(crate) fn new(name: &str, number: GroupNumber) -> Group {
         let turn = Arc::new(Turn { group: number, next: AtomicUsize::new(0) });
-        Group { name: Box::from(name), turn, members: Vec::new(), connected: 0 }
+        Group { name: Box::from(name), turn, connected: Subscribers::None, offline: Subscribers::None }
     }
 
-    pub(crate) fn members(&self) -> &[Subscriber] {
-        &self.members
+    pub(crate) fn is_empty(&self) -> bool {
+        self.connected.is_empty() && self.offline.is_empty()
+    }
+
+    pub(crate) fn find(&self, session: SessionRef) -> Option<&Subscriber> {
+        self.connected.find(session).or_else(|| self.offline.find(session))
     }
 
     pub(crate) fn to_match(&self) -> GroupMatch {
-        GroupMatch { turn: Arc::clone(&self.turn), members: self.members.clone(), connected: self.connected }
+        let connected = self.connected.as_slice();
+        let members = [connected, self.offline.as_slice()].concat();
+        GroupMatch { turn: Arc::clone(&self.turn), members, connected: connected.len() }
     }
 
     /// A connected session joins; gives its earlier subscription, which this one replaces.
     pub(crate) fn insert(&mut self, subscriber: Subscriber) -> Option<Subscriber> {
-        let old = self.remove(subscriber.session);
-        self.members.insert(self.connected, subscriber);
-        self.connected += 1;
-        old
+        let was_offline = self.offline.remove(subscriber.session);
+        self.connected.insert(subscriber).or(was_offline)
     }
 
     pub(crate) fn remove(&mut self, session: SessionRef) -> Option<Subscriber> {
-        let at = self.members.iter().position(|m| m.session == session)?;
-        if at < self.connected {
-            self.connected -= 1;
-        }
-        Some(self.members.remove(at))
+        self.connected.remove(session).or_else(|| self.offline.remove(session))
     }
 
     /// The session has connected, or its connection has ended.
     pub(crate) fn set_connected(&mut self, session: SessionRef, connected: bool) {
-        let Some(at) = self.members.iter().position(|m| m.session == session) else { return };
-        if (at < self.connected) == connected {
-            return;
+        let (from, to) =
+            if connected { (&mut self.offline, &mut self.connected) } else { (&mut self.connected, &mut self.offline) };
+        if let Some(member) = from.remove(session) {
+            to.insert(member);
         }
-        let member = self.members.remove(at);
-        if connected {
-            self.members.insert(self.connected, member);
-            self.connected += 1;
-        } else {
-            self.connected -= 1;
-            self.members.push(member);
+    }
+}
+
+/// The groups below one filter, found by name or by number.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    by_name: BTreeMap<Box<str>, GroupNumber>,
+    groups: BTreeMap<GroupNumber, Group>,
+}
+
+impl Groups {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Group> {
+        self.groups.values()
+    }
+
+    pub(crate) fn get(&self, number: GroupNumber) -> Option<&Group> {
+        self.groups.get(&number)
+    }
+
+    pub(crate) fn get_mut(&mut self, number: GroupNumber) -> Option<&mut Group> {
+        self.groups.get_mut(&number)
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&Group> {
+        self.by_name.get(name).and_then(|number| self.groups.get(number))
+    }
+
+    /// The group of this name; a new one gets `number`.
+    pub(crate) fn named_or_new(&mut self, name: &str, number: GroupNumber) -> &mut Group {
+        let number = *self.by_name.entry(Box::from(name)).or_insert(number);
+        self.groups.entry(number).or_insert_with(|| Group::new(name, number))
+    }
+
+    /// Forget a group that has no members any more.
+    pub(crate) fn forget(&mut self, number: GroupNumber) {
+        if let Some(group) = self.groups.remove(&number) {
+            self.by_name.remove(&group.name);
         }
     }
 }
@@ -97,14 +133,12 @@ impl GroupMatch {
     /// `None` when there is nobody else than `except`, whom a message has just been taken from.
     pub(crate) fn choose(&self, except: Option<SessionRef>) -> Option<Subscriber> {
         let able = if self.connected > 0 { &self.members[..self.connected] } else { &self.members[..] };
-        for _ in 0..able.len() {
-            let turn = self.turn.next.fetch_add(1, Ordering::Relaxed);
-            let member = able[turn % able.len()];
-            if Some(member.session) != except {
-                return Some(member);
-            }
-        }
-        None
+        let turn = self.turn.next.fetch_add(1, Ordering::Relaxed);
+        (0..able.len()).map(|step| able[turn.wrapping_add(step) % able.len()]).find(|m| Some(m.session) != except)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
     }
 
     pub(crate) fn has_connected_member(&self) -> bool {

@@ -25,18 +25,33 @@ pub trait Space {
     fn retained(&self, visit: &mut dyn FnMut(&mut Retained));
     /// The counter of the bytes that one shard's waiting messages take.
     fn memory(&self, shard: ShardId) -> MemoryUse;
-    /// The sum over all shards.
+    /// The sum over all shards, with what the subscription index takes.
     fn memory_used(&self) -> u64;
 }
 
 /// A space for one thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PlainSpace {
     generation: Cell<u64>,
     index: RefCell<SubscriptionIndex>,
     registry: RefCell<Registry>,
     retained: RefCell<Retained>,
     memory: MemoryUse,
+    index_memory: MemoryUse,
+}
+
+impl Default for PlainSpace {
+    fn default() -> PlainSpace {
+        let index = SubscriptionIndex::default();
+        PlainSpace {
+            generation: Cell::default(),
+            index_memory: index.memory(),
+            index: RefCell::new(index),
+            registry: RefCell::default(),
+            retained: RefCell::default(),
+            memory: MemoryUse::default(),
+        }
+    }
 }
 
 impl Space for PlainSpace {
@@ -66,6 +81,6 @@ impl Space for PlainSpace {
     }
 
     fn memory_used(&self) -> u64 {
-        self.memory.bytes()
+        self.memory.bytes() + self.index_memory.bytes()
     }
 }

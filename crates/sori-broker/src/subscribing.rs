@@ -25,6 +25,13 @@ impl Shard {
         if subscribe.filters().any(|(filter, _)| self.has_too_many_levels(filter.as_str())) {
             return self.violated(id, ReasonCode::MalformedPacket, "a topic filter with too many levels");
         }
+        if !self.may_answer(id, subscribe.filters().count()) {
+            return self.violated(
+                id,
+                ReasonCode::PacketTooLarge,
+                "its Maximum Packet Size is too small for the SUBACK",
+            );
+        }
         let Some(c) = self.connection(id) else { return };
         let (key, version, listener) = (c.session, c.version, Arc::clone(&c.listener));
         let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
@@ -48,6 +55,13 @@ impl Shard {
         suback.properties = why.as_properties();
         self.send(id, |version, out| suback.encode(version, out));
         self.pump(key);
+    }
+
+    /// Is an answer with so many reason codes within the client's Maximum Packet Size? [MQTT-3.1.2-24]
+    fn may_answer(&self, id: ConnectionId, codes: usize) -> bool {
+        // Fixed header, packet identifier and an empty property length.
+        let length = 1 + sori_mqtt::variable_byte_integer_len(codes as u32 + 3) + 3 + codes;
+        self.connections.get(id.slot, id.generation).is_some_and(|c| length <= c.packet_size_max)
     }
 
     /// The Reason String of a SUBACK or UNSUBACK in which something was refused: which filter it was.
@@ -78,6 +92,10 @@ impl Shard {
             self.event(Event::Denied { client_id, text: format!("subscribe to '{}'", filter.as_str()) });
             return ReasonCode::NotAuthorized;
         }
+        let limit = self.settings.memory_limit;
+        if limit > 0 && self.space.memory_used() + filter.as_str().len() as u64 > limit {
+            return ReasonCode::QuotaExceeded;
+        }
         let mut until = 0;
         let mut inserted = None;
         let space = Arc::clone(&self.space);
@@ -102,12 +120,13 @@ impl Shard {
             return ReasonCode::UnspecifiedError;
         };
         if old.is_none() {
-            session.places.push(place);
+            session.places.insert(place);
         }
         self.recorder.note(session, || Change::Subscribed { filter: Box::from(filter.as_str()), options, identifier });
-        session.reads.retain(|read| *read.filter != *filter.as_str());
-        if reads {
-            session.reads.push(RetainedRead {
+        // A read of this subscription that has not begun does for this one too: what has been stored since is live.
+        if reads && session.reads_due.insert(place) {
+            session.reads.push_back(RetainedRead {
+                place,
                 filter: Box::from(filter.as_str()),
                 granted: options.qos,
                 identifier,
@@ -125,6 +144,13 @@ impl Shard {
     /// [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT-3.10.4-6] [MQTT-3.11.3-1] [MQTT-3.11.3-2] [MQTT311-3.10.4-4]
     /// [MQTT311-3.10.4-5] [MQTT311-3.10.4-6]
     pub(crate) fn handle_unsubscribe(&mut self, id: ConnectionId, unsubscribe: &Unsubscribe<'_>) {
+        if !self.may_answer(id, unsubscribe.filters().count()) {
+            return self.violated(
+                id,
+                ReasonCode::PacketTooLarge,
+                "its Maximum Packet Size is too small for the UNSUBACK",
+            );
+        }
         let Some(c) = self.connection(id) else { return };
         let (key, listener) = (c.session, Arc::clone(&c.listener));
         let mount = listener.mount_point.as_deref();
@@ -142,6 +168,8 @@ impl Shard {
         let why = self.refusal(id, &codes, unsuback.encoded_len(Version::V5));
         unsuback.properties = why.as_properties();
         self.send(id, |version, out| unsuback.encode(version, out));
+        // A read that held up those behind it may be gone.
+        self.pump(key);
     }
 
     /// From now on nothing is added; what is queued or in flight goes its way. [MQTT-3.10.4-2] [MQTT-3.10.4-3]
@@ -166,12 +194,9 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return ReasonCode::UnspecifiedError;
         };
-        session.reads.retain(|read| *read.filter != *filter.as_str());
         self.recorder.note(session, || Change::Unsubscribed { filter: Box::from(filter.as_str()) });
         let Some(place) = removed else { return ReasonCode::NoSubscriptionExisted };
-        if let Some(at) = session.places.iter().position(|p| *p == place) {
-            session.places.swap_remove(at);
-        }
+        session.places.remove(&place);
         if report {
             let client_id = Arc::clone(&session.client_id);
             self.event(Event::Unsubscribed { client_id, filter: Box::from(filter.as_str()) });
@@ -194,6 +219,7 @@ impl Shard {
                 .map(|(filter, s)| (filter, s.options.to_subscribe_options(), s.identifier))
                 .collect();
         });
+        found.sort_by(|a, b| a.0.cmp(&b.0));
         found
     }
 }

@@ -33,11 +33,6 @@ impl Shard {
         })
     }
 
-    /// [MQTT-3.1.3-9]
-    pub(crate) fn cancel_will(&mut self, key: SessionKey) {
-        self.discard_will(key);
-    }
-
     pub(crate) fn discard_will(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         session.will_at = Time::NEVER;

@@ -29,6 +29,7 @@ mod random_walk;
 mod reading;
 mod records;
 mod retained;
+mod review;
 mod sessions;
 mod shared;
 mod subscribe;
