@@ -39,6 +39,35 @@ fn a_reload_reaches_clients_to_come() {
 }
 
 #[test]
+fn limits_of_queues_hold_for_sessions_that_are_there() {
+    let broker = Broker::start("max_queued_messages 3");
+    let (mut away, _) = Client::resume(broker.port, "away");
+    away.subscribe("a", QoS::AtLeastOnce);
+    drop(away);
+    let mut publisher = Client::connect(broker.port, "publisher");
+    wait_until("its client is known to be away", || {
+        broker.signal(USR2);
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        broker.log().contains("2 sessions, 1 of them connected")
+    });
+    broker.rewrite("max_queued_messages 10");
+    broker.signal(HUP);
+    broker.wait_for_log("Reloading config.");
+    // The shards answer what is asked later with the new settings.
+    let overviews = || broker.log().matches("2 sessions, 1 of them connected").count();
+    let before = overviews();
+    broker.signal(USR2);
+    wait_until("the shards have answered", || overviews() > before);
+    for number in 0..20 {
+        publisher.publish_and_wait("a", &[number]);
+    }
+    let (mut back, _) = Client::resume(broker.port, "away");
+    for number in 0..10 {
+        assert_eq!(back.message().1, [number]);
+    }
+}
+
+#[test]
 fn a_file_with_a_mistake_changes_nothing() {
     let broker = Broker::start("max_qos 1");
     broker.rewrite("max_qos 0\nno_such_option 1");

@@ -95,7 +95,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             set: |place, number| place.config().max_inflight_bytes = limit_u64(number),
         },
         default: "0",
-        reload: Reload::NewConnections,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "Bytes of outgoing QoS 1 and 2 messages that may be in flight to one client; 0: no limit. Started \
                without a configuration file: 4 MiB.",
@@ -145,7 +145,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             set: |place, number| place.config().max_queued_bytes = limit_u64(number),
         },
         default: "0",
-        reload: Reload::NewConnections,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "Bytes of messages that may be queued for one client; 0: no limit but `memory_limit`. Started without a \
                configuration file: 16 MiB.",
@@ -161,7 +161,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             set: |place, number| place.config().max_queued_messages = limit_u32(number),
         },
         default: "1000",
-        reload: Reload::NewConnections,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "Messages that may be queued for one client; 0: no limit but `memory_limit`.",
     },
@@ -238,7 +238,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             set: set_queue_full,
         },
         default: "drop_newest",
-        reload: Reload::NewConnections,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "What happens to a message for a client whose queue is full: it is dropped, the oldest one is dropped for \
                it, only the newest message of each topic is kept, or the client is disconnected. Every drop is \
@@ -250,7 +250,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         scope: Scope::Global,
         takes: Takes::Flag(|place, value| place.config().strict_receive_maximum = value),
         default: "false",
-        reload: Reload::NewConnections,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "A client that sends more unacknowledged messages than its Receive Maximum allows is disconnected at \
                once with reason code 0x93; false: it is warned first, and disconnected at 1,000 above the limit. \
