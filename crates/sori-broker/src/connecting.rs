@@ -232,7 +232,7 @@ impl Shard {
     }
 
     /// Ask the registry who is home to this client: us, or another shard where the connection then goes.
-    /// `drains`: another connection of the client is read to its end first.
+    /// `drains`: what the client has said elsewhere before is heard first.
     fn find_home(&mut self, id: ConnectionId, connect: Vec<u8>, admission: Admission, drains: bool) {
         let (mut claim, mut others) = (Claim::Own, 0);
         self.space.registry(&mut |registry| {
@@ -252,11 +252,16 @@ impl Shard {
         }
         let key = self.by_client_id.get(&admission.client_id).copied();
         let old = key.and_then(|key| self.sessions.get(key.slot, key.generation)).and_then(|s| s.connection);
-        if let (true, Some((slot, generation))) = (drains, old) {
+        let effect = match old {
+            Some((slot, generation)) => Some(Effect::Drain { connection: ConnectionId { slot, generation }, then: id }),
+            None if claim == Claim::New && self.shards > 1 => Some(Effect::TakeMail { then: id }),
+            None => None,
+        };
+        if let (true, Some(effect)) = (drains, effect) {
             if let Some(c) = self.connection(id) {
                 c.phase = Phase::Draining(Box::new((connect, admission)));
             }
-            self.effects.push_back(Effect::Drain { connection: ConnectionId { slot, generation }, then: id });
+            self.effects.push_back(effect);
             return;
         }
         let Ok(Split::Frame(frame)) = split(&connect, usize::MAX) else { unreachable!("{}", DECODED_BEFORE) };

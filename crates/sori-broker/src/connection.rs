@@ -51,7 +51,7 @@ pub(crate) enum Phase {
     Waiting(Box<Waiting>),
     /// The session lives elsewhere: the connection leaves after this turn's input.
     Moving(Box<(ShardId, Vec<u8>, Admission)>),
-    /// Another connection of the client is read to its end before this one takes over.
+    /// What the client has said elsewhere before is heard first: on another connection, or on another shard.
     Draining(Box<(Vec<u8>, Admission)>),
     /// CONNACK 0 has been sent.
     Open,

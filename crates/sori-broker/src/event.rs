@@ -22,6 +22,13 @@ pub enum Effect {
         /// The connection that waits for it.
         then: ConnectionId,
     },
+    /// A client begins a session here that may have had one on another shard until just now. The mail that has been posted
+    /// to this shard is to be delivered first, with what the client has published there; then
+    /// [`Shard::drained`](crate::Shard::drained) is to be called.
+    TakeMail {
+        /// The connection that waits for it.
+        then: ConnectionId,
+    },
     /// Give the connection's socket and the handoff to another shard; its name here is no longer valid.
     Move {
         /// The connection's name until now.

@@ -51,6 +51,7 @@
 //!         Effect::Close(connection) => shard.closed(now, connection, Cause::Network("closed".into())),
 //!         // Bytes that the first connection's socket has received would be given to `receive` before this.
 //!         Effect::Drain { then, .. } => shard.drained(now, then),
+//!         Effect::TakeMail { then } => shard.drained(now, then),
 //!         Effect::Move { to, .. } => unreachable!("there is no {to:?}"),
 //!     }
 //! }

@@ -109,7 +109,7 @@ impl Shard {
         {
             // [MQTT-4.3.3-9]
             session.incoming.forget(packet_id);
-            session.unreleased.retain(|kept| kept.packet_id != packet_id);
+            session.forget_unreleased(packet_id);
         }
         if reason_code == ReasonCode::PacketIdentifierInUse {
             return Answer::Violation(
@@ -258,15 +258,18 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return ReasonCode::UnspecifiedError;
         };
-        let is_new = session.unreleased.back().is_none_or(|last| last.packet_id != packet_id);
-        if is_new && !has_room_for_unreleased(&self.settings, session, message.payload.len()) {
+        let length = message.payload.len() as u64;
+        let found = session.unreleased.iter().position(|old| old.packet_id == packet_id);
+        if found.is_none() && !has_room_for_unreleased(&self.settings, session, length) {
             return ReasonCode::QuotaExceeded;
         }
         self.recorder.note(session, || Change::Received { packet_id, message: Arc::clone(&kept) });
-        let Some(old) = session.unreleased.iter_mut().find(|old| old.packet_id == packet_id) else {
+        session.unreleased_bytes += length;
+        let Some(old) = found.and_then(|at| session.unreleased.get_mut(at)) else {
             session.unreleased.push_back(Unreleased { packet_id, message: kept, has_come_again: false });
             return ReasonCode::Success;
         };
+        session.unreleased_bytes -= old.message.view().payload.len() as u64;
         // Not a repetition, as DUP is not set: another message takes the place of the first, which the client has given
         // up. The same message again is forgiven once. Both are against the standard; Mosquitto does the same.
         let (a, b) = (old.message.view(), kept.view());
@@ -281,9 +284,7 @@ impl Shard {
     /// PUBREL has come: the message of this identifier goes on its way.
     pub(crate) fn release_message(&mut self, key: SessionKey, packet_id: PacketId) {
         let Some(session) = self.session(key) else { return };
-        // Releases come in the order of the messages, so it is nearly always the first.
-        let Some(at) = session.unreleased.iter().position(|kept| kept.packet_id == packet_id) else { return };
-        let Some(Unreleased { message, .. }) = session.unreleased.remove(at) else { return };
+        let Some(message) = session.forget_unreleased(packet_id) else { return };
         if let Some(session) = self.sessions.get(key.slot, key.generation) {
             self.recorder.note(session, || Change::Forwarded { packet_id });
         }
@@ -307,6 +308,7 @@ impl Shard {
     /// The session ends. What it has taken over with PUBREC it owes to the subscribers, released or not.
     pub(crate) fn release_all(&mut self, key: SessionKey) {
         let Some(session) = self.session(key) else { return };
+        session.unreleased_bytes = 0;
         for kept in core::mem::take(&mut session.unreleased) {
             self.release(&kept.message);
         }
@@ -418,15 +420,11 @@ fn is_reserved(topic: &str) -> bool {
 }
 
 /// What a session may leave between PUBREC and PUBREL, over all its connections together.
-fn has_room_for_unreleased(settings: &Settings, session: &Session, payload: usize) -> bool {
+fn has_room_for_unreleased(settings: &Settings, session: &Session, payload: u64) -> bool {
     let count_max = match settings.inflight_messages_max {
         0 => usize::from(u16::MAX),
         max => usize::from(max) + EXCESS_MAX as usize,
     };
     let bytes_max = settings.queued_bytes_max;
-    session.unreleased.len() < count_max
-        && (bytes_max == 0 || {
-            let held: usize = session.unreleased.iter().map(|kept| kept.message.view().payload.len()).sum();
-            (held + payload) as u64 <= bytes_max
-        })
+    session.unreleased.len() < count_max && (bytes_max == 0 || session.unreleased_bytes + payload <= bytes_max)
 }

@@ -24,23 +24,20 @@ impl Shard {
             if !self.takes_retained(key) {
                 return;
             }
-            let (now, me) = (self.now, self.session_ref(key));
+            let now = self.now;
             let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
             let Some(read) = session.reads.front_mut() else { return };
-            let filter = TopicFilter::new(&read.filter).expect("it was a filter when it was subscribed to");
-            if read.after.is_none() {
-                session.reads_due.remove(&read.place);
-            }
-            let mut is_subscribed = false;
-            self.space.read_index(&mut |index| is_subscribed = index.find(filter, me).is_some());
-            if !is_subscribed {
+            if session.reads_wanted.get(&read.place) != Some(&read.number) {
+                // Its subscription is gone, or was made again and has a read of its own.
                 session.reads.pop_front();
                 continue;
             }
+            let filter = TopicFilter::new(&read.filter).expect("it was a filter when it was subscribed to");
             let mut step = Step::End;
             self.space.retained(&mut |retained| step = retained.next(filter, read.after.as_deref(), &mut steps));
             match step {
                 Step::End => {
+                    session.reads_wanted.remove(&read.place);
                     session.reads.pop_front();
                 }
                 Step::Pause(after) => read.after = Some(after),
@@ -68,8 +65,12 @@ impl Shard {
         let Some((slot, generation)) = session.connection else { return false };
         let Some(c) = self.connections.get(slot, generation) else { return false };
         let Some(read) = session.reads.front() else { return false };
-        let has_quota = read.granted == QoS::AtMostOnce || session.has_quota(self.settings.inflight_bytes_max, 0);
-        session.queue.is_empty() && has_quota && c.output.len() < OUTPUT_MAX
+        // [MQTT-3.3.4-10]: QoS 0 waits for no acknowledgement.
+        let may_be_sent = match read.granted {
+            QoS::AtMostOnce => !session.queue.holds_qos0(),
+            _ => session.queue.is_empty() && session.has_quota(self.settings.inflight_bytes_max, 0),
+        };
+        may_be_sent && c.output.len() < OUTPUT_MAX
     }
 
     fn go_on_later(&mut self, key: SessionKey) {

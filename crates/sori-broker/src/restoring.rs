@@ -42,6 +42,7 @@ impl Shard {
         for (packet_id, message) in &recovered.unreleased {
             let message = MessageRef { publisher: me, ..message.view() }.to_shared(&self.memory);
             session.incoming.restore(*packet_id);
+            session.unreleased_bytes += message.view().payload.len() as u64;
             session.unreleased.push_back(Unreleased { packet_id: *packet_id, message, has_come_again: false });
         }
     }

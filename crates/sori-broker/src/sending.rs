@@ -247,16 +247,13 @@ impl Shard {
                 }
                 continue;
             }
-            if session.outgoing.waiting() > 0 {
-                return;
-            }
             let Some(mut front) = session.queue.front() else { break };
             let mut is_plain = front.qos == QoS::AtMostOnce;
             let fits =
                 |session: &Session, d: &Delivery| session.has_quota(inflight_bytes_max, d.payload_length() as usize);
             if !is_plain && !front.message.view().is_expired(writer.now) && !fits(session, front) {
                 // [MQTT-3.3.4-10]: QoS 0 is not held back by it.
-                let Some(plain) = session.queue.front_qos0() else { return };
+                let Some(plain) = session.queue.front_qos0() else { break };
                 (front, is_plain) = (plain, true);
             }
             let message = front.message.view();
@@ -274,7 +271,7 @@ impl Shard {
             writer.write_queued(c, session, delivery, &mut self.recorder);
         }
         session.is_dropping &= !session.queue.is_empty();
-        if c.output.len() < PUMP_OUTPUT_MAX && session.queue.is_empty() && !session.reads.is_empty() {
+        if c.output.len() < PUMP_OUTPUT_MAX && !session.reads.is_empty() {
             self.read_retained(key);
         }
     }

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use sori_mqtt::{IncomingMessages, OutgoingMessages, PacketId, PubRec, QoS, ReasonCode};
 
 /// Session Expiry Interval 0xFFFFFFFF: never.
@@ -38,8 +38,10 @@ pub(crate) struct Session {
     pub(crate) places: HashSet<Place>,
     /// Retained messages still to be read for new subscriptions, oldest first.
     pub(crate) reads: VecDeque<RetainedRead>,
-    /// Whose read has not begun.
-    pub(crate) reads_due: HashSet<Place>,
+    /// The number of the read that each subscription waits for; others in `reads` are out of date.
+    pub(crate) reads_wanted: HashMap<Place, u64>,
+    /// Payload bytes in `unreleased`.
+    pub(crate) unreleased_bytes: u64,
     pub(crate) will: Option<Box<StoredWill>>,
     /// Records of it have been made, so that its end is to be recorded too.
     pub(crate) is_recorded: bool,
@@ -67,7 +69,8 @@ impl Session {
             dropped: 0,
             places: HashSet::new(),
             reads: VecDeque::new(),
-            reads_due: HashSet::new(),
+            reads_wanted: HashMap::new(),
+            unreleased_bytes: 0,
             will: None,
             is_recorded: false,
             timer: None,
@@ -84,6 +87,27 @@ impl Session {
             delay_seconds: will.delay_seconds,
             expiry_seconds: will.expiry_seconds,
         })
+    }
+
+    /// Read retained messages for a subscription from now on, instead of an earlier read of it.
+    pub(crate) fn want_read(&mut self, mut read: RetainedRead) {
+        read.number = self.reads.back().map_or(0, |last| last.number) + 1;
+        self.reads_wanted.insert(read.place, read.number);
+        self.reads.push_back(read);
+        // A client that subscribes again and again must not make the list grow.
+        if self.reads.len() > 2 * self.reads_wanted.len() + 8 {
+            let wanted = &self.reads_wanted;
+            self.reads.retain(|read| wanted.get(&read.place) == Some(&read.number));
+        }
+    }
+
+    /// A QoS 2 message is no longer kept.
+    pub(crate) fn forget_unreleased(&mut self, packet_id: PacketId) -> Option<Arc<Message>> {
+        // Releases come in the order of the messages, so it is nearly always the first.
+        let at = self.unreleased.iter().position(|kept| kept.packet_id == packet_id)?;
+        let Unreleased { message, .. } = self.unreleased.remove(at)?;
+        self.unreleased_bytes -= message.view().payload.len() as u64;
+        Some(message)
     }
 
     /// Does it outlive its connection?
@@ -139,6 +163,7 @@ pub(crate) struct StoredWill {
 /// The retained messages that a new subscription asks for, read little by little as the client takes them.
 #[derive(Debug)]
 pub(crate) struct RetainedRead {
+    pub(crate) number: u64,
     pub(crate) place: Place,
     pub(crate) filter: Box<str>,
     pub(crate) granted: QoS,

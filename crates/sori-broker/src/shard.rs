@@ -175,7 +175,7 @@ impl Shard {
         connection
     }
 
-    /// The connection named first in an [`Effect::Drain`] has been read to its end: the other one goes on.
+    /// What an [`Effect::Drain`] or [`Effect::TakeMail`] asked for has been done: the connection goes on.
     pub fn drained(&mut self, now: Time, connection: ConnectionId) {
         self.begin(now);
         self.finish_drain(connection);

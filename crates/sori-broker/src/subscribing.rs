@@ -123,9 +123,9 @@ impl Shard {
             session.places.insert(place);
         }
         self.recorder.note(session, || Change::Subscribed { filter: Box::from(filter.as_str()), options, identifier });
-        // A read of this subscription that has not begun does for this one too: what has been stored since is live.
-        if reads && session.reads_due.insert(place) {
-            session.reads.push_back(RetainedRead {
+        if reads {
+            session.want_read(RetainedRead {
+                number: 0,
                 place,
                 filter: Box::from(filter.as_str()),
                 granted: options.qos,
@@ -197,6 +197,7 @@ impl Shard {
         self.recorder.note(session, || Change::Unsubscribed { filter: Box::from(filter.as_str()) });
         let Some(place) = removed else { return ReasonCode::NoSubscriptionExisted };
         session.places.remove(&place);
+        session.reads_wanted.remove(&place);
         if report {
             let client_id = Arc::clone(&session.client_id);
             self.event(Event::Unsubscribed { client_id, filter: Box::from(filter.as_str()) });

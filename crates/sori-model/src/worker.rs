@@ -55,6 +55,15 @@ impl Worker {
 
     /// One turn for what lies in the inbox; false if that was nothing.
     pub(crate) fn turn(&mut self) -> bool {
+        let is_any = self.read_inbox();
+        if self.shard.next_deadline().is_some_and(|due| due <= NOW) {
+            self.shard.tick(NOW);
+        }
+        self.settle();
+        is_any
+    }
+
+    fn read_inbox(&mut self) -> bool {
         let letters = self.inbox.take();
         let is_any = !letters.is_empty();
         for letter in letters {
@@ -67,10 +76,6 @@ impl Worker {
                 _ => unreachable!("the scenarios send nothing else"),
             }
         }
-        if self.shard.next_deadline().is_some_and(|due| due <= NOW) {
-            self.shard.tick(NOW);
-        }
-        self.settle();
         is_any
     }
 
@@ -111,6 +116,10 @@ impl Worker {
                 self.shard.closed(NOW, id, Cause::Shutdown);
             }
             Effect::Drain { then, .. } => self.shard.drained(NOW, then),
+            Effect::TakeMail { then } => {
+                self.read_inbox();
+                self.shard.drained(NOW, then);
+            }
             Effect::Move { connection, to, handoff } => {
                 let stream = self.remove(connection);
                 self.post_mail();

@@ -463,6 +463,10 @@ impl Worker {
         match effect {
             Effect::Close(id) => self.close(id),
             Effect::Drain { connection, then } => self.drain(connection, then),
+            Effect::TakeMail { then } => {
+                self.read_inbox();
+                self.b.shard.drained(self.now, then);
+            }
             Effect::Move { connection, to, handoff } => {
                 let token = self.socket_of(connection);
                 if let Some(socket) = token.and_then(|token| self.drop_socket(token)) {

@@ -297,6 +297,10 @@ impl Host {
                     wire.closed_by_broker(link);
                 }
             }
+            Effect::TakeMail { then } => {
+                while self.deliver_one(index as u16) {}
+                self.nodes[index].shard.drained(self.now, then);
+            }
             Effect::Drain { connection, then } => {
                 if let Some(link) = self.nodes[index].links.get(&connection).copied() {
                     let bytes = wire.unread(link);

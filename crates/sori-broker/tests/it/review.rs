@@ -137,3 +137,58 @@ fn what_is_handed_back_is_not_lost_in_a_full_queue() {
         assert_eq!(again + of_b, 1, "an acknowledged QoS 1 message is gone: {:?}", broker.totals());
     }
 }
+
+#[test]
+fn another_filter_at_the_same_place_gets_its_retained_messages() {
+    everywhere(|broker| {
+        let (mut p, mut a, id) = without_quota(broker);
+        p.publish(publish("y").payload("retained").qos(1).retain());
+        a.subscribe("x", 1);
+        a.unsubscribe("x");
+        a.subscribe("y", 1);
+        a.send(puback(id));
+        assert_eq!(a.drain().len(), 1, "the retained message of y");
+    });
+}
+
+#[test]
+fn the_same_filter_again() {
+    everywhere(|broker| {
+        let (mut p, mut a, id) = without_quota(broker);
+        a.subscribe("x", 1);
+        a.unsubscribe("x");
+        p.publish(publish("x").payload("retained").qos(1).retain());
+        a.subscribe("x", 1);
+        a.send(puback(id));
+        assert_eq!(a.drain().len(), 1, "the retained message of x");
+    });
+}
+
+#[test]
+fn a_second_subscribe_has_its_own_terms() {
+    everywhere(|broker| {
+        let (mut p, mut a, id) = without_quota(broker);
+        p.publish(publish("x").payload("retained").qos(1).retain());
+        a.subscribes(subscribe(77).filter("x", 1).subscription_id(5));
+        a.subscribes(subscribe(78).filter("x", 1).subscription_id(6));
+        a.send(puback(id));
+        let mut ids = vec![];
+        for _ in 0..3 {
+            for m in a.drain() {
+                ids.push(m.number(0x0b));
+                a.acknowledge(&m);
+            }
+        }
+        assert!(ids.contains(&Some(6)), "{ids:?}");
+    });
+}
+
+/// A subscriber whose Receive Maximum is used up, with the identifier that frees it.
+fn without_quota(broker: &super::broker::Broker) -> (super::broker::Client, super::broker::Client, u16) {
+    let mut p = broker.connect(v5("publisher"));
+    let mut a = broker.connect(v5("a").receive_maximum(1));
+    a.subscribe("block", 1);
+    p.publish(publish("block").payload("x").qos(1));
+    let id = a.drain()[0].id.unwrap();
+    (p, a, id)
+}
