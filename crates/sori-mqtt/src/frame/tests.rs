@@ -1,3 +1,5 @@
+//! Tests of `frame`.
+
 use alloc::vec;
 use alloc::vec::Vec;
 

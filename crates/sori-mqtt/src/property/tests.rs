@@ -1,3 +1,5 @@
+//! Tests of `property`.
+
 use alloc::vec;
 use alloc::vec::Vec;
 

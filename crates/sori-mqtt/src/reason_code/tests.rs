@@ -1,3 +1,5 @@
+//! Tests of `reason_code`.
+
 use alloc::vec::Vec;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of `text`.
+
 use alloc::format;
 use alloc::string::String;
 

@@ -1,3 +1,5 @@
+//! Tests of `topic`.
+
 use alloc::string::String;
 use alloc::vec::Vec;
 

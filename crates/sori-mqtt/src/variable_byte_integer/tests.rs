@@ -1,3 +1,5 @@
+//! Tests of `variable_byte_integer`.
+
 use alloc::vec::Vec;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of the packet `ack`.
+
 use super::*;
 use crate::PacketId;
 

@@ -1,3 +1,5 @@
+//! Tests of the packet `connack`.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests of the packet `connect`.
+
 use super::*;
 use crate::{Property, PropertyBuffer};
 

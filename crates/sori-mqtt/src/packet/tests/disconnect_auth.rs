@@ -1,3 +1,5 @@
+//! Tests of the packet `disconnect_auth`.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tests of the packet `flags`.
+
 use super::*;
 
 /// A legal packet of each type but PUBLISH, which has flags of its own.

@@ -1,3 +1,5 @@
+//! Tests of the packet `publish`.
+
 use super::*;
 use crate::{PacketId, QoS};
 

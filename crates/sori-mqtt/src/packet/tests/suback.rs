@@ -1,3 +1,5 @@
+//! Tests of the packet `suback`.
+
 use super::*;
 
 // covers: [MQTT311-3.9.3-2]

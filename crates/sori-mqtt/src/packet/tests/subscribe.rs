@@ -1,3 +1,5 @@
+//! Tests of the packet `subscribe`.
+
 use super::*;
 use crate::{PacketId, QoS, TopicFilter};
 
