@@ -223,7 +223,8 @@ impl Shard {
         self.end();
     }
 
-    /// New settings and rules. Connections keep what they agreed; the next message and the next client see the new.
+    /// New settings and rules, which hold from the next packet on. What CONNECT agreed, Keep Alive and Receive Maximum,
+    /// stays as it is for connections that are open.
     pub fn reconfigure(&mut self, now: Time, settings: Arc<Settings>, access: Arc<dyn Access>) {
         self.begin(now);
         self.is_unrestricted = access.is_unrestricted();

@@ -197,7 +197,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         scope: Scope::Global,
         takes: Takes::Flag(|place, value| place.config().retain_available = value),
         default: "true",
-        reload: Reload::NewConnections,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "Clients may publish retained messages; false: a client that does is disconnected.",
     },

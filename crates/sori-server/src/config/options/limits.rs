@@ -129,7 +129,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             set: |place, number| place.config().max_packet_size = number.clamp(20, ANY.1) as u32,
         },
         default: "2000000",
-        reload: Reload::NewConnections,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "The largest packet in bytes. A client that sends a larger one is disconnected; an MQTT 5.0 client is \
                told the limit when it connects.",
