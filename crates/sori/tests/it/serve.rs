@@ -1,7 +1,7 @@
 //! `sori serve` from outside: what it says when it starts, and how it ends.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -112,6 +112,9 @@ fn sigterm_and_ctrl_c_end_it_well() {
         let port = unused_port();
         let running = Running::start(sori("serve -p {port} -v", port), " running\n");
         let mut client = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        // A connection that nobody has accepted yet would be reset.
+        client.write_all(b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a").expect("it is taken");
+        client.read_exact(&mut [0; 4]).expect("CONNACK");
         let (status, rest) = running.end(signal);
         assert_eq!(status, Some(0), "{rest}");
         assert!(rest.contains(" terminating\n"), "{rest}");
