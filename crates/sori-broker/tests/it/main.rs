@@ -18,6 +18,7 @@ mod faults;
 mod flow_control;
 mod information;
 mod keep_alive;
+mod later;
 mod limits;
 mod message_expiry;
 mod moves;

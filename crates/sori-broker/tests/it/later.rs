@@ -1,0 +1,73 @@
+//! Logins whose answer comes later, because looking up a password takes its time.
+
+use sori_broker::{
+    Access, Action, Cause, ConnectionId, Exchange, Identity, ListenerSettings, Login, PlainSpace, Settings, Shard,
+    ShardId, Time, Verdict,
+};
+use sori_mqtt::ReasonCode;
+use std::sync::Arc;
+
+struct Slow;
+
+impl Access for Slow {
+    fn login(&self, _: &Login<'_>) -> Verdict {
+        Verdict::Later
+    }
+
+    fn exchange(&self, _: &str, _: &Login<'_>) -> Option<Box<dyn Exchange>> {
+        None
+    }
+
+    fn may(&self, identity: &Identity, _: &str, _: Action, _: &str) -> bool {
+        identity.user_name.is_some()
+    }
+}
+
+const NOW: Time = Time(1_000);
+/// CONNECT of an MQTT 3.1.1 client, and PINGREQ right behind it.
+const CONNECT_AND_PING: &[u8] = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a\xc0\0";
+
+fn waiting() -> (Shard, ConnectionId) {
+    let (settings, space) = (Arc::new(Settings::default()), Arc::new(PlainSpace::default()));
+    let mut shard = Shard::new(ShardId(0), 1, settings, space, Arc::new(Slow), 1, NOW);
+    let connection = shard.open(NOW, Arc::new(ListenerSettings::default()), "127.0.0.1:1");
+    shard.receive(NOW, connection, CONNECT_AND_PING);
+    assert_eq!(shard.output(connection), b"", "nobody has answered the login");
+    assert!(!shard.wants_input(connection), "what comes now has to wait as well");
+    (shard, connection)
+}
+
+#[test]
+fn an_accepted_client_goes_on_where_it_was() {
+    let (mut shard, connection) = waiting();
+    shard.receive(NOW, connection, b"\xc0\0");
+    let identity = Identity { user_name: Some("late".into()), is_internal: false };
+    shard.resolve(NOW, connection, Verdict::Accept(Arc::new(identity)));
+    assert_eq!(shard.output(connection), b"\x20\x02\0\0\xd0\0\xd0\0", "CONNACK, and a PINGRESP for each PINGREQ");
+    assert!(shard.wants_input(connection));
+}
+
+#[test]
+fn a_refused_client_is_told_and_nothing_more_is_heard() {
+    let (mut shard, connection) = waiting();
+    shard.resolve(NOW, connection, Verdict::Refuse(ReasonCode::NotAuthorized));
+    assert_eq!(shard.output(connection), b"\x20\x02\0\x05");
+    shard.resolve(NOW, connection, Verdict::Accept(Arc::new(Identity::default())));
+    assert_eq!(shard.output(connection), b"\x20\x02\0\x05", "the first answer counts");
+}
+
+#[test]
+fn an_answer_for_a_client_that_is_gone_changes_nothing() {
+    let (mut shard, connection) = waiting();
+    shard.closed(NOW, connection, Cause::Network("gone".into()));
+    shard.resolve(NOW, connection, Verdict::Accept(Arc::new(Identity::default())));
+    assert_eq!((shard.totals().sessions, shard.totals().connections), (0, 0));
+}
+
+#[test]
+fn who_waits_too_long_for_an_answer_is_cut_off() {
+    let (mut shard, connection) = waiting();
+    shard.tick(NOW.plus_seconds(11));
+    shard.resolve(NOW.plus_seconds(11), connection, Verdict::Accept(Arc::new(Identity::default())));
+    assert_eq!(shard.totals().sessions, 0);
+}
