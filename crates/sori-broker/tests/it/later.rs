@@ -27,6 +27,7 @@ const NOW: Time = Time(1_000);
 /// CONNECT of an MQTT 3.1.1 client, and PINGREQ right behind it.
 const CONNECT_AND_PING: &[u8] = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a\xc0\0";
 
+#[expect(clippy::arc_with_non_send_sync, reason = "the plain space is for one thread")]
 fn waiting() -> (Shard, ConnectionId) {
     let (settings, space) = (Arc::new(Settings::default()), Arc::new(PlainSpace::default()));
     let mut shard = Shard::new(ShardId(0), 1, settings, space, Arc::new(Slow), 1, NOW);
