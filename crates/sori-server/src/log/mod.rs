@@ -58,6 +58,13 @@ impl Default for LogConfig {
     }
 }
 
+impl LogConfig {
+    /// The kinds of which lines have to be made at all: none, when they would go nowhere.
+    fn wanted(&self) -> Kinds {
+        if self.destinations == Destinations::none() { Kinds::NONE } else { self.kinds }
+    }
+}
+
 /// A set of destinations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destinations {
@@ -120,7 +127,7 @@ impl Log {
     /// Opens the destinations and starts the thread that writes to them. A log file that cannot be opened is replaced
     /// by standard error, and a line says so, as in Mosquitto.
     pub fn open(config: LogConfig) -> Log {
-        let queue = Arc::new(Queue::new(config.kinds));
+        let queue = Arc::new(Queue::new(config.wanted()));
         let topic = TopicLines::default();
         writer::start(config, queue.clone(), topic.clone());
         Log { queue: Arc::new(Handle(queue)), topic }

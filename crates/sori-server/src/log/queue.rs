@@ -71,7 +71,10 @@ impl Queue {
         }
         state.bytes += line.text.len();
         state.work.lines.push_back(line);
-        self.filled.notify_one();
+        // The writer takes all lines at once, so it is woken for the first of them.
+        if state.work.lines.len() == 1 {
+            self.filled.notify_one();
+        }
     }
 
     pub(super) fn reopen(&self) {
@@ -80,7 +83,7 @@ impl Queue {
     }
 
     pub(super) fn configure(&self, config: LogConfig) {
-        self.kinds.store(config.kinds.bits(), Ordering::Relaxed);
+        self.kinds.store(config.wanted().bits(), Ordering::Relaxed);
         self.lock().work.configure = Some(config);
         self.filled.notify_one();
     }

@@ -151,3 +151,15 @@ fn a_silent_log_wants_nothing() {
     log.error(format_args!("nobody reads this"));
     assert!(log.flush(Duration::ZERO));
 }
+
+/// A line that goes nowhere costs nothing: it is not even made.
+#[test]
+fn a_log_without_destination_wants_no_line() {
+    let nowhere = LogConfig { destinations: Destinations::none(), ..LogConfig::default() };
+    let log = Log::open(nowhere.clone());
+    assert!(!log.enabled(Kind::Error));
+    log.configure(LogConfig::default());
+    assert!(log.enabled(Kind::Error));
+    log.configure(nowhere);
+    assert!(!log.enabled(Kind::Error));
+}
