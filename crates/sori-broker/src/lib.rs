@@ -123,7 +123,7 @@ pub use ids::{ConnectionId, SessionRef, ShardId};
 pub use index::SubscriptionIndex;
 pub use mail::Mail;
 pub use memory::MemoryUse;
-pub use message::{Message, MessageRef};
+pub use message::{Message, MessageRef, Owner};
 pub use overview::SessionView;
 pub use record::{Change, Record, RecordedDelivery, RecordedWill};
 pub use recovered::{Recovered, RecoveredSession};

@@ -1,5 +1,6 @@
 //! One application message, as it travels through the broker: borrowed while it is routed, shared while it waits.
 
+use crate::access::Identity;
 use crate::ids::SessionRef;
 use crate::memory::MemoryUse;
 use crate::time::Time;
@@ -34,6 +35,12 @@ impl MessageRef<'_> {
     /// A copy that can wait, counted in `memory` as long as it lives.
     #[must_use]
     pub fn to_shared(self, memory: &MemoryUse) -> Arc<Message> {
+        self.to_owned_by(memory, None)
+    }
+
+    /// The same, with who may answer for it: a retained message is delivered only while its publisher may publish it.
+    #[must_use]
+    pub fn to_owned_by(self, memory: &MemoryUse, owner: Option<Arc<Owner>>) -> Arc<Message> {
         let mut bytes = Vec::with_capacity(self.topic.len() + self.properties.len() + self.payload.len());
         bytes.extend_from_slice(self.topic.as_bytes());
         bytes.extend_from_slice(self.properties);
@@ -41,6 +48,7 @@ impl MessageRef<'_> {
         memory.add(Message::memory_of(bytes.len()));
         Arc::new(Message {
             memory: memory.clone(),
+            owner,
             bytes: bytes.into_boxed_slice(),
             topic_length: self.topic.len() as u32,
             properties_length: self.properties.len() as u32,
@@ -63,6 +71,7 @@ impl MessageRef<'_> {
 #[derive(Debug)]
 pub struct Message {
     memory: MemoryUse,
+    owner: Option<Arc<Owner>>,
     bytes: Box<[u8]>,
     expires: Time,
     publisher: SessionRef,
@@ -73,7 +82,22 @@ pub struct Message {
     retain: bool,
 }
 
+/// Who published a retained message.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// The publisher's identity.
+    pub identity: Arc<Identity>,
+    /// The publisher's client identifier.
+    pub client_id: Arc<str>,
+}
+
 impl Message {
+    /// Who published it, where that was kept.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.owner.as_deref()
+    }
+
     /// The message as it is routed and encoded.
     #[must_use]
     pub fn view(&self) -> MessageRef<'_> {

@@ -9,9 +9,9 @@ use crate::aliases::AliasesIn;
 use crate::connection::LastTopic;
 use crate::event::Event;
 use crate::explaining::{Teller, advice};
-use crate::ids::ConnectionId;
+use crate::ids::{ConnectionId, SessionRef};
 use crate::matches::MatchSet;
-use crate::message::{Message, MessageRef};
+use crate::message::{Message, MessageRef, Owner};
 use crate::record::Change;
 use crate::routing::Routed;
 use crate::session::{Session, SessionKey, Unreleased};
@@ -372,14 +372,14 @@ impl Shard {
         if !message.retain {
             return message;
         }
-        let memory = self.memory.clone();
+        let (memory, owner) = (self.memory.clone(), self.owner_of(message.publisher));
         let (mut next_expiry, mut stored) = (None, None);
         self.space.retained(&mut |retained| {
             message.retained_version = retained.next_version();
             if message.payload.is_empty() {
                 retained.remove(message.topic);
             } else {
-                let kept = message.to_shared(&memory);
+                let kept = message.to_owned_by(&memory, owner.clone());
                 stored = Some(Arc::clone(&kept));
                 retained.store(kept);
             }
@@ -396,6 +396,23 @@ impl Shard {
             self.watch_retained(next_expiry);
         }
         message
+    }
+
+    /// Who a retained message is kept for; nobody where everybody may do everything.
+    fn owner_of(&self, publisher: SessionRef) -> Option<Arc<Owner>> {
+        if self.is_unrestricted || publisher.shard != self.id {
+            return None;
+        }
+        let session = self.sessions.get(publisher.slot, publisher.generation)?;
+        let (identity, client_id) = (Arc::clone(&session.identity), Arc::clone(&session.client_id));
+        Some(Arc::new(Owner { identity, client_id }))
+    }
+
+    /// May whoever published a retained message still do so?
+    pub(crate) fn is_still_backed(&self, message: &Message) -> bool {
+        let checks = self.settings.check_retain_source && !self.is_unrestricted;
+        let may = |owner: &Owner| self.may_publish(&owner.identity, &owner.client_id, message.topic());
+        !checks || message.owner().is_none_or(may)
     }
 
     fn session_may_publish(&mut self, key: SessionKey, topic: &str) -> bool {

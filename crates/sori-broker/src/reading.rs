@@ -45,6 +45,9 @@ impl Shard {
                     steps = steps.saturating_sub(1);
                     read.after = Some(String::from(message.topic()));
                     let (until, granted, identifier) = (read.until, read.granted, read.identifier);
+                    if !self.is_still_backed(&message) {
+                        continue;
+                    }
                     let mut shared = Some(message.clone());
                     let message = message.view();
                     if message.retained_version > until || message.is_expired(now) {

@@ -64,6 +64,8 @@ pub struct Settings {
     pub reason_strings: bool,
     /// The Response Information for clients that ask for it.
     pub response_information: Option<String>,
+    /// Deliver a retained message only while its publisher may still publish it.
+    pub check_retain_source: bool,
     /// Make records of what must survive a crash.
     pub keeps_records: bool,
     /// Report each packet as an event, for debugging.
@@ -96,6 +98,7 @@ impl Default for Settings {
             topic_levels_max: 0,
             reason_strings: false,
             response_information: None,
+            check_retain_source: true,
             keeps_records: false,
             report_packets: false,
             report_subscriptions: false,

@@ -273,6 +273,7 @@ fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
         message_size_limit: config.message_size_limit.map_or(0, NonZeroU32::get),
         persistent_client_expiration: config.persistent_client_expiration.map(|d| d.as_secs()),
         queue_qos0_messages: config.queue_qos0_messages,
+        check_retain_source: config.check_retain_source,
         retain_available: config.retain_available,
         upgrade_outgoing_qos: config.upgrade_outgoing_qos,
         topic_levels_max: config.max_topic_levels.map_or(0, NonZeroU32::get),

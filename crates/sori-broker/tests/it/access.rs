@@ -306,3 +306,40 @@ fn clients_of_an_internal_listener_need_no_login_and_may_publish_below_sys() {
         a.expect(publish("$SYS/bridge").payload("up"));
     });
 }
+
+/// Who may publish changes while the broker runs.
+#[derive(Default)]
+struct Changing(std::sync::atomic::AtomicBool);
+
+impl Access for &'static Changing {
+    fn login(&self, _: &Login<'_>) -> Verdict {
+        Verdict::Accept(Arc::new(Identity::default()))
+    }
+
+    fn exchange(&self, _: &str, _: &Login<'_>) -> Option<Box<dyn Exchange>> {
+        None
+    }
+
+    fn may(&self, _: &Identity, client_id: &str, action: Action, _: &str) -> bool {
+        let is_forbidden = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        !(is_forbidden && action == Action::Publish && client_id == "publisher")
+    }
+}
+
+/// Mosquitto CVE-2018-12546: a retained message must not outlive its publisher's right.
+#[test]
+fn mosquitto_2018_12546_retained_message_outlives_the_right_to_publish_it() {
+    for (checks, expected) in [(true, 0), (false, 1)] {
+        let rules: &'static Changing = Box::leak(Box::default());
+        let broker = setup().settings(|settings| settings.check_retain_source = checks).access(rules).broker(1);
+        let mut publisher = broker.connect(v5("publisher"));
+        publisher.publish(publish("t").payload("secret").qos(1).retain());
+        let mut before = broker.connect(v5("before"));
+        before.subscribe("t", 0);
+        assert_eq!(before.drain().len(), 1, "while it may");
+        rules.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        let mut after = broker.connect(v5("after"));
+        after.subscribe("t", 0);
+        assert_eq!(after.drain().len(), expected, "check_retain_source {checks}");
+    }
+}
