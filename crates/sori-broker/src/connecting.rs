@@ -11,7 +11,6 @@ use crate::access::{Login, Step, Verdict};
 use crate::aliases::AliasesOut;
 use crate::connection::{Authentication, Connection, Phase, Waiting};
 use crate::event::{Cause, Effect, Event};
-use crate::explaining::Teller;
 use crate::handoff::{Admission, Handoff};
 use crate::ids::ConnectionId;
 use crate::record::Change;
@@ -26,10 +25,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::{
-    ConnAck, Connect, DecodeError, Direction, Packet, Properties, Property, PropertyBuffer, QoS, ReasonCode, Split,
-    Version, decode, split,
-};
+use sori_mqtt::{ConnAck, Connect, Direction, Packet, ReasonCode, Split, Version, decode, split};
 
 const DECODED_BEFORE: &str = "the bytes were decoded as CONNECT before they were kept";
 
@@ -322,6 +318,18 @@ impl Shard {
             let text = "the client identifier belongs to a part of the broker";
             return self.refuse(id, ReasonCode::ClientIdentifierNotValid, text);
         }
+        let properties = self.connack_properties(id, connect, &admission);
+        let mut connack = ConnAck {
+            session_present: false,
+            reason_code: ReasonCode::Success,
+            properties: properties.as_properties(),
+        };
+        // [MQTT-3.1.2-24]
+        if self.connection(id).is_none_or(|c| connack.encoded_len(c.version) > c.packet_size_max) {
+            self.released.push(admission.client_id);
+            let text = "its Maximum Packet Size is too small for a CONNACK";
+            return self.refuse_silently(id, ReasonCode::PacketTooLarge, text);
+        }
         if let Some(key) = old {
             self.take_over_session(key, connect.clean_start);
         }
@@ -331,10 +339,9 @@ impl Shard {
         let is_present = kept.is_some();
         let key = kept.unwrap_or_else(|| self.begin_session(&admission));
         self.bind(id, key, connect, &admission, expiry_seconds);
-        if !self.send_connack(id, connect, &admission, is_present) {
-            let text = Box::from("its Maximum Packet Size is too small for a CONNACK");
-            return self.end_connection(id, None, Cause::Protocol(ReasonCode::PacketTooLarge, text));
-        }
+        // [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT311-3.1.4-4] [MQTT311-3.2.0-1]
+        connack.session_present = is_present && connect.version != Version::V31;
+        self.send(id, |version, out| connack.encode(version, out));
         let Some(c) = self.connections.get(id.slot, id.generation) else { return };
         let (address, version) = (c.address.clone(), c.version);
         self.event(Event::Connected {
@@ -440,7 +447,7 @@ impl Shard {
         }
     }
 
-    fn inflight_max(&self) -> u16 {
+    pub(crate) fn inflight_max(&self) -> u16 {
         match self.settings.inflight_messages_max {
             0 => u16::MAX,
             max => max,
@@ -448,7 +455,7 @@ impl Shard {
     }
 
     /// Without a maximum the client's value holds. [MQTT-3.2.2-22]
-    fn agreed_keep_alive(&self, listener: &ListenerSettings, connect: &Connect<'_>) -> u16 {
+    pub(crate) fn agreed_keep_alive(&self, listener: &ListenerSettings, connect: &Connect<'_>) -> u16 {
         match self.settings.keep_alive_max {
             // A part of this program cannot be lost unnoticed.
             _ if listener.identity.is_some() => connect.keep_alive,
@@ -456,69 +463,6 @@ impl Shard {
             max if connect.keep_alive == 0 => max,
             max => connect.keep_alive.min(max),
         }
-    }
-
-    /// [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT311-3.1.4-4] [MQTT311-3.2.0-1]
-    fn send_connack(
-        &mut self,
-        id: ConnectionId,
-        connect: &Connect<'_>,
-        admission: &Admission,
-        is_present: bool,
-    ) -> bool {
-        let Some(c) = self.connections.get(id.slot, id.generation) else { return false };
-        let listener = Arc::clone(&c.listener);
-        let mut properties = PropertyBuffer::new();
-        if connect.version == Version::V5 {
-            // In Mosquitto's order, which its tests compare.
-            let keep_alive = self.agreed_keep_alive(&listener, connect);
-            if keep_alive != connect.keep_alive {
-                properties.push(Property::ServerKeepAlive(keep_alive));
-            }
-            if listener.topic_alias_max > 0 {
-                properties.push(Property::TopicAliasMaximum(listener.topic_alias_max));
-            }
-            if admission.assigned || listener.use_username_as_client_id {
-                // [MQTT-3.1.3-7]
-                properties.push(Property::AssignedClientIdentifier(&admission.client_id));
-            }
-            if let Some((method, data)) = &admission.authentication {
-                // [MQTT-4.12.0-5]
-                properties.push(Property::AuthenticationMethod(method));
-                if let Some(data) = data {
-                    properties.push(Property::AuthenticationData(data));
-                }
-            }
-            let wants_information = connect.properties.request_response_information().unwrap_or(false);
-            if let (true, Some(information)) = (wants_information, &self.settings.response_information) {
-                // [MQTT-3.1.2-28]
-                properties.push(Property::ResponseInformation(information));
-            }
-            if !self.settings.retain_available {
-                properties.push(Property::RetainAvailable(false));
-            }
-            if self.settings.packet_size_max > 0 {
-                properties.push(Property::MaximumPacketSize(self.settings.packet_size_max));
-            }
-            if self.inflight_max() < u16::MAX {
-                properties.push(Property::ReceiveMaximum(self.inflight_max()));
-            }
-            if listener.qos_max < QoS::ExactlyOnce {
-                // [MQTT-3.2.2-9]
-                properties.push(Property::MaximumQoS(listener.qos_max));
-            }
-        }
-        let connack = ConnAck {
-            session_present: is_present && connect.version != Version::V31,
-            reason_code: ReasonCode::Success,
-            properties: properties.as_properties(),
-        };
-        // [MQTT-3.1.2-24]
-        let fits = self.connection(id).is_some_and(|c| connack.encoded_len(c.version) <= c.packet_size_max);
-        if fits {
-            self.send(id, |version, out| connack.encode(version, out));
-        }
-        fits
     }
 
     /// What was in flight is sent again, then what waited. [MQTT-4.4.0-1] [MQTT311-4.4.0-1]
@@ -529,45 +473,5 @@ impl Shard {
             self.send_pubrel(id, packet_id);
         }
         self.pump(key);
-    }
-
-    // Refusals.
-
-    /// Not let in: CONNACK with the reason, then the end.
-    /// [MQTT-3.1.4-6] [MQTT-3.2.2-6] [MQTT-3.2.2-7] [MQTT311-3.1.4-5] [MQTT311-3.2.2-4] [MQTT311-3.2.2-5]
-    pub(crate) fn refuse(&mut self, id: ConnectionId, reason_code: ReasonCode, text: &str) {
-        let Some(c) = self.connection(id) else { return };
-        // [MQTT311-3.2.2-6]: a reason that has no return code in MQTT 3 is told by closing.
-        if c.version == Version::V5 || reason_code.connect_return_code().is_some() {
-            let mut connack = ConnAck { session_present: false, reason_code, properties: Properties::EMPTY };
-            let why = self.explanation(id, Teller::Connection, text, connack.encoded_len(Version::V5));
-            connack.properties = why.as_properties();
-            self.send(id, |version, out| connack.encode(version, out));
-        }
-        self.refuse_silently(id, reason_code, text);
-    }
-
-    /// Not let in, and not worth an answer.
-    pub(crate) fn refuse_silently(&mut self, id: ConnectionId, reason_code: ReasonCode, text: &str) {
-        let Some(c) = self.connection(id) else { return };
-        let client_id = match &c.phase {
-            Phase::Waiting(waiting) => Some(Box::from(&*waiting.client_id)),
-            _ => None,
-        };
-        let address = c.address.clone();
-        self.event(Event::Refused { address, client_id, reason_code, text: Box::from(text) });
-        self.close(id);
-    }
-
-    /// What should have been CONNECT is not valid.
-    pub(crate) fn refuse_malformed(&mut self, id: ConnectionId, error: &DecodeError, text: &str) {
-        let Some(c) = self.connection(id) else { return };
-        c.version = error.version().unwrap_or(Version::V5);
-        // [MQTT-3.1.2-1] [MQTT311-3.1.2-1] [MQTT311-3.1.4-1]
-        if error.closes_silently() {
-            self.refuse_silently(id, error.reason_code(), text);
-        } else {
-            self.refuse(id, error.reason_code(), text);
-        }
     }
 }

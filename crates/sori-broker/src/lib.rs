@@ -75,6 +75,7 @@ extern crate std;
 mod access;
 mod acknowledging;
 mod aliases;
+mod answering;
 mod authenticating;
 mod connecting;
 mod connection;
