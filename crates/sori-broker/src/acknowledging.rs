@@ -19,7 +19,6 @@ impl Shard {
 
     /// [MQTT-4.3.2-3] [MQTT-4.4.0-2] [MQTT-4.8.2-6]
     pub(crate) fn handle_puback(&mut self, id: ConnectionId, ack: &Ack<'_>) {
-        self.report_packet(id, "Received", PacketType::PubAck, Some(ack.packet_id.value()));
         let Some(key) = self.open_session(id) else { return };
         let Some(session) = self.session(key) else { return };
         match session.outgoing.puback(ack.packet_id) {
@@ -38,7 +37,6 @@ impl Shard {
 
     /// [MQTT-4.3.3-3] [MQTT-4.3.3-4] [MQTT-4.4.0-2] [MQTT-4.8.2-6] [MQTT311-4.3.3-1]
     pub(crate) fn handle_pubrec(&mut self, id: ConnectionId, ack: &Ack<'_>) {
-        self.report_packet(id, "Received", PacketType::PubRec, Some(ack.packet_id.value()));
         let Some(key) = self.open_session(id) else { return };
         let Some(session) = self.session(key) else { return };
         match session.outgoing.pubrec(ack.packet_id, ack.reason_code) {
@@ -68,7 +66,6 @@ impl Shard {
 
     /// [MQTT-4.3.3-5]
     pub(crate) fn handle_pubcomp(&mut self, id: ConnectionId, ack: &Ack<'_>) {
-        self.report_packet(id, "Received", PacketType::PubComp, Some(ack.packet_id.value()));
         let Some(key) = self.open_session(id) else { return };
         let Some(session) = self.session(key) else { return };
         match session.outgoing.pubcomp(ack.packet_id) {
@@ -85,7 +82,6 @@ impl Shard {
 
     /// [MQTT-4.3.3-11] [MQTT-4.3.3-12] [MQTT-4.3.3-13] [MQTT311-4.3.3-2]
     pub(crate) fn handle_pubrel(&mut self, id: ConnectionId, ack: &Ack<'_>) {
-        self.report_packet(id, "Received", PacketType::PubRel, Some(ack.packet_id.value()));
         let Some(key) = self.open_session(id) else { return };
         let Some(session) = self.session(key) else { return };
         session.incoming.release(ack.packet_id);

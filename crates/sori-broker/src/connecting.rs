@@ -132,14 +132,7 @@ impl Shard {
 
     fn begin_login(&mut self, id: ConnectionId, connect: &Connect<'_>, waiting: Waiting) {
         let Some(c) = self.connections.get(id.slot, id.generation) else { return };
-        let login = Login {
-            client_id: &waiting.client_id,
-            user_name: connect.user_name,
-            password: connect.password,
-            allow_anonymous: c.listener.allow_anonymous,
-            version: connect.version,
-            address: &c.address,
-        };
+        let login = login_of(c, connect, &waiting.client_id);
         let verdict = match &c.listener.identity {
             Some(identity) => Verdict::Accept(Arc::clone(identity)),
             None => self.access.login(&login),
@@ -176,14 +169,7 @@ impl Shard {
     /// An AUTH exchange begins with the data in CONNECT. MQTT 5.0 section 4.12.
     fn begin_exchange(&mut self, id: ConnectionId, connect: &Connect<'_>, method: &str, mut waiting: Waiting) {
         let Some(c) = self.connections.get(id.slot, id.generation) else { return };
-        let login = Login {
-            client_id: &waiting.client_id,
-            user_name: connect.user_name,
-            password: connect.password,
-            allow_anonymous: c.listener.allow_anonymous,
-            version: connect.version,
-            address: &c.address,
-        };
+        let login = login_of(c, connect, &waiting.client_id);
         let exchange = self.access.exchange(method, &login);
         let step = exchange.map(|mut exchange| {
             let step = exchange.step(connect.properties.authentication_data());
@@ -473,5 +459,17 @@ impl Shard {
             self.send_pubrel(id, packet_id);
         }
         self.pump(key);
+    }
+}
+
+/// What a client says of itself.
+fn login_of<'a>(c: &'a Connection, connect: &Connect<'a>, client_id: &'a str) -> Login<'a> {
+    Login {
+        client_id,
+        user_name: connect.user_name,
+        password: connect.password,
+        allow_anonymous: c.listener.allow_anonymous,
+        version: connect.version,
+        address: &c.address,
     }
 }

@@ -110,8 +110,6 @@ pub enum Event {
         /// Why, in words.
         text: &'static str,
     },
-    /// A packet came or went, when `report_packets` is on.
-    Packet(String),
 }
 
 /// Why a connection ended.

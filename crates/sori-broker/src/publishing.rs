@@ -7,7 +7,6 @@
 use crate::access::{Action, Identity};
 use crate::aliases::AliasesIn;
 use crate::connection::LastTopic;
-use crate::event::Event;
 use crate::explaining::{Teller, advice};
 use crate::ids::{ConnectionId, SessionRef};
 use crate::matches::MatchSet;
@@ -21,7 +20,6 @@ use crate::time::Time;
 use crate::wills::lasting_properties;
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{Ack, Incoming, PacketId, PacketType, Properties, Publish, QoS, ReasonCode, Version};
@@ -45,24 +43,10 @@ impl Shard {
     pub(crate) fn handle_publish(&mut self, id: ConnectionId, publish: &Publish<'_>) {
         self.totals.publish_received += 1;
         self.totals.publish_bytes_received += publish.payload.len() as u64;
-        if self.settings.report_packets {
-            self.report_publish(id, publish);
-        }
         match self.take_publish(id, publish) {
             Answer::Acknowledge(reason_code) => self.answer_publish(id, publish, reason_code),
             Answer::Violation(reason_code, text) => self.violated(id, reason_code, text),
         }
-    }
-
-    fn report_publish(&mut self, id: ConnectionId, publish: &Publish<'_>) {
-        let client_id = String::from(self.client_id(id).unwrap_or("?"));
-        let (dup, qos, retain) = (u8::from(publish.dup), publish.qos as u8, u8::from(publish.retain));
-        let number = publish.packet_id.map_or(0, PacketId::value);
-        self.event(Event::Packet(format!(
-            "Received PUBLISH from {client_id} (d{dup}, q{qos}, r{retain}, m{number}, '{}', ... ({} bytes))",
-            publish.topic,
-            publish.payload.len()
-        )));
     }
 
     /// [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.3-8] [MQTT311-3.3.4-1] [MQTT311-4.3.2-2] [MQTT311-4.3.3-2]

@@ -1,7 +1,7 @@
 //! From bytes to packets, and from packets to who handles them.
 
 use crate::connection::Phase;
-use crate::event::{Cause, Event};
+use crate::event::Cause;
 use crate::ids::ConnectionId;
 use crate::shard::Shard;
 use alloc::boxed::Box;
@@ -205,19 +205,5 @@ impl Shard {
     /// [MQTT-2.2.1-5] [MQTT311-2.3.1-6]
     pub(crate) fn acknowledge(&mut self, id: ConnectionId, kind: PacketType, ack: Ack<'_>) {
         self.send(id, |version, out| ack.encode(kind, version, out));
-        self.report_packet(id, "Sending", kind, Some(ack.packet_id.value()));
-    }
-
-    pub(crate) fn report_packet(&mut self, id: ConnectionId, what: &str, kind: PacketType, number: Option<u16>) {
-        if !self.settings.report_packets {
-            return;
-        }
-        let direction = if what == "Sending" { "to" } else { "from" };
-        let who = alloc::string::String::from(self.client_id(id).unwrap_or("?"));
-        let line = match number {
-            Some(number) => format!("{what} {} {direction} {who} (m{number})", kind.name()),
-            None => format!("{what} {} {direction} {who}", kind.name()),
-        };
-        self.event(Event::Packet(line));
     }
 }

@@ -68,8 +68,6 @@ pub struct Settings {
     pub check_retain_source: bool,
     /// Make records of what must survive a crash.
     pub keeps_records: bool,
-    /// Report each packet as an event, for debugging.
-    pub report_packets: bool,
     /// Report each subscription as an event.
     pub report_subscriptions: bool,
 }
@@ -100,7 +98,6 @@ impl Default for Settings {
             response_information: None,
             check_retain_source: true,
             keeps_records: false,
-            report_packets: false,
             report_subscriptions: false,
         }
     }

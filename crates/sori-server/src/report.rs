@@ -24,7 +24,6 @@ pub(crate) fn event(log: &Log, event: &Event, connection_messages: bool) {
         Event::Dropping { client_id, text } => {
             log.notice(format_args!("{} ({text})", lines::dropping(client_id)));
         }
-        Event::Packet(line) => log.write(Kind::Debug, format_args!("{line}")),
     }
 }
 

@@ -283,8 +283,6 @@ fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
         clients_max: config.global_max_clients.map(|n| u64::from(n.get())),
         // Nothing keeps them yet: sessions live in memory only.
         keeps_records: false,
-        // The tap of each connection tells more.
-        report_packets: false,
         report_subscriptions: log.enabled(Kind::Subscribe) || log.enabled(Kind::Unsubscribe),
     }
 }

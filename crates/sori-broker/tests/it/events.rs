@@ -160,26 +160,6 @@ fn subscriptions_are_told_when_asked_for() {
     }
 }
 
-#[test]
-fn packets_are_told_when_asked_for() {
-    setup().settings(|settings| settings.report_packets = true).run(|broker| {
-        let mut a = broker.connect(v5("a"));
-        broker.events();
-        a.send(publish("some/topic").qos(1).id(7));
-        let lines: Vec<String> = broker
-            .events()
-            .into_iter()
-            .filter_map(|event| if let Event::Packet(line) = event { Some(line) } else { None })
-            .collect();
-        assert_eq!(lines.len(), 2, "{lines:?}");
-        assert!(
-            lines[0].contains("PUBLISH") && lines[0].contains("some/topic") && lines[0].contains("m7"),
-            "{lines:?}"
-        );
-        assert!(lines[1].contains("PUBACK") && lines[1].contains("m7"), "{lines:?}");
-    });
-}
-
 /// A full queue is told once, not once for each message, and again after it had room.
 #[test]
 fn a_full_queue_is_told_once() {
