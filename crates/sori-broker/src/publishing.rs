@@ -7,6 +7,7 @@
 use crate::access::{Action, Identity};
 use crate::aliases::AliasesIn;
 use crate::connection::LastTopic;
+use crate::event::Event;
 use crate::explaining::{Teller, advice};
 use crate::ids::{ConnectionId, SessionRef};
 use crate::matches::MatchSet;
@@ -189,6 +190,7 @@ impl Shard {
         }
         if (!self.is_unrestricted || topic.starts_with('$')) && !self.session_may_publish(key, topic) {
             self.totals.publish_denied += 1;
+            self.report_denied(key, topic);
             return ReasonCode::NotAuthorized;
         }
         let (expires, kept);
@@ -380,6 +382,13 @@ impl Shard {
             self.watch_retained(next_expiry);
         }
         message
+    }
+
+    #[cold]
+    fn report_denied(&mut self, key: SessionKey, topic: &str) {
+        let Some(session) = self.session(key) else { return };
+        let client_id = Arc::clone(&session.client_id);
+        self.event(Event::Denied { client_id, text: format!("publish to '{topic}'") });
     }
 
     /// Who a retained message is kept for; nobody where everybody may do everything.
