@@ -39,6 +39,7 @@ pub mod startup;
 mod sync;
 pub mod sys;
 mod tap;
+mod wait;
 mod worker;
 
 pub use local_client::LocalClient;

@@ -14,6 +14,7 @@ use crate::publisher::Publisher;
 use crate::socket::Stream;
 use crate::space::LockedSpace;
 use crate::startup::{RunError, Startup, log_remarks};
+use crate::wait::wait;
 use crate::worker::{Beginning, Clock, WAKE, Worker};
 use mio::{Events, Poll, Token, Waker};
 use nix::libc::SIGRTMIN;
@@ -229,7 +230,7 @@ impl Drop for Server {
 fn accept_connections(mut poll: Poll, mut listeners: Listeners, orders: &Receiver<Order>, log: &Log) {
     let mut events = Events::with_capacity(64);
     loop {
-        match poll.poll(&mut events, listeners.patience()) {
+        match wait(&mut poll, &mut events, listeners.patience()) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {

@@ -11,6 +11,7 @@ use crate::publisher::Publisher;
 use crate::report;
 use crate::socket::{Admittance, Stream};
 use crate::tap::Tap;
+use crate::wait::wait;
 use mio::{Events, Poll, Token};
 use sori_broker::{Cause, ConnectionId, Effect, Handoff, ListenerSettings, Shard, ShardId, Time};
 use std::collections::VecDeque;
@@ -131,7 +132,7 @@ impl Worker {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.is_stopping {
             let patience = self.patience();
-            match self.b.poll.poll(&mut events, patience) {
+            match wait(&mut self.b.poll, &mut events, patience) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
