@@ -13,7 +13,6 @@ use crate::connection::{Authentication, Connection, Phase, Waiting};
 use crate::event::{Cause, Effect, Event};
 use crate::handoff::{Admission, Handoff};
 use crate::ids::ConnectionId;
-use crate::record::Change;
 use crate::registry::Claim;
 use crate::session::{NEVER_EXPIRES, Session, SessionKey};
 use crate::settings::ListenerSettings;
@@ -35,7 +34,7 @@ impl Shard {
         self.totals.connects += 1;
         let Some(c) = self.connection(id) else { return };
         c.version = connect.version;
-        c.packet_size_max = connect.properties.maximum_packet_size().map_or(usize::MAX, |size| size as usize);
+        c.packet_size_max = packet_size_max(connect);
         let listener = Arc::clone(&c.listener);
         if !listener.versions.contains(connect.version) {
             // [MQTT-3.1.2-2] [MQTT311-3.1.2-2]
@@ -297,6 +296,10 @@ impl Shard {
     /// The client's session is here, or begins here: take over, resume or begin it, and answer.
     fn enter(&mut self, id: ConnectionId, connect: &Connect<'_>, admission: Admission) {
         let expiry_seconds = self.session_expiry(connect);
+        if let Some(c) = self.connection(id) {
+            // A connection that was moved here does not know it yet.
+            c.packet_size_max = packet_size_max(connect);
+        }
         let old = self.by_client_id.get(&admission.client_id).copied();
         if old.and_then(|key| self.session(key)).is_some_and(|old| old.identity.is_internal)
             && !admission.identity.is_internal
@@ -357,16 +360,15 @@ impl Shard {
     /// Another connection of the client ends, and with Clean Start its session too.
     /// [MQTT-3.1.4-3] [MQTT-3.1.4-4] [MQTT311-3.1.4-2] [MQTT311-3.1.4-3]
     fn take_over_session(&mut self, key: SessionKey, clean_start: bool) {
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        if let Some((slot, generation)) = session.connection {
-            if !clean_start && session.is_persistent() {
-                // The client is back before its Will Delay Interval, even one of 0, has passed. In MQTT 3.1.1 the
-                // will could be published here; Mosquitto does not, and a client that only changed its network is
-                // not gone. [MQTT-3.1.3-9]
-                if session.will.take().is_some() {
-                    self.recorder.note_gone(session, Change::WillGone);
-                }
-            }
+        let Some(session) = self.session(key) else { return };
+        let connection = session.connection;
+        if !clean_start && session.is_persistent() {
+            // The client is back before its Will Delay Interval, even one of 0, has passed. In MQTT 3.1.1 the will could
+            // be published here; Mosquitto does not, and a client that only changed its network is not gone.
+            // [MQTT-3.1.2-5] [MQTT-3.1.3-9]
+            self.discard_will(key);
+        }
+        if let Some((slot, generation)) = connection {
             self.totals.take_overs += 1;
             let old = ConnectionId { slot, generation };
             self.end_connection(old, Some(ReasonCode::SessionTakenOver), Cause::TakenOver);
@@ -374,9 +376,6 @@ impl Shard {
         if clean_start {
             // [MQTT-3.1.2-4] [MQTT311-3.1.2-6]
             self.end_session(key);
-        } else {
-            // [MQTT-3.1.2-5] [MQTT-3.1.3-9]: the client came back before its will was due.
-            self.discard_will(key);
         }
     }
 
@@ -403,7 +402,6 @@ impl Shard {
         c.phase = Phase::Open;
         c.version = connect.version;
         c.session = key;
-        c.packet_size_max = properties.maximum_packet_size().map_or(usize::MAX, |size| size as usize);
         c.wants_problem_information = properties.request_problem_information().unwrap_or(true);
         // [MQTT-3.1.2-27]
         let aliases = properties.topic_alias_maximum().unwrap_or(0).min(c.listener.topic_alias_max_broker);
@@ -460,6 +458,11 @@ impl Shard {
         }
         self.pump(key);
     }
+}
+
+/// The client's Maximum Packet Size.
+fn packet_size_max(connect: &Connect<'_>) -> usize {
+    connect.properties.maximum_packet_size().map_or(usize::MAX, |size| size as usize)
 }
 
 /// What a client says of itself.

@@ -112,6 +112,14 @@ impl Connection {
         matches!(self.phase, Phase::Open)
     }
 
+    /// The client identifier that was claimed for this connection and has no session yet through it.
+    pub(crate) fn claimed_client_id(&self) -> Option<Arc<str>> {
+        match &self.phase {
+            Phase::Draining(draining) => Some(Arc::clone(&draining.1.client_id)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closing)
     }

@@ -62,6 +62,7 @@ impl Shard {
             Phase::Closing => {}
         }
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        self.released.extend(c.claimed_client_id());
         self.timers.set(Timer::Connection(id), &mut c.timer, Time::NEVER);
         self.connections.remove(id.slot, id.generation);
     }
@@ -93,6 +94,7 @@ impl Shard {
         if c.is_closing() {
             return;
         }
+        self.released.extend(c.claimed_client_id());
         c.phase = Phase::Closing;
         c.input = Vec::new();
         self.timers.set(Timer::Connection(id), &mut c.timer, Time::NEVER);

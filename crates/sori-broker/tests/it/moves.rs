@@ -212,3 +212,15 @@ fn a_message_reaches_every_subscriber_once() {
         }
     });
 }
+
+/// Also on a connection that moves to its session's shard.
+#[test]
+fn mqtt5_3_1_2_24_connack_obeys_maximum_packet_size_after_a_move() {
+    let broker = super::broker::setup().broker(3);
+    let mut first = broker.connect_on(0, v5("a").session_expiry(60));
+    let mut second = broker.open_on(1);
+    second.send(v5("a").clean(false).maximum_packet_size(15));
+    assert_eq!(second.received_bytes(), b"");
+    assert!(second.is_closed());
+    first.expect_alive();
+}

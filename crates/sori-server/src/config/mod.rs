@@ -216,9 +216,9 @@ pub enum Defaults {
 
 /// Bytes queued per client under sori's own defaults.
 const NATIVE_QUEUED_BYTES: u64 = 16 * 1024 * 1024;
-/// Bytes in flight per client under sori's own defaults.
-/// The limit that is built into Mosquitto.
+/// The limit of topic levels that is built into Mosquitto.
 const MOSQUITTO_TOPIC_LEVELS: u32 = 200;
+/// Bytes in flight per client under sori's own defaults.
 const NATIVE_INFLIGHT_BYTES: u64 = 4 * 1024 * 1024;
 
 impl Config {
