@@ -2,7 +2,7 @@
 
 use crate::admission::{Limits, Places};
 use crate::board::Board;
-use crate::config::{self, Bind, Config, ListenerConfig, Loaded, SocketDomain};
+use crate::config::{Bind, Config, ListenerConfig, Loaded, SocketDomain};
 use crate::inbox::{Inbox, Letter, NewSettings};
 use crate::link;
 use crate::listeners::Listeners;
@@ -21,7 +21,7 @@ use nix::libc::SIGRTMIN;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use sori_broker::{
-    Access, Identity, ListenerSettings, OpenAccess, QueueFull, SessionView, Settings, Shard, ShardId, Space, Totals,
+    Access, Identity, ListenerSettings, OpenAccess, SessionView, Settings, Shard, ShardId, Space, Totals,
 };
 use sori_mqtt::client_session::ConnectOptions;
 use std::hash::{BuildHasher, RandomState};
@@ -263,12 +263,7 @@ fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
         queued_messages_max: config.max_queued_messages.map_or(0, |n| u64::from(n.get())),
         queued_bytes_max: config.max_queued_bytes.map_or(0, NonZeroU64::get),
         memory_limit: machine.memory_limit(config),
-        queue_full: match config.queue_full {
-            config::QueueFull::DropNewest => QueueFull::DropNewest,
-            config::QueueFull::DropOldest => QueueFull::DropOldest,
-            config::QueueFull::LatestValue => QueueFull::LatestValue,
-            config::QueueFull::Disconnect => QueueFull::Disconnect,
-        },
+        queue_full: config.queue_full,
         packet_size_max: config.max_packet_size,
         keep_alive_max: config.max_keepalive.map_or(0, NonZeroU16::get),
         message_size_limit: config.message_size_limit.map_or(0, NonZeroU32::get),

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use crate::log::LogConfig;
 pub use remark::{Location, Remark, Severity};
+pub use sori_broker::QueueFull;
 
 /// Everything the broker can be told, checked and complete. `None` in a limit means "no limit of its own".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,20 +190,6 @@ impl ProtocolVersions {
     pub const ALL: ProtocolVersions = ProtocolVersions { v31: true, v311: true, v5: true };
     /// None of them, where a list of versions starts.
     pub const NONE: ProtocolVersions = ProtocolVersions { v31: false, v311: false, v5: false };
-}
-
-/// What happens to a message that meets a full queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum QueueFull {
-    /// The new message is dropped.
-    #[default]
-    DropNewest,
-    /// The oldest queued message is dropped for the new one.
-    DropOldest,
-    /// Only the newest message of each topic stays queued.
-    LatestValue,
-    /// The client is disconnected.
-    Disconnect,
 }
 
 /// Whose defaults hold where the file says nothing.
