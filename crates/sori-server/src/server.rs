@@ -44,6 +44,7 @@ use std::time::Duration;
 /// let source = Source { files: &[], ports: &[], defaults: Defaults::Native, persistence_location: None };
 /// let mut config = load(&source).expect("the defaults are valid").config;
 /// config.listeners.clear(); // this broker is for its own program only
+/// config.persistence = false; // and forgets everything with it
 /// let server = Server::start(config, Log::silent(), Machine::read()).expect("nothing can be in the way");
 /// let client = server.attach("the example", Identity::default(), ConnectOptions::default()).expect("is let in");
 /// client.close(Duration::from_secs(1)).expect("nothing waits");

@@ -24,7 +24,6 @@ pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remar
         listeners.into_iter().map(|listener| inherit(listener, &security, false)).collect()
     };
     refuse_same_address(&config.listeners, remarks);
-    remark_on_persistence(&config, remarks);
     config
 }
 
@@ -108,21 +107,5 @@ fn collide(a: &ListenerConfig, b: &ListenerConfig) -> bool {
             a_port == b_port && a_host == b_host && !disjoint
         }
         _ => false,
-    }
-}
-
-fn remark_on_persistence(config: &Config, remarks: &mut Vec<Remark>) {
-    if config.persistence {
-        let place = config.persistence_location.as_deref().unwrap_or(std::path::Path::new("."));
-        remarks.push(Remark {
-            severity: Severity::Notice,
-            at: None,
-            text: format!(
-                "persistence is true, but in this version sessions and messages live in memory only: nothing is \
-                 written to {}, and a restart forgets them.",
-                place.display()
-            ),
-            hint: None,
-        });
     }
 }

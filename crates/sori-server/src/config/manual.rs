@@ -137,6 +137,6 @@ and line. A text that is given twice is a mistake too; of a flag or a number the
 Without a file, or in a file without `listener`, `port` and `bind_address`, only clients on this machine can connect: on
 port 1883, or on the ports of `-p`, and without user name unless `allow_anonymous` is false.
 
-The defaults below are Mosquitto's. Started without file and without `-p`, queues are bounded in bytes as well, and
-`strict_receive_maximum` is on.
+The defaults below are Mosquitto's. Started without file and without `-p`, `persistence` is on, queues are bounded in bytes
+as well, and `strict_receive_maximum` is on.
 ";

@@ -97,10 +97,20 @@ pub struct Config {
     /// Worker threads; `None`: as many as the machine has processors.
     pub threads: Option<NonZeroU16>,
 
-    /// The file asks for messages to be kept on disk.
+    /// Sessions and messages are kept on disk.
     pub persistence: bool,
-    /// The directory for what is kept on disk.
+    /// The directory that holds the store; `None`: the current one.
     pub persistence_location: Option<PathBuf>,
+    /// The name of Mosquitto's database there.
+    pub persistence_file: Option<String>,
+    /// The database of Mosquitto's persist-sqlite plugin.
+    pub import_sqlite: Option<PathBuf>,
+    /// What an acknowledgement means.
+    pub durability: Durability,
+    /// Bytes that may wait to be written before nothing more is read from clients.
+    pub store_queue_limit: NonZeroU64,
+    /// Bytes that the store may occupy.
+    pub store_size_limit: Option<NonZeroU64>,
     /// Where the process id is written.
     pub pid_file: Option<PathBuf>,
     /// The user to become when started by root.
@@ -192,12 +202,24 @@ impl ProtocolVersions {
     pub const NONE: ProtocolVersions = ProtocolVersions { v31: false, v311: false, v5: false };
 }
 
+/// What an acknowledgement means for what it acknowledges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It is on disk.
+    Always,
+    /// The system has it, and it will be on disk after so long at most.
+    Interval(Duration),
+    /// The system has it.
+    Never,
+}
+
 /// Whose defaults hold where the file says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defaults {
     /// Mosquitto's, for a `mosquitto.conf`, for `-p` and under the name `mosquitto`.
     Mosquitto,
-    /// sori's own: the queues are bounded in bytes too, and Receive Maximum is enforced.
+    /// sori's own: sessions and messages are kept on disk, the queues are bounded in bytes too, and Receive Maximum is
+    /// enforced.
     Native,
 }
 
@@ -205,6 +227,10 @@ pub enum Defaults {
 const NATIVE_QUEUED_BYTES: u64 = 16 * 1024 * 1024;
 /// The limit of topic levels that is built into Mosquitto.
 const MOSQUITTO_TOPIC_LEVELS: u32 = 200;
+/// What Mosquitto calls its database.
+const MOSQUITTO_FILE: &str = "mosquitto.db";
+/// Bytes that may wait for the disk: what a slow one writes in a second.
+const STORE_QUEUE_BYTES: NonZeroU64 = NonZeroU64::new(64 * 1024 * 1024).expect("it is not 0");
 /// Bytes in flight per client under sori's own defaults.
 const NATIVE_INFLIGHT_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -245,8 +271,13 @@ impl Config {
             max_connections_per_address: None,
             memory_limit: None,
             threads: None,
-            persistence: false,
+            persistence: native,
             persistence_location: None,
+            persistence_file: (!native).then(|| MOSQUITTO_FILE.to_owned()),
+            import_sqlite: None,
+            durability: Durability::Always,
+            store_queue_limit: STORE_QUEUE_BYTES,
+            store_size_limit: None,
             pid_file: None,
             user: None,
         }

@@ -478,15 +478,44 @@ fn what_is_not_needed_is_told_once() {
 }
 
 #[test]
-fn persistence_starts_and_says_that_it_is_not_there() {
-    let (config, remarks) = read_bytes(b"persistence true\npersistence_location /var/lib/mosquitto/\n", &[]);
-    assert!(config.persistence);
-    let notices = of(&remarks, Severity::Notice);
-    assert!(notices.len() == 1 && notices[0].contains("memory only"), "{notices:?}");
+fn persistence_is_off_in_a_file_that_does_not_ask_for_it_and_on_without_a_file() {
+    assert!(!good("listener 1000").persistence);
+    let config = good("persistence true\npersistence_location /var/lib/mosquitto/\npersistence_file my.db");
+    assert!(config.persistence && config.durability == Durability::Always);
+    assert_eq!(config.persistence_location.as_deref(), Some(Path::new("/var/lib/mosquitto/")));
+    assert_eq!(config.persistence_file.as_deref(), Some("my.db"));
+    assert!(good("retained_persistence true").persistence);
     silent("persistence false");
     let from_environment = Source { persistence_location: Some("/data".into()), ..source(&[]) };
     let loaded = load(&from_environment).expect("is good");
     assert_eq!(loaded.config.persistence_location.as_deref(), Some(Path::new("/data")));
+    let native = load(&Source { defaults: Defaults::Native, ..source(&[]) }).expect("is good").config;
+    assert!(native.persistence && native.persistence_file.is_none());
+}
+
+#[test]
+fn durability_has_three_forms() {
+    for (value, durability) in [
+        ("always", Durability::Always),
+        ("never", Durability::Never),
+        ("interval 1", Durability::Interval(Duration::from_millis(1))),
+        ("interval 20 # as fast as the old disk", Durability::Interval(Duration::from_millis(20))),
+        ("interval \t 3600000", Durability::Interval(Duration::from_secs(3600))),
+    ] {
+        assert_eq!(good(&format!("durability {value}")).durability, durability);
+    }
+    for (value, text) in [
+        ("sometimes", "Invalid 'durability' value (sometimes)."),
+        ("always 5", "Invalid 'durability' value (always 5)."),
+        ("interval", "The 'durability' interval lacks its milliseconds."),
+        ("interval 0", "Invalid 'durability' interval (0): it must be 1 to 3600000 milliseconds."),
+        ("interval 5 6", "Invalid 'durability' value (interval 5 6)."),
+        ("interval 3600001", "Invalid 'durability' interval (3600001): it must be 1 to 3600000 milliseconds."),
+    ] {
+        bad(&format!("durability {value}"), &[&format!("1: {text}")]);
+    }
+    let slash = "1: Invalid 'persistence_file' value (a/b): it must be a name without '/'.";
+    bad("persistence_file a/b", &[slash]);
 }
 
 // Files as they are found

@@ -25,6 +25,7 @@ fn server(change: impl FnOnce(&mut Config)) -> (Server, u16) {
     let mut config = load(&source).expect("is legal").config;
     config.threads = NonZeroU16::new(3);
     config.max_queued_messages = None;
+    config.persistence = false;
     change(&mut config);
     (Server::start(config, Log::silent(), Machine::read()).expect("starts"), port)
 }

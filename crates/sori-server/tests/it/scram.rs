@@ -286,6 +286,7 @@ fn over_a_socket() {
     let source = Source { files: &[], ports: &[port], defaults: Defaults::Native, persistence_location: None };
     let mut config = load(&source).expect("legal").config;
     config.threads = NonZeroU16::new(2);
+    config.persistence = false;
     let server = Server::start_with(config, Log::silent(), Machine::read(), Arc::new(access())).expect("starts");
     let open = |client_id: &str, user| {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
