@@ -1,0 +1,188 @@
+//! A real directory, with a lock that keeps a second process out.
+
+use crate::disk::Disk;
+use crate::error::OpenError;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A directory of the file system. As long as the value lives no other process can open it.
+#[derive(Debug)]
+pub struct FileDisk {
+    path: PathBuf,
+    /// The file that is being appended to.
+    head: Mutex<Option<(String, Arc<File>)>>,
+    /// Files that were read from last, newest at the end.
+    readers: Mutex<Vec<(String, Arc<File>)>>,
+    /// `None`: only for reading, while another process may write.
+    _lock: Option<Flock<File>>,
+}
+
+impl FileDisk {
+    /// Opens a directory, makes it if there is none, and locks it.
+    pub fn open(path: &Path) -> Result<FileDisk, OpenError> {
+        let failed = |what: &str| {
+            let what = format!("{what} {}", path.display());
+            move |error| OpenError::Io { what, error }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the directory"))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(path.join(LOCK)).map_err(failed("open the lock file in"))?;
+        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((mut file, Errno::EWOULDBLOCK)) => {
+                return Err(OpenError::InUse { path: path.display().to_string(), pid: pid_in(&mut file) });
+            }
+            Err((_, errno)) => return Err(failed("lock")(errno.into())),
+        };
+        // Only a help for people: a full disk does not keep the store from being opened.
+        let _ = lock.set_len(0).and_then(|()| lock.write_all(format!("{}\n", std::process::id()).as_bytes()));
+        Ok(FileDisk::new(path, Some(lock)))
+    }
+
+    /// Opens a directory only for reading, also while another process writes.
+    pub fn open_read_only(path: &Path) -> Result<FileDisk, OpenError> {
+        std::fs::read_dir(path).map_err(|error| OpenError::Io { what: format!("read {}", path.display()), error })?;
+        Ok(FileDisk::new(path, None))
+    }
+
+    fn new(path: &Path, lock: Option<Flock<File>>) -> FileDisk {
+        FileDisk { path: path.to_owned(), head: Mutex::new(None), readers: Mutex::new(Vec::new()), _lock: lock }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn may_write(&self) -> io::Result<()> {
+        match self._lock {
+            Some(_) => Ok(()),
+            None => Err(io::Error::new(io::ErrorKind::PermissionDenied, "opened only for reading")),
+        }
+    }
+
+    /// The file to append to, which stays open until another one is asked for.
+    fn head(&self, name: &str) -> io::Result<Arc<File>> {
+        self.may_write()?;
+        let mut head = lock(&self.head);
+        match &*head {
+            Some((open, file)) if open == name => Ok(Arc::clone(file)),
+            _ => {
+                let file = Arc::new(OpenOptions::new().append(true).open(self.path.join(name))?);
+                *head = Some((name.to_owned(), Arc::clone(&file)));
+                Ok(file)
+            }
+        }
+    }
+
+    fn reader(&self, name: &str) -> io::Result<Arc<File>> {
+        let mut readers = lock(&self.readers);
+        if let Some(at) = readers.iter().position(|(open, _)| open == name) {
+            let found = readers.remove(at);
+            let file = Arc::clone(&found.1);
+            readers.push(found);
+            return Ok(file);
+        }
+        let file = Arc::new(File::open(self.path.join(name))?);
+        if readers.len() >= READERS_MAX {
+            readers.remove(0);
+        }
+        readers.push((name.to_owned(), Arc::clone(&file)));
+        Ok(file)
+    }
+
+    /// A name no longer stands for the file that is open under it.
+    fn close(&self, name: &str) {
+        lock(&self.readers).retain(|(open, _)| open != name);
+        let mut head = lock(&self.head);
+        if head.as_ref().is_some_and(|(open, _)| open == name) {
+            *head = None;
+        }
+    }
+}
+
+impl Disk for FileDisk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let names = std::fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
+        names.filter_map(Result::transpose).collect()
+    }
+
+    fn length(&self, name: &str) -> io::Result<u64> {
+        Ok(std::fs::metadata(self.path.join(name))?.len())
+    }
+
+    fn create(&self, name: &str) -> io::Result<()> {
+        self.may_write()?;
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(self.path.join(name))?;
+        *lock(&self.head) = Some((name.to_owned(), Arc::new(file)));
+        Ok(())
+    }
+
+    fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        (&*self.head(name)?).write_all(bytes)
+    }
+
+    fn read(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let file = self.reader(name)?;
+        let mut got = 0;
+        while let Some(rest) = into.get_mut(got..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, offset + got as u64) {
+                Ok(0) => break,
+                Ok(count) => got += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(got)
+    }
+
+    fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
+        self.head(name)?.set_len(length)
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        self.head(name)?.sync_data()
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.may_write()?;
+        File::open(&self.path)?.sync_all()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.may_write()?;
+        self.close(from);
+        self.close(to);
+        std::fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.may_write()?;
+        self.close(name);
+        std::fs::remove_file(self.path.join(name))
+    }
+}
+
+/// Who holds the lock, as far as the file says so.
+fn pid_in(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(20).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// A panic of another thread leaves these lists whole: each change is one assignment, push or removal.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The file whose lock says that the store is in use. It holds the number of the process.
+const LOCK: &str = "lock";
+
+/// How many files stay open for reading.
+const READERS_MAX: usize = 8;

@@ -1,0 +1,52 @@
+//! How a store behaves.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+/// When something counts as durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When it has been synced: it survives a power cut.
+    #[default]
+    Always,
+    /// When it has been written: it survives the end of the process. A power cut loses at most what came in the given time.
+    Interval(Duration),
+    /// When it has been written. The operating system syncs when it likes; the store itself does only when a segment ends, before
+    /// it deletes something, and when it is closed.
+    Never,
+}
+
+/// How a store behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// When something counts as durable.
+    pub durability: Durability,
+    /// A segment that has as many bytes ends, and a new file begins.
+    pub segment_bytes: u64,
+    /// How many bytes all files together may have. A checkpoint may take more for a moment, until what it replaces is deleted.
+    pub size_limit: Option<u64>,
+    /// How many bytes are held in reserve for the time when there is no room any more.
+    pub reserve_bytes: u64,
+    /// A checkpoint begins when more than this is dead, and more than two fifths of what is alive.
+    pub checkpoint_bytes_min: u64,
+    /// How many bytes of segments that need not be replayed are checked when the store is opened, newest first. The rest is
+    /// checked when it is read.
+    pub verify_bytes_max: u64,
+    /// Names a store that is made anew. Checksums depend on it, so that what clients send cannot pass for a frame.
+    pub store_id: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            durability: Durability::Always,
+            segment_bytes: 32 << 20,
+            size_limit: None,
+            reserve_bytes: 4 << 20,
+            checkpoint_bytes_min: 16 << 20,
+            verify_bytes_max: 1 << 30,
+            // The keys of a hash map are the only randomness in std.
+            store_id: RandomState::new().build_hasher().finish(),
+        }
+    }
+}
