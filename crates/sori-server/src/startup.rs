@@ -10,6 +10,7 @@ use crate::config::{self, Bind, Config, Defaults, ListenerConfig, Loaded, Remark
 use crate::log::{Kind, Kinds, Log, lines};
 use crate::machine::Machine;
 use crate::process::daemon;
+use crate::store::place::{default_location, without_number};
 
 /// What the running broker needs beside its configuration.
 #[derive(Debug)]
@@ -45,6 +46,11 @@ impl Origin {
             persistence_location: env::var_os("MOSQUITTO_PERSISTENCE_LOCATION").map(PathBuf::from),
         })?;
         self.override_log(&mut loaded.config);
+        if native && loaded.config.persistence_location.is_none() {
+            let is_root = nix::unistd::geteuid().is_root();
+            let location = default_location(is_root, env::var_os("XDG_DATA_HOME"), env::var_os("HOME"));
+            loaded.config.persistence_location = Some(location);
+        }
         Ok(loaded)
     }
 
@@ -109,8 +115,7 @@ impl RunError {
 impl From<io::Error> for RunError {
     /// The system's words alone, as Mosquitto says them: "Permission denied", "Address already in use".
     fn from(error: io::Error) -> RunError {
-        let text = error.to_string();
-        RunError::new(text.split(" (os error").next().unwrap_or_default())
+        RunError::new(without_number(&error))
     }
 }
 

@@ -1,0 +1,207 @@
+//! Where the workers hand in what is to be written, and the committer takes all of it at once.
+//!
+//! The order of handing in is the order of the store. The committer is woken by the first thing that somebody waits
+//! for; what nobody waits for does not wake it while it has set itself a time at which it looks anyway.
+
+use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, PoisonError};
+use std::time::Duration;
+
+/// What nobody waits for may wait so long for a committer that has set itself a time.
+const SHORT: Duration = Duration::from_millis(100);
+
+/// The things handed in, and how much they are.
+#[derive(Debug)]
+pub(crate) struct Desk<T> {
+    pile: Mutex<Pile<T>>,
+    something_came: Condvar,
+    /// Bytes handed in and not yet settled.
+    bytes: AtomicUsize,
+    /// So many may be; 0 while waiting would be of no use.
+    limit: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Pile<T> {
+    things: Vec<T>,
+    sleep: Sleep,
+    is_closed: bool,
+}
+
+/// What the committer is doing.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Sleep {
+    /// It is at work, and will look before it sleeps.
+    Not,
+    /// It wakes by itself, soon.
+    Timed,
+    /// It does not wake by itself, or late.
+    Untimed,
+}
+
+impl<T> Desk<T> {
+    /// A desk at which more than `limit` bytes are too many.
+    pub(crate) fn new(limit: usize) -> Desk<T> {
+        let pile = Pile { things: Vec::new(), sleep: Sleep::Not, is_closed: false };
+        Desk {
+            pile: Mutex::new(pile),
+            something_came: Condvar::new(),
+            bytes: AtomicUsize::new(0),
+            limit: AtomicUsize::new(limit),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pile<T>> {
+        self.pile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hand something in that counts as so many bytes until it is settled. Something `urgent` is taken at once.
+    pub(crate) fn hand_in(&self, thing: T, bytes: usize, urgent: bool) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let wakes = {
+            let mut pile = self.lock();
+            pile.things.push(thing);
+            let wakes = pile.sleep == Sleep::Untimed || (urgent && pile.sleep == Sleep::Timed);
+            if wakes {
+                pile.sleep = Sleep::Not;
+            }
+            wakes
+        };
+        if wakes {
+            self.something_came.notify_one();
+        }
+    }
+
+    /// Everything that is there, put behind what is in `into`. When nothing is, wait for something that is urgent, but
+    /// `patience` at most. False: the desk is closed, and this was the last.
+    pub(crate) fn take(&self, patience: Option<Duration>, into: &mut Vec<T>) -> bool {
+        let mut pile = self.lock();
+        if pile.things.is_empty() && !pile.is_closed && patience != Some(Duration::ZERO) {
+            match patience {
+                None => {
+                    pile.sleep = Sleep::Untimed;
+                    while pile.sleep != Sleep::Not {
+                        pile = self.something_came.wait(pile).unwrap_or_else(PoisonError::into_inner);
+                    }
+                }
+                Some(patience) => {
+                    pile.sleep = if patience <= SHORT { Sleep::Timed } else { Sleep::Untimed };
+                    // If it wakes too early, there is nothing to be done, and it sleeps again.
+                    let woken = self.something_came.wait_timeout(pile, patience);
+                    pile = woken.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+            pile.sleep = Sleep::Not;
+        }
+        into.append(&mut pile.things);
+        !pile.is_closed
+    }
+
+    /// So many of the bytes handed in need not be waited for any more. True: they were too many until now, and are not
+    /// any longer.
+    pub(crate) fn settle(&self, bytes: usize) -> bool {
+        let before = self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let limit = self.limit.load(Ordering::Relaxed);
+        before > limit && before - bytes <= limit
+    }
+
+    /// From now on nothing is too much: it would not become less by waiting. Or so many bytes again.
+    pub(crate) fn set_limit(&self, limit: Option<usize>) {
+        self.limit.store(limit.unwrap_or(usize::MAX), Ordering::Relaxed);
+    }
+
+    /// Are so many bytes waiting that no more should be produced?
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Nothing more is going to be handed in.
+    pub(crate) fn close(&self) {
+        let mut pile = self.lock();
+        pile.is_closed = true;
+        pile.sleep = Sleep::Not;
+        drop(pile);
+        self.something_came.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    fn taken(desk: &Desk<u32>, patience: Option<Duration>) -> (Vec<u32>, bool) {
+        let mut things = Vec::new();
+        let is_open = desk.take(patience, &mut things);
+        (things, is_open)
+    }
+
+    #[test]
+    fn everything_is_taken_in_order_and_what_is_there_at_the_end_too() {
+        let desk = Desk::new(100);
+        assert_eq!(taken(&desk, Some(Duration::ZERO)), (vec![], true));
+        for thing in 0..3 {
+            desk.hand_in(thing, 1, thing == 1);
+        }
+        assert_eq!(taken(&desk, None), (vec![0, 1, 2], true));
+        desk.hand_in(3, 1, false);
+        desk.close();
+        assert_eq!(taken(&desk, None), (vec![3], false));
+        assert_eq!(taken(&desk, None), (vec![], false));
+    }
+
+    #[test]
+    fn who_sleeps_is_woken_by_what_is_urgent() {
+        for patience in [None, Some(SHORT), Some(Duration::from_secs(60))] {
+            let desk = Arc::new(Desk::new(100));
+            let other = Arc::clone(&desk);
+            let sleeper = std::thread::spawn(move || taken(&other, patience));
+            while desk.lock().sleep == Sleep::Not && !sleeper.is_finished() {
+                std::thread::yield_now();
+            }
+            desk.hand_in(2, 0, true);
+            let started = Instant::now();
+            let (things, _) = sleeper.join().expect("ends");
+            // The short sleep may have been over before.
+            assert!(things == [2] || patience == Some(SHORT), "{patience:?}");
+            assert!(started.elapsed() < Duration::from_secs(30));
+        }
+    }
+
+    #[test]
+    fn what_is_not_urgent_waits_for_who_looks_soon_anyway() {
+        for (patience, waits) in [(None, false), (Some(SHORT), true), (Some(Duration::from_secs(60)), false)] {
+            let desk = Arc::new(Desk::new(100));
+            let other = Arc::clone(&desk);
+            let sleeper = std::thread::spawn(move || {
+                let started = Instant::now();
+                (taken(&other, patience).0, started.elapsed())
+            });
+            while desk.lock().sleep == Sleep::Not && !sleeper.is_finished() {
+                std::thread::yield_now();
+            }
+            desk.hand_in(1, 0, false);
+            let (things, slept) = sleeper.join().expect("ends");
+            assert!(slept < Duration::from_secs(30));
+            assert!(things == [1] || waits, "{patience:?}");
+            assert!(!waits || slept >= SHORT);
+        }
+    }
+
+    #[test]
+    fn too_much_is_told_and_when_it_ends_too() {
+        let desk = Desk::new(10);
+        desk.hand_in(1, 10, false);
+        assert!(!desk.is_overfull());
+        desk.hand_in(2, 5, false);
+        assert!(desk.is_overfull());
+        assert!(!desk.settle(4) && desk.is_overfull());
+        assert!(desk.settle(1) && !desk.is_overfull());
+        assert!(!desk.settle(1));
+        desk.hand_in(3, 1000, false);
+        desk.set_limit(None);
+        assert!(!desk.is_overfull());
+        desk.set_limit(Some(10));
+        assert!(desk.is_overfull());
+    }
+}

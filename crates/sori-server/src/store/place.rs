@@ -1,0 +1,254 @@
+//! Where the store lies, and what stands beside it: Mosquitto's databases, and the line that says where the data is.
+
+use crate::config::Config;
+use crate::startup::RunError;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The directory in `persistence_location` that is the store.
+const STORE: &str = "sori.store";
+/// Where persist-sqlite keeps its database unless it is told otherwise.
+const SQLITE_FILE: &str = "mosquitto.sqlite3";
+/// What Mosquitto's database starts with.
+const MOSQUITTO_MAGIC: &[u8] = b"\x00\xB5\x00mosquitto db";
+/// What an SQLite database starts with.
+const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+/// What our own line at the place of Mosquitto's database starts with.
+const MARKER: &str = "sori keeps sessions and messages in ";
+
+/// The places in one `persistence_location`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    location: PathBuf,
+    file: Option<PathBuf>,
+    sqlite: Option<PathBuf>,
+}
+
+/// A database of Mosquitto's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// `mosquitto.db`
+    Snapshot(PathBuf),
+    /// The database of persist-sqlite.
+    Sqlite(PathBuf),
+}
+
+impl Foreign {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Foreign::Snapshot(path) | Foreign::Sqlite(path) => path,
+        }
+    }
+}
+
+/// Where the store lies when nobody says where: as the XDG base directory specification has it, for root as any daemon.
+#[must_use]
+pub fn default_location(is_root: bool, data_home: Option<OsString>, home: Option<OsString>) -> PathBuf {
+    // A relative path in the variable counts as none.
+    let data_home = data_home.map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = home.map(PathBuf::from).filter(|path| path.is_absolute());
+    match (is_root, data_home, home) {
+        (true, None, _) | (_, None, None) => PathBuf::from("/var/lib/sori"),
+        (_, Some(data_home), _) => data_home.join("sori"),
+        (false, None, Some(home)) => home.join(".local/share/sori"),
+    }
+}
+
+impl Place {
+    /// The places that a configuration names.
+    #[must_use]
+    pub fn of(config: &Config) -> Place {
+        let location = config.persistence_location.clone().unwrap_or_else(|| PathBuf::from("."));
+        let file = config.persistence_file.as_ref().map(|name| location.join(name));
+        Place { location, file, sqlite: config.import_sqlite.clone() }
+    }
+
+    /// The directory that holds all of it.
+    #[must_use]
+    pub fn location(&self) -> &Path {
+        &self.location
+    }
+
+    /// The directory of the store.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.location.join(STORE)
+    }
+
+    /// Where a store is made that becomes this one when it is whole.
+    #[must_use]
+    pub fn unfinished(&self) -> PathBuf {
+        self.location.join(format!("{STORE}.new"))
+    }
+
+    /// Make the directory, unless it is there. True: it was not.
+    pub fn make_location(&self) -> Result<bool, RunError> {
+        if self.location.is_dir() {
+            return Ok(false);
+        }
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.location);
+        made.map(|()| true).map_err(|error| self.no_location(&error))
+    }
+
+    fn no_location(&self, error: &io::Error) -> RunError {
+        RunError::new(format!(
+            "Unable to make the directory {} for what is kept on disk: {}. Choose another one with \
+             persistence_location or the environment variable MOSQUITTO_PERSISTENCE_LOCATION, or switch persistence off.",
+            self.location.display(),
+            without_number(error)
+        ))
+    }
+
+    /// Mosquitto's database that is to be taken over when the store is made, and others that are not: of two, the one
+    /// that was written last has the sessions.
+    pub fn foreign(&self) -> Result<Vec<Foreign>, RunError> {
+        if let Some(path) = &self.sqlite {
+            return match beginning(path, SQLITE_MAGIC.len()) {
+                Ok(bytes) if bytes == SQLITE_MAGIC => Ok(vec![Foreign::Sqlite(path.clone())]),
+                Ok(_) => Err(RunError::new(format!("import_sqlite: {} is no SQLite database.", path.display()))),
+                Err(error) => Err(unreadable(path, &error)),
+            };
+        }
+        let snapshot = match &self.file {
+            Some(file) => self.snapshot(file)?,
+            None => None,
+        };
+        let path = self.location.join(SQLITE_FILE);
+        let sqlite = beginning(&path, SQLITE_MAGIC.len()).is_ok_and(|bytes| bytes == SQLITE_MAGIC);
+        let mut found: Vec<Foreign> = snapshot.into_iter().chain(sqlite.then_some(Foreign::Sqlite(path))).collect();
+        found.sort_by_key(|foreign| std::cmp::Reverse(written_at(foreign.path())));
+        Ok(found)
+    }
+
+    fn snapshot(&self, file: &Path) -> Result<Option<Foreign>, RunError> {
+        match beginning(file, MARKER.len().max(MOSQUITTO_MAGIC.len())) {
+            Ok(bytes) if bytes.starts_with(MOSQUITTO_MAGIC) => Ok(Some(Foreign::Snapshot(file.to_path_buf()))),
+            Ok(bytes) if bytes.is_empty() || bytes.starts_with(MARKER.as_bytes()) => Ok(None),
+            Ok(_) => Err(RunError::new(format!(
+                "{} is not a Mosquitto database. Move it away, or give its name to another file with persistence_file.",
+                file.display()
+            ))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unreadable(file, &error)),
+        }
+    }
+
+    /// Put the line that says where the data is to where people look for Mosquitto's database, if nothing is there.
+    pub fn put_marker(&self) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let store = fs::canonicalize(self.store())?;
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+        match made {
+            Ok(mut made) => writeln!(made, "{MARKER}{}, and nothing in this file.", store.display()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn beginning(path: &Path, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(length as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn written_at(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> RunError {
+    RunError::new(format!("Unable to read {}: {}.", path.display(), without_number(error)))
+}
+
+/// The system's words alone.
+pub(crate) fn without_number(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Directory {
+            let path = std::env::temp_dir().join(format!("sori-place-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).expect("can be made");
+            Directory(path)
+        }
+
+        fn place(&self) -> Place {
+            Place { location: self.0.clone(), file: Some(self.0.join("mosquitto.db")), sqlite: None }
+        }
+
+        fn write(&self, name: &str, bytes: &[u8]) {
+            fs::write(self.0.join(name), bytes).expect("can be written");
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_default_is_where_programs_keep_their_data() {
+        let default = |is_root, data_home: Option<&str>, home: Option<&str>| {
+            default_location(is_root, data_home.map(OsString::from), home.map(OsString::from))
+        };
+        assert_eq!(default(false, Some("/data"), Some("/home/a")), Path::new("/data/sori"));
+        assert_eq!(default(false, Some("data"), Some("/home/a")), Path::new("/home/a/.local/share/sori"));
+        assert_eq!(default(false, None, Some("/home/a")), Path::new("/home/a/.local/share/sori"));
+        assert_eq!(default(true, None, Some("/root")), Path::new("/var/lib/sori"));
+        assert_eq!(default(true, Some("/data"), Some("/root")), Path::new("/data/sori"));
+        assert_eq!(default(false, None, None), Path::new("/var/lib/sori"));
+    }
+
+    #[test]
+    fn a_line_of_text_says_where_the_data_is_and_is_never_taken_for_data() {
+        let directory = Directory::new("marker");
+        let place = directory.place();
+        assert_eq!(place.foreign(), Ok(vec![]));
+        fs::create_dir(place.store()).expect("can be made");
+        place.put_marker().expect("can be written");
+        let text = fs::read_to_string(directory.0.join("mosquitto.db")).expect("is there");
+        let store = fs::canonicalize(place.store()).expect("is there");
+        assert_eq!(text, format!("{MARKER}{}, and nothing in this file.\n", store.display()));
+        assert_eq!(place.foreign(), Ok(vec![]));
+        directory.write("mosquitto.db", b"\x00\xB5\x00mosquitto db\0\0\0\0");
+        place.put_marker().expect("leaves it alone");
+        assert_eq!(place.foreign(), Ok(vec![Foreign::Snapshot(directory.0.join("mosquitto.db"))]));
+    }
+
+    #[test]
+    fn databases_are_known_by_what_is_in_them() {
+        let directory = Directory::new("foreign");
+        let mut place = directory.place();
+        directory.write("mosquitto.db", b"");
+        directory.write("mosquitto.sqlite3", b"something else");
+        assert_eq!(place.foreign(), Ok(vec![]));
+        directory.write("mosquitto.db", b"my diary");
+        assert!(place.foreign().is_err_and(|error| error.to_string().contains("is not a Mosquitto database")));
+        directory.write("mosquitto.db", b"\x00\xB5\x00mosquitto db\0\0\0\0");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        directory.write("mosquitto.sqlite3", b"SQLite format 3\0 and more");
+        let (snapshot, sqlite) = (directory.0.join("mosquitto.db"), directory.0.join("mosquitto.sqlite3"));
+        let both = vec![Foreign::Sqlite(sqlite.clone()), Foreign::Snapshot(snapshot)];
+        assert_eq!(place.foreign(), Ok(both), "the later one is first");
+        place.sqlite = Some(sqlite.clone());
+        assert_eq!(place.foreign(), Ok(vec![Foreign::Sqlite(sqlite)]));
+        place.sqlite = Some(directory.0.join("mosquitto.db"));
+        assert!(place.foreign().is_err_and(|error| error.to_string().contains("is no SQLite database")));
+        place.sqlite = Some(directory.0.join("missing"));
+        assert!(place.foreign().is_err_and(|error| error.to_string().contains("No such file")));
+    }
+}
