@@ -18,6 +18,7 @@ mod admission;
 mod board;
 pub mod command_line;
 pub mod config;
+pub mod import;
 mod inbox;
 mod link;
 #[cfg(test)]

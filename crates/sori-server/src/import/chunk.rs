@@ -68,19 +68,13 @@ impl<'a> Chunk<'a> {
 
     /// A moment in seconds since 1970, 0 for none, in the byte order and the width of the machine that wrote it.
     pub(super) fn seconds(&mut self, width: usize) -> Result<Option<u64>, ImportFault> {
-        let start = Self { ..*self };
-        let mut bytes = [0; 8];
-        match (width, self.take(width)?) {
-            (8, all) => bytes.copy_from_slice(all),
-            (4, low) if cfg!(target_endian = "little") || low[3] > 0 => bytes[..4].copy_from_slice(low),
-            (4, high) => bytes[4..].copy_from_slice(high),
-            _ => return Err(start.fault("holds a time that is neither 4 nor 8 bytes long")),
-        }
-        let seconds = [u64::from_le_bytes(bytes), u64::from_be_bytes(bytes)];
-        match seconds.into_iter().find(|seconds| *seconds < SECONDS_MAX) {
-            Some(seconds) => Ok(Some(seconds).filter(|seconds| *seconds > 0)),
-            None => Err(start.fault("holds a time after the year 9999")),
-        }
+        let fault = self.fault("holds a time that is no time between 1970 and 9999");
+        let seconds = match width {
+            4 => self.array().map(u32::from_le_bytes)?.into(),
+            8 => self.array().map(in_either_byte_order)?,
+            _ => return Err(fault),
+        };
+        if seconds < SECONDS_MAX { Ok(Some(seconds).filter(|seconds| *seconds > 0)) } else { Err(fault) }
     }
 
     /// Nothing may be left.
@@ -92,6 +86,12 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// The end of the year 9999. A moment of our days read in the wrong byte order lies far behind it, so that it tells a
-/// file of a big-endian machine from one of a little-endian machine.
+/// Read in the wrong byte order, a moment of our days lies far behind the year 9999, and so tells a file of a big-endian
+/// machine from one of a little-endian machine.
+const fn in_either_byte_order(bytes: [u8; 8]) -> u64 {
+    let seconds = u64::from_le_bytes(bytes);
+    if seconds < SECONDS_MAX { seconds } else { u64::from_be_bytes(bytes) }
+}
+
+/// The end of the year 9999.
 pub(super) const SECONDS_MAX: u64 = 253_402_300_800;
