@@ -15,6 +15,8 @@ use crate::seen::{Reader, Seen, SeenConnAck, SeenPublish};
 #[derive(Clone, Debug)]
 pub(crate) struct Habits {
     pub(crate) version: Version,
+    /// What it speaks when it is fickle.
+    pub(crate) versions: &'static [Version],
     /// v5 in seconds; for 3.x anything but 0 means CleanSession 0.
     pub(crate) session_expiry: u32,
     pub(crate) clean_percent: u32,

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sori_broker::Settings;
-use sori_mqtt::{PacketType, RetainHandling, SubscribeOptions, Version};
+use sori_mqtt::{PacketType, QoS, RetainHandling, SubscribeOptions, Version};
 
 use crate::host::LinkId;
 use crate::seen::{Carried, Seen, SeenConnAck, SeenConnect, SeenPublish};
@@ -60,6 +60,8 @@ pub(crate) enum What {
     NetworkClosed,
     /// The broker closed the connection.
     BrokerClosed,
+    /// The broker crashed, and the connection is gone with it.
+    Crashed,
 }
 
 /// How a connection ended, from the broker's side.
@@ -70,6 +72,8 @@ pub(crate) enum Ending {
     Network,
     Broker,
     TakenOver,
+    /// The broker crashed.
+    Crash,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +86,8 @@ pub(crate) struct Link {
     pub(crate) client: String,
     pub(crate) session: Option<usize>,
     pub(crate) ended: Option<(Moment, Ending)>,
+    /// A crash may have made the broker forget how and when it ended: then it counts as ended when the broker was back.
+    pub(crate) ended_again: Option<Moment>,
     pub(crate) closed: bool,
     pub(crate) last_in: Moment,
     /// When the last bytes were read, whole packets or not.
@@ -93,6 +99,10 @@ pub(crate) struct Link {
     pub(crate) present_expected: Option<bool>,
     /// When the session was to end, counted from the end of the connection.
     pub(crate) lasting_at_end: Option<Lasting>,
+    /// The same, had the client not said something else in DISCONNECT.
+    lasting_before: Option<Lasting>,
+    /// The broker read CONNECT and never answered. What it did for that CONNECT, it may have done.
+    pub(crate) unanswered: bool,
     in_aliases: HashMap<u16, String>,
     out_aliases: HashMap<u16, String>,
     waiting: Vec<Event>,
@@ -137,19 +147,31 @@ pub(crate) struct Session {
     pub(crate) link: Option<LinkId>,
     pub(crate) links: Vec<LinkId>,
     pub(crate) offline_since: Option<Moment>,
+    /// Nobody outside can know whether the broker has it still, until the next CONNACK tells.
+    pub(crate) is_doubtful: bool,
     pub(crate) lasting: Lasting,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) deliveries: Vec<Delivery>,
     /// Packet identifiers of the client's unfinished PUBLISH packets: QoS 1 until PUBACK, QoS 2 until PUBCOMP.
     incoming: HashMap<u16, u64>,
+    /// QoS 2 messages that were sent to the client and are not finished, by packet identifier.
+    outgoing: HashMap<u16, Option<u64>>,
 }
 
 impl Session {
-    /// When an offline session's time is over.
-    pub(crate) fn expires_at(&self) -> Option<u64> {
-        match (self.offline_since, self.lasting) {
-            (Some(since), Lasting::Millis(millis)) => Some(since.at + millis),
-            _ => None,
+    fn new(client: &str) -> Session {
+        Session {
+            client: client.to_owned(),
+            ended: None,
+            link: None,
+            links: Vec::new(),
+            offline_since: None,
+            is_doubtful: false,
+            lasting: Lasting::Forever,
+            subscriptions: Vec::new(),
+            deliveries: Vec::new(),
+            incoming: HashMap::new(),
+            outgoing: HashMap::new(),
         }
     }
 }
@@ -292,6 +314,7 @@ pub(crate) struct Delivery {
     pub(crate) topic: String,
     pub(crate) qos: u8,
     pub(crate) retain: bool,
+    /// Sent before: it says so, or it is a QoS 2 message whose packet identifier says so.
     pub(crate) dup: bool,
     pub(crate) identifiers: Vec<u32>,
     pub(crate) carried: Carried,
@@ -379,6 +402,14 @@ pub(crate) struct Facts {
     pub(crate) links: Vec<Link>,
     pub(crate) sessions: Vec<Session>,
     pub(crate) messages: BTreeMap<u64, Message>,
+    /// When the broker was back after each crash.
+    pub(crate) crashes: Vec<Moment>,
+    /// Before the last crash everything until the end of this turn was on the disk.
+    pub(crate) durable_turn: u64,
+    /// The store refuses work, or did lately: what nobody acknowledged may be lost.
+    pub(crate) store_refuses: bool,
+    /// It did at some time since the last rest.
+    pub(crate) store_refused: bool,
     /// The latest session of each client identifier.
     current: HashMap<String, usize>,
     empties: u64,
@@ -463,8 +494,16 @@ impl Facts {
             }
             What::Out(seen, _) => self.note_out(link, moment, seen),
             What::Garbled(_) => {}
-            What::NetworkClosed => self.end(link, moment, Ending::Network, true),
+            What::NetworkClosed => {
+                self.leave_unanswered(link, moment);
+                self.end(link, moment, Ending::Network, true);
+            }
+            What::Crashed => {
+                self.leave_unanswered(link, moment);
+                self.end(link, moment, Ending::Crash, true);
+            }
             What::BrokerClosed => {
+                self.leave_unanswered(link, moment);
                 self.forget_unread(link, moment);
                 let ending = if self.is_wanted(link) { Ending::TakenOver } else { Ending::Broker };
                 self.end(link, moment, ending, true);
@@ -488,8 +527,14 @@ impl Facts {
                 self.note_subscribe(link, moment, *id, *identifier, filters);
             }
             Seen::Unsubscribe { filters, .. } => self.note_unsubscribe(link, moment, filters),
+            Seen::Ack { kind: PacketType::PubComp, id, .. } => {
+                if let Some(session) = self.links[link.0].session {
+                    self.sessions[session].outgoing.remove(id);
+                }
+            }
             Seen::Disconnect { reason, session_expiry } => {
                 if let (Some(session), Some(expiry)) = (self.links[link.0].session, session_expiry) {
+                    self.links[link.0].lasting_before = Some(self.sessions[session].lasting);
                     self.sessions[session].lasting = lasting(*expiry);
                 }
                 self.end(link, moment, Ending::Disconnect(*reason), false);
@@ -549,17 +594,7 @@ impl Facts {
                 if let Some(prior) = prior {
                     self.end_session(prior, moment);
                 }
-                self.sessions.push(Session {
-                    client: client.clone(),
-                    ended: None,
-                    link: None,
-                    links: Vec::new(),
-                    offline_since: None,
-                    lasting: Lasting::Forever,
-                    subscriptions: Vec::new(),
-                    deliveries: Vec::new(),
-                    incoming: HashMap::new(),
-                });
+                self.sessions.push(Session::new(&client));
                 self.sessions.len() - 1
             }
         };
@@ -568,6 +603,7 @@ impl Facts {
         entry.link = Some(link);
         entry.links.push(link);
         entry.offline_since = None;
+        entry.is_doubtful = false;
         entry.lasting = match connect.version {
             Version::V5 => lasting(connack.session_expiry.or(connect.session_expiry).unwrap_or(0)),
             _ if connect.clean_start => Lasting::Millis(0),
@@ -582,12 +618,102 @@ impl Facts {
     /// [MQTT-3.2.2-2] [MQTT-3.2.2-3]
     fn present_expected(&self, prior: Option<usize>, clean_start: bool, now: u64) -> Option<bool> {
         let Some(prior) = prior.map(|prior| &self.sessions[prior]).filter(|_| !clean_start) else { return Some(false) };
-        match prior.expires_at() {
-            _ if prior.ended.is_some() => Some(false),
-            Some(at) if now >= at + TOLERANCE_MILLIS => Some(false),
-            Some(at) if now >= at => None,
+        if prior.ended.is_some() {
+            return Some(false);
+        }
+        match self.expires_between(prior) {
+            _ if prior.is_doubtful => None,
+            Some((_, at)) if now >= at + TOLERANCE_MILLIS => Some(false),
+            Some((at, _)) if now >= at => None,
             _ => Some(true),
         }
+    }
+
+    /// When an offline session's time is over: at the earliest and at the latest.
+    fn expires_between(&self, session: &Session) -> Option<(u64, u64)> {
+        let (Some(since), Lasting::Millis(millis)) = (session.offline_since, session.lasting) else { return None };
+        let again = session.links.last().and_then(|link| self.link(*link).ended_again);
+        Some((since.at + millis, again.unwrap_or(since).at + millis))
+    }
+
+    /// A connection ends before its CONNACK. The broker may have done for that CONNECT whatever there was to do: begun a
+    /// session or gone on with it, kept the will, taken messages that stood behind it.
+    fn leave_unanswered(&mut self, link: LinkId, moment: Moment) {
+        let entry = &mut self.links[link.0];
+        if entry.accepted.is_some() || entry.refused || entry.closed {
+            return;
+        }
+        let Some(connect) = entry.connect.clone() else { return };
+        entry.unanswered = true;
+        let waiting = std::mem::take(&mut entry.waiting);
+        if let Some(session) = self.current.get(&connect.client_id) {
+            self.sessions[*session].is_doubtful = true;
+        }
+        let session = self.sessions.len();
+        self.sessions.push(Session { ended: Some(moment), ..Session::new(&connect.client_id) });
+        self.links[link.0].session = Some(session);
+        self.note_will(link, moment, session, &connect);
+        for event in waiting {
+            if let What::In(Seen::Publish(publish)) = &event.what {
+                self.note_publish(link, event.moment, publish);
+            }
+        }
+        for message in self.messages.values_mut().filter(|message| message.session == session) {
+            (message.acknowledged, message.routed) = (None, message.routed.map(|_| moment));
+        }
+    }
+
+    /// The broker is back after a crash. Everything until the end of turn `durable` was on the disk; what was done later
+    /// and acknowledged to nobody may be forgotten. All connections have been noted as crashed.
+    pub(crate) fn note_crash(&mut self, moment: Moment, durable: u64) {
+        self.crashes.push(moment);
+        self.durable_turn = durable;
+        let is_forgotten = |at: Moment| at.turn > durable;
+        for message in self.messages.values_mut() {
+            if message.qos == 0 && message.will_of.is_none() && is_forgotten(message.last) {
+                (message.acknowledged, message.routed) = (None, Some(moment));
+            }
+        }
+        for number in 0..self.links.len() {
+            let Link { ended: Some((ended, ending)), session: Some(session), .. } = self.links[number] else {
+                continue;
+            };
+            if ending == Ending::Crash || !is_forgotten(ended) || ended == moment {
+                continue;
+            }
+            self.links[number].ended_again = Some(moment);
+            let lasting_before = self.links[number].lasting_before;
+            let is_last = self.sessions[session].links.last() == Some(&LinkId(number));
+            if let Some(lasting) = lasting_before.filter(|lasting| is_last && *lasting != Lasting::Millis(0)) {
+                self.doubt(session, lasting);
+            }
+        }
+    }
+
+    /// The client said in DISCONNECT how long its session lasts, and the broker may have forgotten that.
+    fn doubt(&mut self, session: usize, lasting: Lasting) {
+        let entry = &mut self.sessions[session];
+        entry.is_doubtful = true;
+        let Some(ended) = entry.ended.take() else { return };
+        entry.lasting = lasting;
+        for message in self.messages.values_mut() {
+            if message.session == session && message.routed.is_some_and(|routed| routed.turn == ended.turn) {
+                message.routed = None;
+            }
+        }
+    }
+
+    /// A CONNECT of this client has never been answered since then: nobody outside knows what it did.
+    pub(crate) fn is_unclear_since(&self, client: &str, since: Moment) -> bool {
+        self.links.iter().any(|link| {
+            let ended_later = link.ended.is_some_and(|(ended, _)| ended.number > since.number);
+            link.unanswered && link.client == client && ended_later
+        })
+    }
+
+    /// How often the broker has crashed since then.
+    pub(crate) fn crashes_since(&self, moment: Moment) -> usize {
+        self.crashes.iter().filter(|crash| crash.turn >= moment.turn).count()
     }
 
     fn note_will(&mut self, link: LinkId, moment: Moment, session: usize, connect: &SeenConnect) {
@@ -638,7 +764,7 @@ impl Facts {
         if publish.id != 0 {
             self.sessions[session].incoming.insert(publish.id, key);
         }
-        let acknowledged = (publish.id == 0).then_some(moment);
+        let acknowledged = (publish.id == 0 && !self.store_refuses).then_some(moment);
         self.messages
             .entry(key)
             .and_modify(|message| {
@@ -767,6 +893,11 @@ impl Facts {
         let topic = resolve(&mut entry.out_aliases, publish);
         let Some(session) = entry.session else { return };
         let key = key_of(&publish.payload);
+        let mut dup = publish.dup;
+        if publish.qos == QoS::ExactlyOnce {
+            // After a crash the broker need not know that it was sent; the client knows by its identifier.
+            dup |= self.sessions[session].outgoing.insert(publish.id, key) == Some(key) && key.is_some();
+        }
         self.sessions[session].deliveries.push(Delivery {
             moment,
             link,
@@ -774,7 +905,7 @@ impl Facts {
             topic,
             qos: publish.qos as u8,
             retain: publish.retain,
-            dup: publish.dup,
+            dup,
             identifiers: publish.identifiers.clone(),
             carried: publish.carried.clone(),
         });

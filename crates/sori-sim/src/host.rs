@@ -66,6 +66,7 @@ struct Link {
 
 pub(crate) struct Host {
     now: Time,
+    records: Vec<Record>,
     nodes: Vec<Node>,
     links: Vec<Link>,
 }
@@ -102,24 +103,26 @@ impl Host {
         access: &Arc<dyn Access>,
         now: Time,
     ) -> Host {
-        Host { now, nodes: new_nodes(settings, shards, seed, space, access, now), links: Vec::new() }
+        Host {
+            now,
+            nodes: new_nodes(settings, shards, seed, space, access, now),
+            links: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
+    pub(crate) fn durable_turn(&self, turn: u64) -> u64 {
+        turn
     }
 
     /// Throws every shard away, with all that it had in memory, and begins anew with the records of what happened.
-    pub(crate) fn restart(
-        &mut self,
-        settings: Settings,
-        seed: u64,
-        space: &Arc<dyn Space>,
-        access: &Arc<dyn Access>,
-        records: &[Record],
-    ) {
+    pub(crate) fn restart(&mut self, settings: Settings, seed: u64, space: &Arc<dyn Space>, access: &Arc<dyn Access>) {
         self.nodes = new_nodes(settings, self.shards(), seed, space, access, self.now);
         for link in &mut self.links {
             link.place = Place::Gone;
         }
         let mut recovered = Recovered::new();
-        for record in records {
+        for record in &self.records {
             recovered.apply(record.clone());
         }
         let retained = recovered.take_retained();
@@ -130,9 +133,8 @@ impl Host {
         }
     }
 
-    /// What must survive of all that the shard did since the last call.
-    pub(crate) fn take_records(&mut self, shard: u16) -> Vec<Record> {
-        self.nodes[usize::from(shard)].shard.take_records()
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.records
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -279,6 +281,7 @@ impl Host {
                 break;
             }
         }
+        self.records.extend(self.nodes[index].shard.take_records());
         // What joins output that already waits for its peer is not announced again.
         let waiting: Vec<LinkId> =
             self.nodes[index].links.values().copied().filter(|link| self.links[link.0].shown > 0).collect();

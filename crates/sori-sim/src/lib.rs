@@ -10,9 +10,11 @@
 //!   trouble the broker comes to rest, and the rules in `src/check`, one per file, say what is broken.
 //!
 //! ```
-//! let report = sori_sim::run(7, false);
+//! use sori_sim::{Weather, run};
+//!
+//! let report = run(7, Weather::Crashes, false);
 //! assert!(report.findings.is_empty(), "{report:?}");
-//! assert_eq!(report.digest, sori_sim::run(7, false).digest);
+//! assert_eq!(report.digest, run(7, Weather::Crashes, false).digest);
 //! ```
 //!
 //! It is not here: threads and locks (what shards share between threads is model-checked where it is written), disks,
@@ -24,6 +26,7 @@
 
 mod check;
 mod device;
+mod disk;
 mod facts;
 mod host;
 mod network;
@@ -38,7 +41,8 @@ use std::sync::Arc;
 
 use sori_broker::{Access, OpenAccess, Totals};
 
-pub use simulation::{Report, run};
+pub use disk::{DiskFigures, Fault, SimDisk};
+pub use simulation::{Report, Weather, run};
 pub use world::{Peer, START, World};
 
 /// The rules of a place where everybody may do everything.

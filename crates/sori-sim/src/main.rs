@@ -5,19 +5,22 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use sori_sim::{Report, run};
+use sori_sim::{Report, Weather, run};
 
 const HELP: &str = "\
 Runs the broker on a simulated network, one run per seed, and checks it against the standard.
 
 usage: sori-sim [--seeds N] [--first N]   N seeds (200), from the first (0)
        sori-sim --seed N [-v]             one seed; -v shows all that happens
+
+--no-crashes: the broker lives through the run and keeps nothing on a disk. That makes another run of each seed.
 ";
 
 struct Options {
     first: u64,
     seeds: u64,
     verbose: bool,
+    weather: Weather,
 }
 
 thread_local! {
@@ -37,17 +40,17 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let usual = std::panic::take_hook();
+    let (usual, weather) = (std::panic::take_hook(), options.weather);
     std::panic::set_hook(Box::new(move |panic| {
         usual(panic);
-        eprintln!("{}", replay(SEED.get()));
+        eprintln!("{}", replay(SEED.get(), weather));
     }));
     let failed = if options.seeds == 1 { run_one(&options) } else { run_all(&options) };
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn options(mut words: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut options = Options { first: 0, seeds: 200, verbose: false };
+    let mut options = Options { first: 0, seeds: 200, verbose: false, weather: Weather::Crashes };
     while let Some(word) = words.next() {
         let mut number = || {
             let value = words.next().ok_or_else(|| format!("{word} wants a number"))?;
@@ -58,6 +61,8 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Option<Options>, S
             "--first" => options.first = number()?,
             "--seed" => (options.first, options.seeds) = (number()?, 1),
             "-v" | "--verbose" => options.verbose = true,
+            "--crashes" => options.weather = Weather::Crashes,
+            "--no-crashes" => options.weather = Weather::Fair,
             "-h" | "--help" => return Ok(None),
             _ => return Err(format!("unknown option {word:?}")),
         }
@@ -67,12 +72,12 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Option<Options>, S
 
 fn run_one(options: &Options) -> u64 {
     SEED.set(options.first);
-    let report = run(options.first, options.verbose);
+    let report = run(options.first, options.weather, options.verbose);
     println!(
         "seed {}: {} turns, {} messages in, {} out, digest {:016x}",
         report.seed, report.turns, report.messages, report.deliveries, report.digest
     );
-    tell(&report)
+    tell(&report, options.weather)
 }
 
 fn run_all(options: &Options) -> u64 {
@@ -87,11 +92,11 @@ fn run_all(options: &Options) -> u64 {
                         return;
                     }
                     SEED.set(options.first + number);
-                    let report = run(options.first + number, false);
+                    let report = run(options.first + number, options.weather, false);
                     turns.fetch_add(report.turns, Ordering::Relaxed);
                     messages.fetch_add(report.messages, Ordering::Relaxed);
                     deliveries.fetch_add(report.deliveries, Ordering::Relaxed);
-                    failed.fetch_add(tell(&report), Ordering::Relaxed);
+                    failed.fetch_add(tell(&report, options.weather), Ordering::Relaxed);
                 }
             });
         }
@@ -112,7 +117,7 @@ fn run_all(options: &Options) -> u64 {
 const TOLD_MAX: usize = 5;
 
 /// Says what a run found; 1 if that was something.
-fn tell(report: &Report) -> u64 {
+fn tell(report: &Report, weather: Weather) -> u64 {
     if report.findings.is_empty() {
         return 0;
     }
@@ -120,10 +125,11 @@ fn tell(report: &Report) -> u64 {
     for (rule, finding) in report.findings.iter().take(TOLD_MAX) {
         text.push_str(&format!("seed {}: [{rule}] {finding}\n", report.seed));
     }
-    println!("{text}{}", replay(report.seed));
+    println!("{text}{}", replay(report.seed, weather));
     1
 }
 
-fn replay(seed: u64) -> String {
-    format!("replay: cargo run -p sori-sim -- --seed {seed} -v")
+fn replay(seed: u64, weather: Weather) -> String {
+    let weather = if weather == Weather::Fair { " --no-crashes" } else { "" };
+    format!("replay: cargo run -p sori-sim -- --seed {seed}{weather} -v")
 }

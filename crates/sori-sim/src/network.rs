@@ -71,6 +71,13 @@ impl Pipe {
         self.silent = silent;
     }
 
+    /// The broker crashes: of the bytes on their way to the client only the first `arriving` arrive.
+    pub(crate) fn crash(&mut self, arriving: usize) {
+        self.to_broker.clear();
+        self.to_client.truncate(arriving);
+        self.broker_gone = true;
+    }
+
     /// Both ends know that it is gone.
     pub(crate) fn is_over(&self) -> bool {
         self.broker_gone && self.client_gone

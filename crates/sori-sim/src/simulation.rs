@@ -37,10 +37,19 @@ pub struct Report {
     pub deliveries: u64,
 }
 
+/// What may happen in a run besides what the network does.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum Weather {
+    /// Nothing. The broker keeps nothing on a disk.
+    Fair,
+    /// The broker is killed, the power fails, the disk fails and fills up.
+    Crashes,
+}
+
 /// Runs one seed to its end, or to the first broken rule.
 #[must_use]
-pub fn run(seed: u64, verbose: bool) -> Report {
-    let mut simulation = Simulation::new(seed, verbose);
+pub fn run(seed: u64, weather: Weather, verbose: bool) -> Report {
+    let mut simulation = Simulation::new(seed, weather, verbose);
     simulation.play();
     let totals = simulation.totals();
     let findings: Vec<Finding> = simulation.wires.oracle.found.all;
@@ -66,6 +75,9 @@ struct Simulation {
     probes: usize,
     /// A shard whose thread does not run at the moment: it may be in the middle of posting its mail.
     paused: Option<u16>,
+    weather: Weather,
+    /// What earlier lives of the broker have counted.
+    earlier: Totals,
 }
 
 /// The device that is always there.
@@ -80,20 +92,27 @@ const ROUNDS_TO_REST_MAX: u32 = 20_000;
 /// More deadlines than that at one moment is a defect.
 const TICKS_AT_ONE_MOMENT_MAX: u32 = 1_000;
 
+/// How many things happen between two crashes.
+const STEPS_BETWEEN_CRASHES: usize = 400;
+
 /// Clients that are thrown out by a full queue may need some attempts.
 const ATTEMPTS_TO_CONNECT_MAX: u32 = 12;
 
 impl Simulation {
-    fn new(seed: u64, verbose: bool) -> Simulation {
+    fn new(seed: u64, weather: Weather, verbose: bool) -> Simulation {
         let mut random = Random::new(seed);
-        let settings = workload::settings(&mut random);
+        let crashes = weather == Weather::Crashes;
+        let settings = Settings { keeps_records: crashes, ..workload::settings(&mut random) };
         let shards = random.pick(&[1, 2, 2, 3, 4]);
         let space: Arc<dyn Space> = Arc::new(PlainSpace::default());
         let access: Arc<dyn Access> = crate::everybody();
         let host = Host::new(settings.clone(), shards, random.next(), &space, &access, START);
-        let mut devices = vec![Device::new("observer".to_owned(), workload::observer())];
+        let observer = if crashes { workload::lasting_observer() } else { workload::observer() };
+        let mut devices = vec![Device::new("observer".to_owned(), observer)];
         for number in 0..random.range(2, 10) {
-            devices.push(Device::new(format!("c{number}"), workload::habits(&mut random)));
+            let habits =
+                if crashes { workload::habits_with_crashes(&mut random) } else { workload::habits(&mut random) };
+            devices.push(Device::new(format!("c{number}"), habits));
         }
         let mut wires = Wires::new(&settings, verbose);
         wires.remark(&format!("seed {seed}: {shards} shards, {} clients, {settings:?}", devices.len()));
@@ -111,6 +130,8 @@ impl Simulation {
             devices,
             probes: 0,
             paused: None,
+            weather,
+            earlier: Totals::default(),
         }
     }
 
@@ -141,6 +162,9 @@ impl Simulation {
     fn trouble(&mut self, until_turn: u64) {
         self.wires.remark("trouble");
         while self.wires.moment.turn < until_turn && !self.failed() {
+            if self.weather == Weather::Crashes {
+                self.crashes_happen();
+            }
             match self.random.below(100) {
                 0..12 => self.somebody_acts(),
                 12..14 => self.something_breaks(),
@@ -361,6 +385,44 @@ impl Simulation {
         self.host.drain(shard, &mut self.wires);
         self.wires.end_turn();
         while !self.host.post_one(shard) {}
+    }
+
+    // ---- crashes ----
+
+    fn crashes_happen(&mut self) {
+        if self.devices[OBSERVER].sockets.is_empty() {
+            self.connect(OBSERVER, 1);
+        }
+        if self.random.below(STEPS_BETWEEN_CRASHES) == 0 {
+            self.crash();
+        }
+    }
+
+    /// The broker is gone with all that it had in memory, and comes back with what it finds on the disk.
+    fn crash(&mut self) {
+        self.paused = None;
+        let durable = self.host.durable_turn(self.wires.moment.turn);
+        let downtime = self.random.pick(&[0, 1, 20, 500, 3000]);
+        self.host.set_now(Time(self.host.now().0 + downtime));
+        self.wires.begin_turn(self.host.now().0);
+        self.wires.remark(&format!("the broker crashes; everything until turn {durable} is durable"));
+        for index in self.wires.open.clone() {
+            let pipe = &mut self.wires.pipes[index];
+            if !pipe.broker_gone {
+                let arriving = self.random.below(pipe.to_client.len() + 1);
+                pipe.crash(arriving);
+                self.wires.emit(LinkId(index), What::Crashed);
+            }
+        }
+        self.wires.facts.note_crash(self.wires.moment, durable);
+        self.earlier = self.totals();
+        self.space = Arc::new(PlainSpace::default());
+        let seed = self.random.next();
+        self.host.restart(self.settings.clone(), seed, &self.space, &crate::everybody());
+        for shard in 0..self.host.shards() {
+            self.host.drain(shard, &mut self.wires);
+        }
+        self.wires.end_turn();
     }
 
     // ---- shards ----
@@ -657,6 +719,11 @@ impl Simulation {
     }
 
     fn totals(&self) -> Totals {
-        crate::totals(&self.host)
+        let mut totals = crate::totals(&self.host);
+        totals.dropped_queue_full += self.earlier.dropped_queue_full;
+        totals.dropped_memory += self.earlier.dropped_memory;
+        totals.publish_received += self.earlier.publish_received;
+        totals.publish_sent += self.earlier.publish_sent;
+        totals
     }
 }

@@ -119,6 +119,7 @@ impl Wires {
             What::Garbled(text) => format!("          < not a packet: {text}"),
             What::NetworkClosed => "> lost".to_owned(),
             What::BrokerClosed => "          < closed".to_owned(),
+            What::Crashed => "          < crashed".to_owned(),
         };
         let (at, turn) = (event.moment.at - START.0, event.moment.turn);
         format!("{at:>9} ms turn {turn:<6} L{:<4} {:<9} {what}", event.link.0, self.name(event.link))

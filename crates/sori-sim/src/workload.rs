@@ -70,6 +70,7 @@ pub(crate) fn habits(random: &mut Random) -> Habits {
     let version = random.pick(&[Version::V5, Version::V5, Version::V5, Version::V311, Version::V311, Version::V31]);
     Habits {
         version,
+        versions: &[Version::V5, Version::V311, Version::V31],
         session_expiry: random.pick(&[0, 1, 3, 30, 30, 3600, 3600, 3600, u32::MAX, u32::MAX]),
         clean_percent: random.pick(&[0, 0, 5, 30, 100]),
         receive_maximum: random.pick(&[None, None, None, Some(1), Some(2), Some(7), Some(65_535)]),
@@ -83,10 +84,23 @@ pub(crate) fn habits(random: &mut Random) -> Habits {
     }
 }
 
+/// Habits of a client whose broker crashes: it needs to be told whether its session is there, which MQTT 3.1 does not do.
+pub(crate) fn habits_with_crashes(random: &mut Random) -> Habits {
+    let habits = habits(random);
+    let version = if habits.version == Version::V31 { Version::V311 } else { habits.version };
+    Habits { version, versions: &[Version::V5, Version::V311], ..habits }
+}
+
+/// The one that watches and whose session outlasts a crash.
+pub(crate) fn lasting_observer() -> Habits {
+    Habits { session_expiry: u32::MAX, clean_percent: 0, ..observer() }
+}
+
 /// The one that watches: it is always there, hears everything, and answers at once.
 pub(crate) fn observer() -> Habits {
     Habits {
         version: Version::V5,
+        versions: &[Version::V5],
         session_expiry: 0,
         clean_percent: 100,
         receive_maximum: None,
@@ -103,11 +117,7 @@ pub(crate) fn observer() -> Habits {
 /// A socket for the device with CONNECT in its outbox.
 pub(crate) fn connect(device: &mut Device, link: LinkId, names: &mut Names, random: &mut Random) -> Socket {
     let habits = device.habits.clone();
-    let version = if random.chance(habits.fickle_percent) {
-        random.pick(&[Version::V5, Version::V311, Version::V31])
-    } else {
-        habits.version
-    };
+    let version = if random.chance(habits.fickle_percent) { random.pick(habits.versions) } else { habits.version };
     let forgets = !version.is_v5() && habits.session_expiry == 0;
     // MQTT 3.1 never says whether a session was there, so a client that remembers none must begin anew.
     let forgets = forgets || (version == Version::V31 && device.session.is_none());

@@ -21,8 +21,6 @@ pub struct World {
     next_shard: u16,
     settings: Settings,
     access: Arc<dyn Access>,
-    /// Everything that the shards said must survive, if the settings make them say so.
-    records: Vec<Record>,
 }
 
 #[derive(Default)]
@@ -78,7 +76,6 @@ impl World {
             next_shard: 0,
             settings,
             access,
-            records: Vec::new(),
         }
     }
 
@@ -92,15 +89,15 @@ impl World {
         }
         self.sockets.unread.clear();
         let space: Arc<dyn Space> = Arc::new(PlainSpace::default());
-        let seed = self.records.len() as u64;
-        self.host.restart(self.settings.clone(), seed, &space, &self.access, &self.records);
+        let seed = self.host.records().len() as u64;
+        self.host.restart(self.settings.clone(), seed, &space, &self.access);
         self.run();
     }
 
     /// All records so far, those of each shard in their order.
     #[must_use]
     pub fn records(&self) -> &[Record] {
-        &self.records
+        self.host.records()
     }
 
     /// Opens a connection; the shards take them in turn.
@@ -246,9 +243,6 @@ impl World {
             if quiet {
                 break;
             }
-        }
-        for shard in 0..self.host.shards() {
-            self.records.extend(self.host.take_records(shard));
         }
     }
 

@@ -80,7 +80,7 @@ impl Check for Answers {
                     expected => found.report(format!("L{}: {seen}, expected {expected:?}", event.link.0)),
                 }
             }
-            What::NetworkClosed | What::BrokerClosed => {
+            What::NetworkClosed | What::BrokerClosed | What::Crashed => {
                 self.due.remove(&event.link);
             }
             _ => {}

@@ -92,7 +92,7 @@ impl Check for ClientLimits {
                     state.in_flight.remove(id);
                 }
             }
-            What::NetworkClosed | What::BrokerClosed => {
+            What::NetworkClosed | What::BrokerClosed | What::Crashed => {
                 self.links.remove(&event.link);
             }
             _ => {}

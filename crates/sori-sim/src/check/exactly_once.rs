@@ -4,6 +4,9 @@
 //! resends is still the same message; a QoS 1 message may become one more each time. A delivery that the broker
 //! resends (DUP) is no further one; [`super::packet_identifiers`] sees that DUP is not a lie. What a SUBSCRIBE found
 //! retained does not come live as well.
+//!
+//! All that holds across crashes of the broker for what is delivered at QoS 2. At QoS 0 and 1 a crash may make the broker forget
+//! that it had sent a message.
 
 use super::{Check, Findings, Rest};
 use crate::facts::{Held, Message, Session, Subscription};
@@ -18,17 +21,20 @@ impl Check for ExactlyOnce {
     fn at_rest(&mut self, rest: &Rest<'_>, found: &mut Findings) {
         for session in &rest.facts.sessions {
             for (key, message) in &rest.facts.messages {
-                let live = session.fresh(*key).filter(|delivery| !delivery.retain).count();
-                let all = session.fresh(*key).count();
-                if all == 0 || message.past {
+                if message.past || session.fresh(*key).next().is_none() {
                     continue;
                 }
                 let allowed = Allowed::of(rest, session, message);
-                if live > allowed.live || all > allowed.live + allowed.replays {
-                    found.report(format!(
-                        "{} got m{key} ({} q{}) {all} times, {live} of them live; {allowed:?}",
-                        session.client, message.topic, message.qos
-                    ));
+                let crashes = rest.facts.crashes_since(message.first);
+                for (least_qos, times) in [(2, 1), (0, 1 + crashes)] {
+                    let got = || session.fresh(*key).filter(|delivery| delivery.qos >= least_qos);
+                    let (all, live) = (got().count(), got().filter(|delivery| !delivery.retain).count());
+                    if live > times * allowed.live || all > times * (allowed.live + allowed.replays) {
+                        found.report(format!(
+                            "{} got m{key} ({} q{}) {all} times at QoS {least_qos} or more, {live} of them live; {allowed:?}",
+                            session.client, message.topic, message.qos
+                        ));
+                    }
                 }
             }
         }

@@ -30,7 +30,7 @@ impl Check for OneOwner {
             What::Out(Seen::ConnAck(connack), _) if connack.reason == 0 => {
                 self.owners.entry(link.client.clone()).or_default().insert(event.link);
             }
-            What::NetworkClosed | What::BrokerClosed => {
+            What::NetworkClosed | What::BrokerClosed | What::Crashed => {
                 if let Some(owners) = self.owners.get_mut(&link.client) {
                     owners.remove(&event.link);
                 }

@@ -2,6 +2,10 @@
 //!
 //! [MQTT-2.2.1-4], [MQTT-4.3.2-1] to [MQTT-4.3.2-3], [MQTT-4.3.3-1] to [MQTT-4.3.3-6], [MQTT-4.4.0-1], [MQTT-3.3.1-1],
 //! [MQTT-4.6.0-1] read for the server; [MQTT311-2.3.1-4], [MQTT311-4.3.2-1], [MQTT311-4.3.3-1], [MQTT311-4.4.0-1].
+//!
+//! A crash of the broker takes what is not durable: that a QoS 1 message was sent, and under which identifier; that the
+//! client has acknowledged. It does not take the identifier of a QoS 2 message that was sent, nor that PUBREC had come when
+//! PUBREL was sent.
 
 use std::collections::BTreeMap;
 
@@ -19,14 +23,23 @@ pub(super) struct PacketIdentifiers {
     /// The number of the last message resent on a connection.
     resent: BTreeMap<LinkId, u64>,
     sent: u64,
+    /// Crashes that are accounted for.
+    crashes: usize,
 }
 
 struct Unfinished {
+    /// 0 when the broker has forgotten it in a crash.
     id: u16,
     qos: QoS,
     payload: Vec<u8>,
     /// PUBREC has come.
     received: bool,
+    /// PUBREL was sent.
+    released: bool,
+    /// The client is done with it, since that turn.
+    finished: Option<u64>,
+    /// The broker has crashed since it was sent last.
+    crashed: bool,
     /// It may have come by a shared subscription.
     shared: bool,
     /// The broker may have given it up when its client came back.
@@ -37,6 +50,31 @@ struct Unfinished {
 }
 
 impl Unfinished {
+    /// The broker knows it: the client is not done with it, or a crash has made the broker forget that.
+    fn is_known(&self) -> bool {
+        self.finished.is_none() || self.crashed
+    }
+
+    /// It is sent again, which must be right. `last` is the number of the last one resent with DUP.
+    fn resent(&mut self, link: LinkId, last: Option<&mut u64>) -> Result<(), &'static str> {
+        let same_link = self.link == link;
+        let (received, released, crashed) = (self.received, self.released, self.crashed);
+        (self.link, self.received, self.crashed, self.finished) = (link, false, false, None);
+        if same_link {
+            return Err("resent on the same connection");
+        }
+        // PUBREL was sent only when PUBREC was durable.
+        if received && (released || !crashed) {
+            return Err("PUBLISH again after PUBREC");
+        }
+        if let Some(last) = last
+            && std::mem::replace(last, self.number) > self.number
+        {
+            return Err("resent in another order");
+        }
+        Ok(())
+    }
+
     /// The client is back, on a connection that takes packets of `size_max`.
     fn resumed(&mut self, size_max: u32) {
         // A QoS 1 message of a shared subscription may have been given to another member when the connection broke: section
@@ -50,60 +88,80 @@ impl Unfinished {
 
 impl PacketIdentifiers {
     fn publish(&mut self, link: LinkId, session: usize, shared: bool, publish: &SeenPublish, found: &mut Findings) {
-        let unfinished = self.unfinished.entry(session).or_default();
-        unfinished.retain(|message| publish.dup || message.id != publish.id || !message.may_be_gone);
-        let known = unfinished.iter_mut().find(|message| message.id == publish.id);
-        match (known, publish.dup) {
-            (None, false) => {
-                self.sent += 1;
-                unfinished.push(Unfinished {
-                    id: publish.id,
-                    qos: publish.qos,
-                    payload: publish.payload.clone(),
-                    received: false,
-                    shared,
-                    may_be_gone: false,
-                    link,
-                    number: self.sent,
-                });
+        let sent = self.unfinished.entry(session).or_default();
+        sent.retain(|message| publish.dup || message.id != publish.id || !message.may_be_gone);
+        let same = |message: &Unfinished| message.payload == publish.payload && message.qos == publish.qos;
+        let again = sent.iter().position(|message| message.id == publish.id && message.is_known() && same(message));
+        if let Some(known) = again.filter(|again| publish.dup || sent[*again].crashed) {
+            let last = self.resent.entry(link).or_default();
+            if let Err(fault) = sent[known].resent(link, publish.dup.then_some(last)) {
+                found.report(format!("L{}: {fault}: {publish}", link.0));
             }
-            (None, true) => found.report(format!("L{}: DUP on a new message: {publish}", link.0)),
-            (Some(_), false) => found.report(format!("L{}: packet identifier in use: {publish}", link.0)),
-            (Some(known), true) => {
-                let last = self.resent.entry(link).or_default();
-                if known.link == link {
-                    found.report(format!("L{}: resent on the same connection: {publish}", link.0));
-                } else if known.received {
-                    found.report(format!("L{}: PUBLISH again after PUBREC: {publish}", link.0));
-                } else if known.payload != publish.payload || known.qos != publish.qos {
-                    found.report(format!("L{}: another message under the same identifier: {publish}", link.0));
-                } else if *last > known.number {
-                    found.report(format!("L{}: resent in another order: {publish}", link.0));
-                }
-                *last = known.number;
-                known.link = link;
-            }
+            return;
         }
+        if publish.dup {
+            found.report(format!("L{}: DUP on a message that was not sent under this identifier: {publish}", link.0));
+            return;
+        }
+        match sent.iter_mut().find(|message| message.id == publish.id && message.finished.is_none()) {
+            // The broker need not know that it had sent this one.
+            Some(other) if other.crashed && other.qos == QoS::AtLeastOnce => other.id = 0,
+            Some(_) => found.report(format!("L{}: packet identifier in use: {publish}", link.0)),
+            None => {}
+        }
+        sent.retain(|message| message.id != publish.id);
+        // A forgotten one comes again under another identifier.
+        let forgotten = |message: &Unfinished| message.crashed && message.qos == QoS::AtLeastOnce && same(message);
+        if let Some(old) = sent.iter().position(forgotten) {
+            sent.remove(old);
+        }
+        self.sent += 1;
+        sent.push(Unfinished {
+            id: publish.id,
+            qos: publish.qos,
+            payload: publish.payload.clone(),
+            received: false,
+            released: false,
+            finished: None,
+            crashed: false,
+            shared,
+            may_be_gone: false,
+            link,
+            number: self.sent,
+        });
     }
 
     fn pubrel(&mut self, link: LinkId, session: usize, id: u16, reason: u8, found: &mut Findings) {
-        let unfinished = self.unfinished.entry(session).or_default();
-        match unfinished.iter_mut().find(|message| message.id == id) {
-            Some(known) if known.received => known.link = link,
+        let sent = self.unfinished.entry(session).or_default();
+        match sent.iter_mut().find(|message| message.id == id && message.is_known()) {
+            Some(known) if known.received => {
+                known.released = true;
+                known.finished = None;
+                known.link = link;
+            }
             _ if reason == 0x92 => {}
             _ => found.report(format!("L{}: PUBREL id={id} without a PUBREC", link.0)),
         }
     }
 
-    fn acknowledged(&mut self, session: usize, kind: PacketType, id: u16, reason: u8) {
-        let unfinished = self.unfinished.entry(session).or_default();
-        let Some(index) = unfinished.iter().position(|message| message.id == id) else { return };
-        match (kind, unfinished[index].qos) {
-            (PacketType::PubRec, QoS::ExactlyOnce) if reason < 0x80 => unfinished[index].received = true,
+    fn acknowledged(&mut self, session: usize, turn: u64, kind: PacketType, id: u16, reason: u8) {
+        let sent = self.unfinished.entry(session).or_default();
+        let unfinished = |message: &&mut Unfinished| message.id == id && message.finished.is_none();
+        let Some(message) = sent.iter_mut().find(unfinished) else { return };
+        match (kind, message.qos) {
+            (PacketType::PubRec, QoS::ExactlyOnce) if reason < 0x80 => message.received = true,
             (PacketType::PubAck, QoS::AtLeastOnce) | (PacketType::PubRec | PacketType::PubComp, QoS::ExactlyOnce) => {
-                unfinished.remove(index);
+                message.finished = Some(turn);
             }
             _ => {}
+        }
+    }
+
+    /// What the broker may have forgotten. It kept all that had happened until the end of turn `durable`.
+    fn crashed(&mut self, durable: u64) {
+        for sent in self.unfinished.values_mut() {
+            sent.retain(|message| message.finished.is_none_or(|turn| turn > durable));
+            sent.iter_mut().for_each(|message| message.crashed = true);
         }
     }
 }
@@ -114,6 +172,10 @@ impl Check for PacketIdentifiers {
     }
 
     fn see(&mut self, event: &Event, facts: &Facts, found: &mut Findings) {
+        if facts.crashes.len() > self.crashes {
+            self.crashes = facts.crashes.len();
+            self.crashed(facts.durable_turn);
+        }
         let Some(session) = facts.link(event.link).session else { return };
         match &event.what {
             What::Out(Seen::ConnAck(_), _) => {
@@ -136,7 +198,7 @@ impl Check for PacketIdentifiers {
                 self.pubrel(event.link, session, *id, *reason, found);
             }
             What::In(Seen::Ack { kind, id, reason }) if facts.link(event.link).is_live() => {
-                self.acknowledged(session, *kind, *id, *reason);
+                self.acknowledged(session, event.moment.turn, *kind, *id, *reason);
             }
             _ => {}
         }
@@ -148,7 +210,8 @@ impl Check for PacketIdentifiers {
             if !rest.facts.is_settled(session) {
                 continue;
             }
-            if let Some(message) = unfinished.iter().find(|message| !message.may_be_gone) {
+            let is_due = |message: &&Unfinished| message.finished.is_none() && !message.may_be_gone;
+            if let Some(message) = unfinished.iter().find(is_due) {
                 found.report(format!(
                     "{} has acknowledged everything, but a message is unfinished: id={} (PUBREC: {})",
                     session.client, message.id, message.received
@@ -156,5 +219,9 @@ impl Check for PacketIdentifiers {
             }
         }
         self.unfinished.retain(|session, _| rest.facts.sessions[*session].ended.is_none());
+        // At rest everything is durable.
+        for sent in self.unfinished.values_mut() {
+            sent.retain(|message| message.finished.is_none());
+        }
     }
 }

@@ -88,7 +88,11 @@ fn back_in_time(rest: &Rest<'_>, session: &Session, found: &mut Findings) {
         });
         if delivery.retain && !may_be_live {
             let newer = before.iter().find(|other| {
-                rest.facts.messages.get(other).is_some_and(|other| other.retain && message.surely_before(other))
+                rest.facts.messages.get(other).is_some_and(|other| {
+                    // A crash may have brought the older one back, unless the newer one was acknowledged.
+                    let is_lasting = rest.facts.crashes_since(other.first) == 0 || other.is_certain();
+                    other.retain && is_lasting && message.surely_before(other)
+                })
             });
             if let Some(newer) = newer {
                 found.report(format!(

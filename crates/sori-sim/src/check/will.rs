@@ -3,6 +3,10 @@
 //! [MQTT-3.1.2-8], [MQTT-3.1.2-10], [MQTT-3.1.3-9], [MQTT-3.14.4-3], [MQTT311-3.1.2-8], [MQTT311-3.1.2-10], [MQTT311-3.14.4-3]: after the
 //! connection has ended without DISCONNECT 0x00 and the Will Delay Interval has passed or the session has ended,
 //! whichever is first; not if the client comes back to its session before. The observer hears all wills.
+//!
+//! A crash of the broker ends connections like the network does, when the broker is back. A DISCONNECT that it had read but
+//! not kept may be forgotten, and a CONNECT that was never answered may have had its effect: there a will may be published,
+//! once.
 
 use super::{Check, Findings, Rest};
 use crate::facts::{Ending, Lasting, Message, TOLERANCE_MILLIS};
@@ -14,7 +18,8 @@ pub(super) struct Wills;
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 enum Due {
     Never,
-    At(u64),
+    /// Not before the first moment, and before the second has long passed.
+    Between(u64, u64),
     /// The client came back at the very moment.
     Perhaps(u64),
 }
@@ -30,8 +35,14 @@ impl Check for Wills {
             let Some(link) = message.will_of.filter(|_| !message.past) else { continue };
             let due = due(rest, link, message);
             let published: Vec<u64> = observer.fresh(*key).map(|delivery| delivery.moment.at).collect();
-            let given_up = rest.totals.dropped_queue_full > 0 || message.may_have_expired(rest.now);
-            if let Some(fault) = fault(due, &published, rest.now, given_up) {
+            let crashes = rest.facts.crashes_since(message.first);
+            let given_up = rest.totals.dropped_queue_full > 0
+                || message.may_have_expired(rest.now)
+                || rest.facts.store_refused
+                || (message.qos == 0 && crashes > 0);
+            // The observer may get a QoS 1 message again after a crash, and that is not another publication.
+            let most = if message.qos == 2 { 1 } else { 1 + crashes };
+            if let Some(fault) = fault(due, &published, most, rest.now, given_up) {
                 let ended = rest.facts.link(link).ended;
                 found.report(format!(
                     "will m{key} of {} (L{}, {ended:?}): {fault}: published at {published:?}, {due:?}",
@@ -42,12 +53,12 @@ impl Check for Wills {
     }
 }
 
-fn fault(due: Due, published: &[u64], now: u64, given_up: bool) -> Option<&'static str> {
+fn fault(due: Due, published: &[u64], most: usize, now: u64, given_up: bool) -> Option<&'static str> {
     match (due, published) {
-        (_, [_, _, ..]) => Some("more than once"),
-        (Due::Never, [_]) => Some("though it must not be"),
-        (Due::At(due) | Due::Perhaps(due), [at]) if *at < due => Some("too early"),
-        (Due::At(due), []) if now >= due + TOLERANCE_MILLIS && !given_up => Some("never"),
+        (_, published) if published.len() > most => Some("more than once"),
+        (Due::Never, [_, ..]) => Some("though it must not be"),
+        (Due::Between(due, _) | Due::Perhaps(due), [at, ..]) if *at < due => Some("too early"),
+        (Due::Between(_, due), []) if now >= due + TOLERANCE_MILLIS && !given_up => Some("never"),
         _ => None,
     }
 }
@@ -55,14 +66,20 @@ fn fault(due: Due, published: &[u64], now: u64, given_up: bool) -> Option<&'stat
 fn due(rest: &Rest<'_>, id: LinkId, message: &Message) -> Due {
     let link = rest.facts.link(id);
     let Some((ended, ending)) = link.ended else { return Due::Never };
-    if ending == Ending::Disconnect(0) {
-        return Due::Never;
+    let is_unclear = rest.facts.is_unclear_since(&message.client, ended);
+    match (ending, link.ended_again) {
+        (Ending::Disconnect(_), Some(_)) => return Due::Perhaps(ended.at),
+        (Ending::Disconnect(0), None) => return Due::Never,
+        _ if link.unanswered || is_unclear => return Due::Perhaps(ended.at),
+        _ => {}
     }
     let session_ends = match link.lasting_at_end {
         Some(Lasting::Millis(millis)) => millis,
         _ => u64::MAX,
     };
-    let at = ended.at.saturating_add(message.will_delay.min(session_ends));
+    let delay = message.will_delay.min(session_ends);
+    let at = ended.at.saturating_add(delay);
+    let latest = link.ended_again.map_or(at, |again| again.at.saturating_add(delay));
     // "A new Network Connection for the ClientID is opened before the Will Delay Interval has elapsed" is always so when a
     // session is taken over by a client that goes on with it; a comment in section 3.1.3.2.2 of MQTT 5.0 and the text of
     // MQTT 3.1.1 want the will to be published all the same. Mosquitto does not, so both are allowed.
@@ -72,7 +89,7 @@ fn due(rest: &Rest<'_>, id: LinkId, message: &Message) -> Due {
         return Due::Perhaps(at.min(gone));
     }
     if message.will_delay == 0 || session_ends == 0 {
-        return Due::At(at);
+        return Due::Between(at, latest);
     }
     // The next connection of this client either goes on with the session or ends it.
     let session = &rest.facts.sessions[message.session];
@@ -83,8 +100,8 @@ fn due(rest: &Rest<'_>, id: LinkId, message: &Message) -> Due {
         .find_map(|other| other.accepted.filter(|accepted| accepted.number > ended.number));
     match (back, session.ended) {
         (Some(back), _) if back.at < at => Due::Never,
-        (Some(back), _) if back.at == at => Due::Perhaps(at),
-        (None, Some(gone)) if gone.at < at => Due::At(gone.at),
-        _ => Due::At(at),
+        (Some(back), _) if back.at <= latest => Due::Perhaps(at),
+        (None, Some(gone)) if gone.at < at => Due::Between(gone.at, gone.at),
+        _ => Due::Between(at, latest),
     }
 }

@@ -1,15 +1,19 @@
-//! Two hundred runs in each test of the workspace; any other number: `cargo run --release -p sori-sim -- --seeds N`.
+//! Two hundred runs of each kind in each test of the workspace; any other number: `cargo run --release -p sori-sim -- --seeds N`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use sori_sim::run;
+use sori_sim::{Weather, run};
 
 const SEEDS: u64 = 200;
 
 #[test]
 fn two_hundred_seeds_break_no_rule() {
+    break_no_rule(Weather::Fair);
+}
+
+fn break_no_rule(weather: Weather) {
     let next = AtomicU64::new(0);
     let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -21,7 +25,7 @@ fn two_hundred_seeds_break_no_rule() {
                         return;
                     }
                     // A panic of the broker names its seed too.
-                    let report = std::panic::catch_unwind(|| run(seed, false).findings);
+                    let report = std::panic::catch_unwind(|| run(seed, weather, false).findings);
                     match report {
                         Ok(findings) if findings.is_empty() => {}
                         Ok(findings) => failed.lock().unwrap().push((seed, format!("{:?}", findings.first()))),
@@ -33,7 +37,9 @@ fn two_hundred_seeds_break_no_rule() {
     });
     let failed = failed.into_inner().unwrap();
     for (seed, text) in &failed {
-        println!("seed {seed}: {text}\nreplay: cargo run -p sori-sim -- --seed {seed} -v");
+        println!(
+            "seed {seed}: {text}\nreplay: cargo run -p sori-sim -- --seed {seed} -v (with --no-crashes if {weather:?})"
+        );
     }
     assert!(failed.is_empty(), "{} of {SEEDS} seeds failed, see above", failed.len());
 }
@@ -41,8 +47,10 @@ fn two_hundred_seeds_break_no_rule() {
 #[test]
 fn one_seed_is_one_run() {
     for seed in [3, 11, 42] {
-        let (one, other) = (run(seed, false), run(seed, false));
-        assert_eq!((one.digest, one.turns), (other.digest, other.turns), "seed {seed} does not repeat itself");
+        for weather in [Weather::Fair, Weather::Crashes] {
+            let (one, other) = (run(seed, weather, false), run(seed, weather, false));
+            assert_eq!((one.digest, one.turns), (other.digest, other.turns), "seed {seed} does not repeat itself");
+        }
     }
 }
 
@@ -50,7 +58,7 @@ fn one_seed_is_one_run() {
 fn runs_are_not_trivial() {
     let mut totals = (0, 0);
     for seed in 0..5 {
-        let report = run(seed, false);
+        let report = run(seed, Weather::Crashes, false);
         totals = (totals.0 + report.messages, totals.1 + report.deliveries);
     }
     assert!(totals.0 > 200 && totals.1 > 1000, "five runs with {totals:?} messages in and out");
