@@ -1,73 +1,510 @@
-//! Writes what is submitted, many pieces at once.
+//! Writes what is submitted, many pieces at once, and says when it is durable.
 
+use crate::batches::Batches;
+use crate::checkpoint::{End, Running, Stage};
+use crate::cleaning::Cleaning;
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::figures::Figures;
-use crate::options::Options;
-use crate::piece::{Outcome, Piece};
-use crate::reader::Reader;
+use crate::frame::Kind;
+use crate::liveness::Liveness;
+use crate::log::{Log, Trouble};
+use crate::measure::Measure;
+use crate::open;
+use crate::options::{Durability, Options};
+use crate::piece::{CheckpointOrder, Outcome, Piece, State};
+use crate::reader::{Reader, Shared};
+use crate::reserve::Reserve;
+use crate::segment::Checkpoint;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Writes what is submitted, many pieces at once, and says when it is durable.
+/// The one who writes. A plain value: it has no thread and no clock, and does something only in [`Committer::step`].
+///
+/// A program submits what has come, calls `step` as long as [`Committer::wants_step`], and then waits for more until
+/// [`Committer::next_due`]. While it syncs, the next pieces gather, so that the disk's own pace makes the batches.
 pub struct Committer {
     disk: Arc<dyn Disk>,
-    waiting: Vec<Piece>,
+    options: Options,
+    writers: u16,
+    log: Log,
+    shared: Arc<Shared>,
+    reserve: Reserve,
+    state: State,
+    /// The state was told last.
+    state_told: State,
+
+    /// Submitted and not written.
+    waiting: VecDeque<Piece>,
+    /// Somebody waits for one of them.
+    is_awaited: bool,
+    /// A piece has come that no step has seen.
+    is_fresh: bool,
+    /// When `waiting` is written though nobody waits.
+    write_due: Option<u64>,
+    /// Written, and durable with the next sync.
+    written: Vec<Outcome>,
+    /// When to sync, with [`Durability::Interval`].
+    sync_due: Option<u64>,
+    /// There was no room: when to try again.
+    retry_due: Option<u64>,
+    /// There was no room: when to see whether the reserve can be made again.
+    room_due: Option<u64>,
+
+    checkpoint_number: u64,
+    is_checkpoint_requested: bool,
+    running: Option<Running>,
+    measure: Measure,
+    cleaning: Option<Cleaning>,
+    liveness: Liveness,
+    /// Bytes forgotten when the running checkpoint began.
+    forgotten_at_begin: u64,
+    /// Bytes written when the last checkpoint was complete.
+    bytes_written_at_checkpoint: u64,
+
+    figures: Figures,
+    batches: Batches,
 }
 
 impl Committer {
     /// Opens a store, or makes one, and replays it: `replay(place, bytes)` for each frame of records since the last complete
     /// checkpoint, in order. `place` is where `bytes` begin.
+    ///
+    /// With an error nothing has been changed, except that a new store may have been begun.
     pub fn open(
         disk: Arc<dyn Disk>,
         options: Options,
         writers: u16,
         replay: &mut dyn FnMut(u64, &[u8]) -> Result<(), String>,
     ) -> Result<Committer, OpenError> {
-        let _ = (options, writers, replay);
-        Ok(Committer { disk, waiting: Vec::new() })
+        let mut reserve = Reserve::find(Arc::clone(&disk), options.reserve_bytes);
+        let opened = open::open(&disk, &options, replay)?;
+        let state = if reserve.make() { State::Ok } else { State::Full };
+        let checkpoint_number = opened.log.checkpoint.number;
+        let opened_bytes_written = opened.log.bytes_written;
+        Ok(Committer {
+            shared: Arc::new(Shared::new(Arc::clone(&disk), opened.relocations)),
+            disk,
+            options,
+            writers,
+            log: opened.log,
+            reserve,
+            room_due: (state == State::Full).then_some(0),
+            state,
+            state_told: State::Ok,
+            waiting: VecDeque::new(),
+            is_awaited: false,
+            is_fresh: false,
+            write_due: None,
+            written: Vec::new(),
+            sync_due: None,
+            retry_due: None,
+            checkpoint_number,
+            is_checkpoint_requested: false,
+            running: None,
+            measure: Measure::default(),
+            cleaning: None,
+            liveness: opened.liveness,
+            forgotten_at_begin: 0,
+            bytes_written_at_checkpoint: opened_bytes_written,
+            figures: Figures::default(),
+            batches: Batches::default(),
+        })
     }
 
     /// Reads blobs back.
     pub fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.disk))
+        Reader::new(Arc::clone(&self.shared))
     }
 
-    /// Takes a piece. Pieces become durable in the order in which they are submitted.
+    /// Takes a piece. Pieces become durable in the order in which they are submitted. After a failure they are dropped.
     pub fn submit(&mut self, piece: Piece) {
-        self.waiting.push(piece);
+        if !self.has_failed() {
+            self.is_awaited |= piece.is_awaited;
+            self.is_fresh = true;
+            self.waiting.push_back(piece);
+        }
     }
 
-    /// One step: writes, and by [`crate::Durability`] syncs, what was submitted; checks room; cleans a bounded bit.
+    /// One step: writes, and by [`Durability`] syncs, what was submitted; checks room; cleans a bounded bit.
     pub fn step(&mut self, now_millis: u64) -> Vec<Outcome> {
-        let _ = now_millis;
-        Vec::new()
+        let mut outcomes = Vec::with_capacity(self.waiting.len() + self.written.len());
+        if !self.has_failed() {
+            let mut result = self.run(now_millis, &mut outcomes);
+            if matches!(result, Err(Trouble::Full)) {
+                self.become_full(now_millis);
+                if self.reserve.release() {
+                    result = self.run(now_millis, &mut outcomes);
+                }
+            }
+            match result {
+                Ok(()) => {}
+                Err(Trouble::Full) => self.retry_due = Some(now_millis + RETRY_MILLIS),
+                Err(Trouble::Failed(text)) => self.fail(text),
+            }
+        }
+        if self.state != self.state_told {
+            self.state_told = self.state.clone();
+            outcomes.push(Outcome::State(self.state.clone()));
+        }
+        outcomes
     }
 
     /// Whether [`Committer::step`] has something to do now.
     pub fn wants_step(&self) -> bool {
-        !self.waiting.is_empty()
+        if self.state != self.state_told {
+            return true;
+        }
+        if self.has_failed() || self.retry_due.is_some() {
+            return !self.has_failed() && self.cleaning.is_some();
+        }
+        self.is_awaited || self.is_fresh || self.frees_room() || self.should_begin_checkpoint()
     }
 
     /// When [`Committer::step`] is to be called at the latest though nothing is submitted.
     pub fn next_due(&self, now_millis: u64) -> Option<u64> {
-        self.wants_step().then_some(now_millis)
+        if self.wants_step() {
+            return Some(now_millis);
+        }
+        if self.has_failed() {
+            return None;
+        }
+        let write_due = if self.retry_due.is_some() { None } else { self.write_due };
+        [write_due, self.sync_due, self.retry_due, self.room_due].into_iter().flatten().min()
     }
 
-    /// A checkpoint begins with one of the next steps, even if it does not pay yet.
-    pub fn request_checkpoint(&mut self) {}
+    /// A checkpoint begins with one of the next steps, even if it does not pay yet. One that is under way counts.
+    pub fn request_checkpoint(&mut self) {
+        self.is_checkpoint_requested = self.running.is_none();
+    }
 
     /// How it is doing.
     pub fn figures(&self) -> Figures {
-        Figures::default()
+        let log_bytes = self.log.bytes();
+        Figures {
+            state: self.state.clone(),
+            disk_bytes: log_bytes + self.reserve.bytes(),
+            live_bytes: self.liveness.live_bytes(self.shared.bytes_forgotten()).min(log_bytes),
+            segments: self.log.segments.len() as u64,
+            syncs: self.log.syncs,
+            bytes_written: self.log.bytes_written,
+            is_checkpoint_running: self.running.is_some(),
+            relocations: self.shared.relocations_count(),
+            pieces_waiting: (self.waiting.len() + self.written.len()) as u64,
+            ..self.figures.clone()
+        }
     }
 
-    /// Bytes of the last writes, oldest first: what a benchmark needs to repeat them.
+    /// Bytes of the last commits, oldest first: what a benchmark needs to write the same again without a store.
     pub fn recent_batches(&self) -> Vec<u32> {
-        Vec::new()
+        self.batches.all()
     }
 
-    /// Writes and syncs all that is left. What could not be written is told in no outcome.
-    pub fn close(self) -> Vec<Outcome> {
-        Vec::new()
+    /// Writes and syncs all that is left, and says so as [`Committer::step`] does. What could not be written is told in no
+    /// outcome.
+    pub fn close(mut self) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        if self.has_failed() {
+            return outcomes;
+        }
+        let mut result = self.finish(&mut outcomes);
+        if matches!(result, Err(Trouble::Full)) && self.reserve.release() {
+            result = self.finish(&mut outcomes);
+        }
+        match result {
+            Ok(()) => {}
+            Err(Trouble::Full) => outcomes.push(Outcome::State(State::Full)),
+            Err(Trouble::Failed(text)) => outcomes.push(Outcome::State(State::Failed { text })),
+        }
+        outcomes
+    }
+
+    fn finish(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        self.commit(0, outcomes)?;
+        self.sync(outcomes)?;
+        if self.figures.commits > 0 {
+            // Whatever is damaged from now on had been durable: this frame says so.
+            self.log.prepare()?;
+            self.log.begin_frame();
+            self.log.end_frame(Kind::Synced);
+            self.log.write()?;
+        }
+        self.sync(outcomes)
+    }
+
+    /// Everything that is due. It goes on where it stopped when it is called again after [`Trouble::Full`].
+    fn run(&mut self, now: u64, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        if std::mem::take(&mut self.is_fresh) && !self.waiting.is_empty() {
+            self.write_due.get_or_insert(now + RIDE_ALONG_MILLIS);
+        }
+        if self.sync_due.is_some_and(|due| due <= now) {
+            self.sync(outcomes)?;
+        }
+        if self.retry_due.is_some_and(|due| now < due) && !self.frees_room() {
+            return Ok(());
+        }
+        self.retry_due = None;
+        let is_due = self.is_awaited || self.write_due.is_some_and(|due| due <= now);
+        let committed = if is_due { self.commit(now, outcomes) } else { Ok(()) };
+        if let Err(Trouble::Failed(_)) = committed {
+            return committed;
+        }
+        // These make room, so they go on when there is none.
+        self.look_for_room(now);
+        if self.should_begin_checkpoint() {
+            self.begin_checkpoint(outcomes)?;
+        }
+        self.measure(outcomes)?;
+        self.clean(outcomes)?;
+        committed
+    }
+
+    /// Whether old segments are about to be deleted.
+    fn frees_room(&self) -> bool {
+        self.is_measuring() || self.cleaning.is_some()
+    }
+
+    fn is_measuring(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.stage == Stage::Measuring)
+    }
+
+    /// Writes all that is waiting, in as few frames as may be, and syncs it if that is what durable means.
+    fn commit(&mut self, now: u64, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        let before = self.log.bytes_written;
+        let mut result = Ok(());
+        while result.is_ok() && !self.waiting.is_empty() {
+            result = self.write_frame(outcomes);
+        }
+        if let Err(Trouble::Failed(_)) = result {
+            return result;
+        }
+        if self.log.bytes_written > before {
+            self.figures.commits += 1;
+            self.batches.note(self.log.bytes_written - before);
+        }
+        match self.options.durability {
+            // A fence alone is durable when all before it is.
+            Durability::Always if !self.written.is_empty() => self.sync(outcomes)?,
+            Durability::Interval(interval) if self.log.is_dirty() => {
+                let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+                self.sync_due.get_or_insert(now.saturating_add(millis));
+            }
+            _ => {}
+        }
+        if result.is_ok() {
+            (self.is_awaited, self.write_due) = (false, None);
+        }
+        result
+    }
+
+    /// Writes one frame of waiting pieces.
+    fn write_frame(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        self.log.prepare()?;
+        self.log.begin_frame();
+        let first_place = self.log.next_place();
+        let mut count = 0;
+        let mut blob_bytes = 0;
+        for piece in &self.waiting {
+            if count > 0 && self.log.payload_bytes() + piece.bytes.len() > FRAME_BYTES_MAX {
+                break;
+            }
+            blob_bytes += self.log.add_piece(&piece.bytes, &piece.blobs);
+            count += 1;
+        }
+        self.log.end_frame(Kind::Records);
+        self.check_room()?;
+        self.log.write()?;
+        self.liveness.blob_bytes += blob_bytes;
+        let mut place = first_place;
+        for _ in 0..count {
+            let Some(piece) = self.waiting.pop_front() else { break };
+            let bytes = piece.bytes.len() as u64;
+            self.note_written(piece, place, outcomes);
+            place += bytes;
+        }
+        Ok(())
+    }
+
+    fn note_written(&mut self, mut piece: Piece, place: u64, outcomes: &mut Vec<Outcome>) {
+        self.figures.pieces += 1;
+        if let Some(running) = &mut self.running {
+            piece.references.iter().for_each(|place| running.refer(self.shared.current(*place)));
+            if let Some(step) = piece.step
+                && running.hear(piece.writer, step)
+                && running.stage == Stage::Passing
+            {
+                outcomes.push(Outcome::Checkpoint { number: running.checkpoint.number, order: CheckpointOrder::Pass });
+            }
+        }
+        piece.bytes.clear();
+        let (writer, upto, blobs, spare) = (piece.writer, piece.upto, piece.blobs, piece.bytes);
+        let durable = Outcome::Durable { writer, upto, place, blobs, spare };
+        match self.options.durability {
+            Durability::Always => self.written.push(durable),
+            Durability::Interval(_) | Durability::Never => outcomes.push(durable),
+        }
+    }
+
+    /// Makes durable what was written, and tells it.
+    fn sync(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        self.log.sync()?;
+        self.sync_due = None;
+        outcomes.append(&mut self.written);
+        Ok(())
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(self.state, State::Failed { .. })
+    }
+
+    /// Nothing is durable any more. What waits is dropped: nobody was told of it.
+    fn fail(&mut self, text: String) {
+        self.state = State::Failed { text };
+        self.waiting.clear();
+        self.written.clear();
+        self.running = None;
+        self.cleaning = None;
+    }
+
+    fn become_full(&mut self, now: u64) {
+        self.state = State::Full;
+        self.room_due.get_or_insert(now + RETRY_MILLIS);
+        if let Some(cleaning) = &mut self.cleaning {
+            cleaning.stop_moving();
+        }
+    }
+
+    /// Refuses what is built if the store would be larger than it may be. A checkpoint may go on, because it makes room.
+    fn check_room(&mut self) -> Result<(), Trouble> {
+        let Some(limit) = self.options.size_limit else { return Ok(()) };
+        let is_within = self.log.bytes() + self.log.built_bytes() + self.reserve.bytes() <= limit;
+        if is_within || self.reserve.bytes() == 0 && self.running.is_some() {
+            return Ok(());
+        }
+        self.log.discard();
+        Err(Trouble::Full)
+    }
+
+    /// Whether there is room again: then the reserve can be made.
+    fn look_for_room(&mut self, now: u64) {
+        if self.room_due.is_none_or(|due| now < due) {
+            return;
+        }
+        let wanted = self.log.bytes() + self.reserve.bytes_to_make();
+        let is_within = self.options.size_limit.is_none_or(|limit| wanted <= limit);
+        if is_within && self.reserve.make() {
+            self.state = State::Ok;
+            self.room_due = None;
+        } else {
+            self.room_due = Some(now + RETRY_MILLIS);
+        }
+    }
+
+    fn should_begin_checkpoint(&self) -> bool {
+        if self.running.is_some() || self.cleaning.is_some() {
+            return false;
+        }
+        let (log_bytes, forgotten) = (self.log.bytes(), self.shared.bytes_forgotten());
+        let liveness = Liveness { bytes_written: self.bytes_since_checkpoint(), ..self.liveness };
+        self.is_checkpoint_requested
+            || liveness.wants_checkpoint(log_bytes, forgotten, self.options.checkpoint_bytes_min)
+            || self.state == State::Full
+                && liveness.wants_checkpoint_for_room(log_bytes, forgotten, self.options.reserve_bytes.max(1))
+    }
+
+    fn begin_checkpoint(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        let rolled = self.log.roll();
+        outcomes.append(&mut self.written);
+        rolled?;
+        self.is_checkpoint_requested = false;
+        self.forgotten_at_begin = self.shared.bytes_forgotten();
+        self.checkpoint_number += 1;
+        let checkpoint = Checkpoint { number: self.checkpoint_number, first: self.log.head };
+        self.running = Some(Running::new(checkpoint, self.writers));
+        outcomes.push(Outcome::Checkpoint { number: checkpoint.number, order: CheckpointOrder::Begin });
+        Ok(())
+    }
+
+    fn bytes_since_checkpoint(&self) -> u64 {
+        self.liveness.bytes_written + self.log.bytes_written - self.bytes_written_at_checkpoint
+    }
+
+    /// Goes on measuring, and completes the checkpoint when that is done.
+    fn measure(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        match &mut self.running {
+            Some(running) if running.stage == Stage::Measuring => {
+                if self.measure.step(&*self.disk, &self.log.segments, &mut running.references) {
+                    return self.complete_checkpoint(outcomes);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn complete_checkpoint(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let checkpoint = running.checkpoint;
+        let needed = self.measure.needed.clone();
+        let older_bytes: u64 = needed.values().map(|needed| needed.live_bytes).sum();
+        let newer_bytes: u64 = self.log.segments.range(checkpoint.first..).map(|(_, bytes)| *bytes).sum();
+        let end = End { checkpoint, live_bytes: older_bytes + newer_bytes, needed };
+        self.log.prepare()?;
+        self.log.begin_frame();
+        end.encode(self.log.payload());
+        self.log.end_frame(Kind::CheckpointEnd);
+        self.log.write()?;
+        self.sync(outcomes)?;
+        self.log.checkpoint = checkpoint;
+        self.shared.change_relocations(|relocations| relocations.checkpoint_completed(checkpoint.number));
+        self.liveness = Liveness {
+            live_bytes: end.live_bytes,
+            // What was forgotten meanwhile may have been counted among what is alive.
+            forgotten_before: self.forgotten_at_begin,
+            ..Liveness::default()
+        };
+        self.bytes_written_at_checkpoint = self.log.bytes_written;
+        self.figures.checkpoints += 1;
+        let references = self.running.take().map(|running| running.references).unwrap_or_default();
+        self.measure = Measure::default();
+        self.cleaning = Some(Cleaning::after(&end, &self.log.segments, references));
+        Ok(())
+    }
+
+    /// Goes on cleaning for a bit.
+    fn clean(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        let may_move = self.state == State::Ok && self.has_room_to_move();
+        let Some(cleaning) = &mut self.cleaning else { return Ok(()) };
+        if !may_move {
+            cleaning.stop_moving();
+        }
+        if cleaning.has_dead() {
+            cleaning.remove_one(&mut self.log)?;
+        } else if let Some(error) = cleaning.move_some(&*self.disk, &mut self.log, &self.shared)? {
+            outcomes.push(Outcome::Unreadable(error));
+        }
+        if cleaning.is_done() {
+            let (segments, bytes, bytes_moved) = (cleaning.segments, cleaning.bytes, cleaning.bytes_moved);
+            self.figures.segments_removed += u64::from(segments);
+            self.figures.bytes_moved += bytes_moved;
+            self.cleaning = None;
+            outcomes.push(Outcome::Cleaned { segments, bytes, bytes_moved });
+        }
+        Ok(())
+    }
+
+    /// Moved blobs stand twice until their old segment is deleted.
+    fn has_room_to_move(&self) -> bool {
+        let wanted = self.log.bytes() + self.options.segment_bytes + self.reserve.bytes();
+        self.options.size_limit.is_none_or(|limit| wanted <= limit)
     }
 }
+
+/// A frame holds several pieces as long as it is not longer than this.
+const FRAME_BYTES_MAX: usize = 8 << 20;
+
+/// How long a piece may wait that nobody waits for.
+const RIDE_ALONG_MILLIS: u64 = 100;
+
+/// How long to wait for room before the next try.
+const RETRY_MILLIS: u64 = 1000;
