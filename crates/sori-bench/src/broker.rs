@@ -1,0 +1,157 @@
+//! The broker under test: a command, a configuration of its own in a directory of its own, and a port.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::random::Random;
+
+/// Ports below the range from which the system takes the local port of outgoing connections: a client that knocks at
+/// the door of a dead broker could otherwise be connected to itself.
+const PORTS: (u64, u64) = (21_500, 29_999);
+
+/// How to start a broker, again and again, on the same data.
+#[derive(Debug)]
+pub struct Broker {
+    command: Vec<String>,
+    directory: PathBuf,
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+    /// Removed at the end, unless somebody wants to look at it.
+    is_temporary: bool,
+}
+
+/// What the broker is and how it is set up.
+#[derive(Debug, Clone, Default)]
+pub struct BrokerOptions {
+    /// The command, with `{config}`, `{dir}` and `{port}`; `None`: the `sori` beside this program.
+    pub command: Option<String>,
+    /// Further lines of its configuration.
+    pub lines: Vec<String>,
+    /// Where its data lie; `None`: a new directory below the system's place for temporary files.
+    pub directory: Option<PathBuf>,
+}
+
+impl Broker {
+    /// Makes the directory and the configuration.
+    ///
+    /// # Errors
+    /// The machine's.
+    pub fn new(options: &BrokerOptions, seed: u64) -> io::Result<Broker> {
+        let port = free_port(seed)?;
+        let directory = match &options.directory {
+            Some(directory) => directory.clone(),
+            None => std::env::temp_dir().join(format!("sori-bench-{}-{port}", std::process::id())),
+        };
+        let data = directory.join("data");
+        fs::create_dir_all(&data)?;
+        let config = directory.join("broker.conf");
+        let mut text = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {}/\n\
+             max_queued_messages 0\nmax_queued_bytes 0\nsys_interval 0\nset_tcp_nodelay true\n",
+            data.display()
+        );
+        // Mosquitto would leave root behind, and then could not write into our directory.
+        if is_root() {
+            text.push_str("user root\n");
+        }
+        for line in &options.lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        fs::write(&config, text)?;
+        let template = options.command.clone().unwrap_or_else(default_command);
+        let fill = |word: &str| {
+            word.replace("{config}", &config.display().to_string())
+                .replace("{dir}", &data.display().to_string())
+                .replace("{port}", &port.to_string())
+        };
+        let command = template.split_whitespace().map(fill).collect();
+        Ok(Broker { command, directory, port, is_temporary: options.directory.is_none() })
+    }
+
+    /// Starts it; what it says goes to the end of `broker.log`.
+    ///
+    /// # Errors
+    /// The machine's: no such program, no such file.
+    pub fn start(&self) -> io::Result<Child> {
+        self.start_below(&[])
+    }
+
+    /// Starts it as the last words of another command.
+    pub(crate) fn start_below(&self, before: &[&str]) -> io::Result<Child> {
+        let words: Vec<&str> = before.iter().copied().chain(self.command.iter().map(String::as_str)).collect();
+        let (program, arguments) = words.split_first().ok_or_else(|| io::Error::other("an empty command"))?;
+        let log = self.log_file()?;
+        Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Where its data lie.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// The last lines that it said.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        let said = fs::read(self.directory.join("broker.log")).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(5)..].join("\n")
+    }
+
+    /// Leaves the directory for people.
+    pub fn keep_directory(&mut self) {
+        self.is_temporary = false;
+    }
+
+    fn log_file(&self) -> io::Result<File> {
+        OpenOptions::new().create(true).append(true).open(self.directory.join("broker.log"))
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+/// The `sori` that was built beside this program; tests run one directory below.
+fn default_command() -> String {
+    let here = std::env::current_exe().unwrap_or_default();
+    let beside = here.ancestors().skip(1).take(2).map(|directory| directory.join("sori")).find(|path| path.is_file());
+    format!("{} serve -c {{config}}", beside.unwrap_or_else(|| PathBuf::from("sori")).display())
+}
+
+fn free_port(seed: u64) -> io::Result<u16> {
+    let mut random = Random::new(seed ^ u64::from(std::process::id()) << 20);
+    for _ in 0..1000 {
+        let port = random.range(PORTS.0, PORTS.1) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::other("no free port"))
+}
+
+fn is_root() -> bool {
+    fs::read_to_string("/proc/self/status")
+        .is_ok_and(|status| status.lines().any(|line| line.starts_with("Uid:\t0\t")))
+}

@@ -1,0 +1,65 @@
+//! `sori-bench`: what can be asked.
+
+mod crash;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use sori_bench::broker::BrokerOptions;
+
+/// Looks at a broker from outside, as a real process on a real disk.
+#[derive(Parser)]
+#[command(name = "sori-bench")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Kill the broker under load, again and again, and check what it promised
+    Crash(crash::Arguments),
+}
+
+/// The broker under test.
+#[derive(Args)]
+struct BrokerArguments {
+    /// Its command, with {config}, {dir} and {port}; without it the `sori` beside this program
+    #[arg(long)]
+    broker: Option<String>,
+    /// A further line of its configuration; may be given several times
+    #[arg(long = "line")]
+    lines: Vec<String>,
+    /// Worker threads of sori
+    #[arg(long, visible_alias = "shards")]
+    threads: Option<u16>,
+    /// always, interval <ms> or never
+    #[arg(long)]
+    durability: Option<String>,
+    /// Where configuration, data and logs lie; without it a directory that is removed at the end
+    #[arg(long)]
+    directory: Option<std::path::PathBuf>,
+}
+
+impl BrokerArguments {
+    fn options(&self) -> BrokerOptions {
+        let mut lines = self.lines.clone();
+        lines.extend(self.threads.map(|threads| format!("threads {threads}")));
+        lines.extend(self.durability.as_ref().map(|durability| format!("durability {durability}")));
+        BrokerOptions { command: self.broker.clone(), lines, directory: self.directory.clone() }
+    }
+}
+
+pub(crate) fn run() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Crash(arguments) => crash::run(&arguments),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("sori-bench: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
