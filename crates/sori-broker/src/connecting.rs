@@ -24,7 +24,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::{ConnAck, Connect, Direction, Packet, ReasonCode, Split, Version, decode, split};
+use sori_mqtt::{ConnAck, Connect, Direction, Packet, PacketType, ReasonCode, Split, Version, decode, split};
 
 const DECODED_BEFORE: &str = "the bytes were decoded as CONNECT before they were kept";
 
@@ -319,6 +319,14 @@ impl Shard {
             let text = "its Maximum Packet Size is too small for a CONNACK";
             return self.refuse_silently(id, ReasonCode::PacketTooLarge, text);
         }
+        if let Some(text) = self.refused_by_store(old, connect, expiry_seconds) {
+            self.released.push(admission.client_id);
+            self.totals.refused_by_store += 1;
+            let is_v5 = connect.version == Version::V5;
+            let code = if is_v5 { ReasonCode::QuotaExceeded } else { ReasonCode::ServerUnavailable };
+            return self.refuse(id, code, text);
+        }
+        let mark = self.recorder.mark();
         if let Some(key) = old {
             self.take_over_session(key, connect.clean_start);
         }
@@ -330,7 +338,7 @@ impl Shard {
         self.bind(id, key, connect, &admission, expiry_seconds);
         // [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT311-3.1.4-4] [MQTT311-3.2.0-1]
         connack.session_present = is_present && connect.version != Version::V31;
-        self.send(id, |version, out| connack.encode(version, out));
+        self.send_after(id, mark, PacketType::ConnAck, |version, out| connack.encode(version, out));
         let Some(c) = self.connections.get(id.slot, id.generation) else { return };
         let (address, version) = (c.address.clone(), c.version);
         self.event(Event::Connected {
@@ -342,6 +350,13 @@ impl Shard {
             user_name: admission.identity.user_name.clone(),
         });
         self.resume(id, key);
+    }
+
+    /// A session that is kept, or ends one that is, or has a will, needs the store.
+    fn refused_by_store(&self, old: Option<SessionKey>, connect: &Connect<'_>, expiry: u32) -> Option<&'static str> {
+        let is_recorded = |key: SessionKey| self.sessions.get(key.slot, key.generation).is_some_and(|s| s.is_recorded);
+        let needs = expiry > 0 || connect.will.is_some() || old.is_some_and(is_recorded);
+        (self.refuses_to_keep() && needs).then_some("the store has no room, or has failed")
     }
 
     /// Seconds that the session outlives the connection.
@@ -397,7 +412,7 @@ impl Shard {
         // [MQTT311-3.1.2-12]: without a will, none is kept and none is published.
         let will = connect.will.as_ref().map(|will| self.keep_will(will, key, mount.as_deref()));
         let inflight_max = self.inflight_max();
-        let now = self.now;
+        let (now, me) = (self.now, self.session_ref(key));
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
         c.phase = Phase::Open;
         c.version = connect.version;
@@ -418,16 +433,32 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         session.connection = Some((id.slot, id.generation));
         session.identity = Arc::clone(&admission.identity);
-        session.expiry_seconds = expiry;
+        let was_persistent = core::mem::replace(&mut session.expiry_seconds, expiry) > 0;
         session.will = will;
         (session.ends_at, session.will_at) = (Time::NEVER, Time::NEVER);
-        self.recorder.note_connected(session);
+        session.is_refused_by_store = false;
+        self.recorder.note_connected(me, session);
         // [MQTT-4.9.0-1]
         session.outgoing.resume(properties.receive_maximum().unwrap_or(u16::MAX).min(inflight_max));
         session.incoming.resume(inflight_max);
         self.timers.set(Timer::Session(key), &mut session.timer, Time::NEVER);
-        if session.has_shared_subscriptions() {
+        let has_shared_subscriptions = session.has_shared_subscriptions();
+        if was_persistent != (expiry > 0) {
+            self.mark_durable(key, expiry > 0);
+            self.record_anew(key, expiry > 0);
+        }
+        if has_shared_subscriptions {
             self.mark_members(key, true);
+        }
+    }
+
+    /// A connected client has taken over its own session and wants it to outlive the connection, which it did not before,
+    /// or the other way round: nothing of it has been recorded, or nothing will be.
+    fn record_anew(&mut self, key: SessionKey, is_kept: bool) {
+        let has_something =
+            self.session(key).is_some_and(|session| !session.places.is_empty() || !session.queue.is_empty());
+        if is_kept && has_something && self.recorder.is_on() {
+            self.write_whole(key);
         }
     }
 
@@ -454,7 +485,7 @@ impl Shard {
         let Some(session) = self.session(key) else { return };
         let releases: Vec<_> = session.outgoing.iter_releases().collect();
         for packet_id in releases {
-            self.send_pubrel(id, packet_id);
+            self.send_pubrel(id, key, packet_id);
         }
         self.pump(key);
     }

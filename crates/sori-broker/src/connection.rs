@@ -3,6 +3,7 @@
 use crate::access::Exchange;
 use crate::aliases::{AliasesIn, AliasesOut};
 use crate::handoff::Admission;
+use crate::holding::Held;
 use crate::ids::{ConnectionId, ShardId};
 use crate::matches::MatchSet;
 use crate::session::SessionKey;
@@ -30,6 +31,8 @@ pub(crate) struct Connection {
     /// Bytes of a packet that has not come whole.
     pub(crate) input: Vec<u8>,
     pub(crate) output: Output,
+    /// What waits for records that are not durable yet; `None` when nothing does.
+    pub(crate) held: Option<Box<Held>>,
     /// The client's Maximum Packet Size.
     pub(crate) packet_size_max: usize,
     /// Request Problem Information. [MQTT-3.1.2-29]
@@ -97,6 +100,7 @@ impl Connection {
             timer: None,
             input: Vec::new(),
             output: Output::default(),
+            held: None,
             packet_size_max: usize::MAX,
             wants_problem_information: true,
             aliases_in: None,

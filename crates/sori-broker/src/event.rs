@@ -1,5 +1,6 @@
 //! What a shard asks its surroundings to do, and what it has to tell.
 
+use crate::fetching::Fetch;
 use crate::handoff::Handoff;
 use crate::ids::{ConnectionId, ShardId};
 use alloc::boxed::Box;
@@ -38,6 +39,8 @@ pub enum Effect {
         /// What [`Shard::adopt`](crate::Shard::adopt) wants there.
         handoff: Box<Handoff>,
     },
+    /// Read messages from the store and give them to [`Shard::fetched`](crate::Shard::fetched), at once or later.
+    Fetch(Box<Fetch>),
     /// Something happened that people may want to read.
     Event(Event),
 }
@@ -102,6 +105,13 @@ pub enum Event {
         client_id: Arc<str>,
         /// What, in words.
         text: String,
+    },
+    /// Messages of a session could not be read from the store.
+    Damaged {
+        /// Whose session.
+        client_id: Arc<str>,
+        /// How many messages are lost.
+        count: usize,
     },
     /// The first message that was dropped for a session since it last had room.
     Dropping {

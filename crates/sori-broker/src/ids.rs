@@ -88,6 +88,16 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    /// How many slots there have been.
+    pub(crate) fn slots(&self) -> u32 {
+        self.entries.len() as u32
+    }
+
+    /// Slot and generation of what has this slot now.
+    pub(crate) fn key_at(&self, slot: u32) -> Option<(u32, u32)> {
+        self.entries.get(slot as usize).filter(|(_, value)| value.is_some()).map(|(generation, _)| (slot, *generation))
+    }
+
     /// Slot, generation and value of all, by slot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32, &T)> {
         self.entries.iter().enumerate().filter_map(|(i, (g, v))| v.as_ref().map(|v| (i as u32, *g, v)))

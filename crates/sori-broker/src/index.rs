@@ -186,6 +186,20 @@ impl SubscriptionIndex {
         }
     }
 
+    /// A session's deliveries are recorded from now on, or not any more.
+    pub(crate) fn set_durable(&mut self, place: &Place, session: SessionRef, durable: bool) {
+        let node = &mut self.nodes[place.node.0 as usize];
+        let subscriber = match place.group {
+            None => node.subscribers.find_mut(session),
+            Some(number) => {
+                node.groups.as_mut().and_then(|groups| groups.get_mut(number)).and_then(|group| group.find_mut(session))
+            }
+        };
+        if let Some(subscriber) = subscriber {
+            subscriber.options = subscriber.options.with_durable(durable);
+        }
+    }
+
     /// The filter of a subscription, as the client wrote it, and the subscription.
     pub(crate) fn describe(&self, place: &Place, session: SessionRef) -> Option<(String, Subscriber)> {
         let node = &self.nodes[place.node.0 as usize];

@@ -4,7 +4,6 @@ use crate::connection::Phase;
 use crate::event::{Cause, Effect, Event};
 use crate::explaining::Teller;
 use crate::ids::ConnectionId;
-use crate::record::Change;
 use crate::session::{NEVER_EXPIRES, SessionKey};
 use crate::shard::Shard;
 use crate::time::Time;
@@ -21,8 +20,9 @@ impl Shard {
         if !c.is_open() {
             return self.refuse_silently(id, disconnect.reason_code, "DISCONNECT before CONNACK");
         }
-        let key = c.session;
-        if let Some(expiry) = disconnect.properties.session_expiry_interval() {
+        let (key, mark) = (c.session, self.recorder.mark());
+        let expiry = disconnect.properties.session_expiry_interval();
+        if let Some(expiry) = expiry {
             let Some(session) = self.session(key) else { return };
             if session.expiry_seconds == 0 && expiry > 0 {
                 // MQTT 5.0 section 3.14.2.2.2.
@@ -36,6 +36,10 @@ impl Shard {
             self.discard_will(key);
         }
         self.end_connection(id, None, Cause::ByClient(disconnect.reason_code));
+        if expiry.is_some() {
+            // The client sees the end of the connection once the new expiry is durable.
+            self.close_after(id, mark);
+        }
     }
 
     /// The socket is gone.
@@ -74,6 +78,8 @@ impl Shard {
         if !c.is_open() {
             return;
         }
+        // One whose CONNACK is held back does not know of a session that could end.
+        let tell = tell.filter(|_| !c.holds_connack());
         if let (Version::V5, Some(reason_code)) = (c.version, tell) {
             let mut disconnect = Disconnect { reason_code, properties: Properties::EMPTY };
             let text = match &cause {
@@ -97,6 +103,8 @@ impl Shard {
         self.released.extend(c.claimed_client_id());
         c.phase = Phase::Closing;
         c.input = Vec::new();
+        // What waits for its record is not told any more: the client asks again when it comes back.
+        c.held = None;
         self.timers.set(Timer::Connection(id), &mut c.timer, Time::NEVER);
         self.effects.push_back(Effect::Close(id));
     }
@@ -117,9 +125,9 @@ impl Shard {
             if let Some(will) = &session.will {
                 session.will_at = now.plus_seconds(u64::from(will.delay_seconds)).min(session.ends_at);
             }
-            let (ends_at, will_at) = (session.ends_at, session.will_at);
+            let me = self.session_ref(key);
             if let Some(session) = self.sessions.get(key.slot, key.generation) {
-                self.recorder.note(session, || Change::Disconnected { ends_at, will_at });
+                self.recorder.note_disconnected(me, session);
             }
             self.mark_members(key, false);
             self.hand_back(key, false);
@@ -169,8 +177,10 @@ impl Shard {
             self.generation = self.space.generation();
         }
         self.hand_back(key, true);
-        let Some(session) = self.sessions.remove(key.slot, key.generation) else { return };
-        self.recorder.note_gone(&session, Change::Ended);
+        let Some(mut session) = self.sessions.remove(key.slot, key.generation) else { return };
+        self.totals.dropped_session_ended += session.queue.stored_len() as u64;
+        self.recorder.note_ended(me, &session);
+        session.queue.forget_stored(&self.memory);
         self.totals.dropped_session_ended += (session.queue.len() + session.outgoing.in_flight()) as u64;
         self.by_client_id.remove(&session.client_id);
         self.released.push(session.client_id);

@@ -52,6 +52,7 @@
 //!         // Bytes that the first connection's socket has received would be given to `receive` before this.
 //!         Effect::Drain { then, .. } => shard.drained(now, then),
 //!         Effect::TakeMail { then } => shard.drained(now, then),
+//!         Effect::Fetch(fetch) => unreachable!("nothing lies in a store: {fetch:?}"),
 //!         Effect::Move { to, .. } => unreachable!("there is no {to:?}"),
 //!     }
 //! }
@@ -77,12 +78,15 @@ mod acknowledging;
 mod aliases;
 mod answering;
 mod authenticating;
+mod checkpointing;
 mod connecting;
 mod connection;
 mod delivery;
 mod event;
 mod explaining;
+mod fetching;
 mod handoff;
+mod holding;
 mod ids;
 mod index;
 mod leaving;
@@ -92,6 +96,7 @@ mod memory;
 mod message;
 mod overview;
 mod publishing;
+mod queue;
 mod random;
 mod reading;
 mod receiving;
@@ -119,19 +124,21 @@ mod wills;
 
 pub use access::{Access, Action, Exchange, Identity, Login, OpenAccess, Step, Verdict};
 pub use event::{Cause, Effect, Event};
+pub use fetching::Fetch;
 pub use handoff::Handoff;
 pub use ids::{ConnectionId, SessionRef, ShardId};
 pub use index::SubscriptionIndex;
 pub use mail::Mail;
-pub use memory::MemoryUse;
-pub use message::{Message, MessageRef, Owner};
+pub use memory::{Forget, MemoryUse};
+pub use message::{Message, MessageRef, Owner, Recorded};
 pub use overview::SessionView;
-pub use record::{Change, Record, RecordedDelivery, RecordedWill};
-pub use recovered::{Recovered, RecoveredSession};
+pub use record::read::RecordError;
+pub use record::{CheckpointOrder, Records, RecordsStep};
+pub use recovered::{ReadMessage, Recovered, RecoveredSession};
 pub use registry::Registry;
 pub use retained::Retained;
 pub use settings::{ListenerSettings, QueueFull, Settings, VersionSet};
 pub use shard::Shard;
-pub use space::{PlainSpace, Space};
+pub use space::{PlainSpace, Space, StoreState};
 pub use time::Time;
 pub use totals::Totals;

@@ -3,9 +3,9 @@
 //! Recipients travel as a reference to the match set, which is already split by shard, so that a message costs no
 //! allocation here.
 
-use crate::ids::SessionRef;
+use crate::ids::{SessionRef, ShardId};
 use crate::matches::{MatchSet, Recipient};
-use crate::message::MessageRef;
+use crate::message::{Message, MessageRef, Recorded};
 use crate::shared::GroupNumber;
 use crate::time::Time;
 use alloc::sync::Arc;
@@ -18,17 +18,36 @@ pub struct Mail {
     bytes: Vec<u8>,
     items: Vec<Item>,
     sets: Vec<Arc<MatchSet>>,
+    /// The sender has sent everything that it recorded before this checkpoint began.
+    checkpoint: Option<(ShardId, u64)>,
 }
 
 #[derive(Debug)]
 struct Item {
+    body: Body,
+    target: Target,
+    /// See [`Recorded::key`].
+    key: u64,
+    waits: bool,
+}
+
+/// A message of the mail.
+#[derive(Debug)]
+enum Body {
+    /// In the arena.
+    Copied(Copied),
+    /// It has been recorded, and so is shared already.
+    Shared(Arc<Message>),
+}
+
+#[derive(Debug)]
+struct Copied {
     start: usize,
     topic_length: u32,
     properties_length: u32,
     payload_length: u32,
     qos: QoS,
     retain: bool,
-    target: Target,
     expires: Time,
     publisher: SessionRef,
     retained_version: u64,
@@ -54,7 +73,7 @@ impl Mail {
     /// Is there nothing in it?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.items.is_empty() && self.checkpoint.is_none()
     }
 
     /// How many messages are in it.
@@ -69,59 +88,92 @@ impl Mail {
         self.bytes.len() + self.items.len() * size_of::<Item>()
     }
 
-    pub(crate) fn push(&mut self, message: MessageRef<'_>, set: &Arc<MatchSet>) {
+    pub(crate) fn push(&mut self, message: MessageRef<'_>, shared: Option<&Arc<Message>>, set: &Arc<MatchSet>) {
         // Messages of one topic come in runs, so the set is nearly always the last one.
         let known = self.sets.last().is_some_and(|last| Arc::ptr_eq(last, set));
         if !known {
             self.sets.push(Arc::clone(set));
         }
         let target = Target::Set(self.sets.len() as u32 - 1);
-        self.push_item(message, target);
+        self.push_item(message, shared, target);
     }
 
-    pub(crate) fn push_member(&mut self, message: MessageRef<'_>, member: Recipient, group: GroupNumber, others: u8) {
-        self.push_item(message, Target::Member(member, group, others));
+    pub(crate) fn push_member(
+        &mut self,
+        message: MessageRef<'_>,
+        shared: Option<&Arc<Message>>,
+        member: Recipient,
+        group: GroupNumber,
+        others: u8,
+    ) {
+        self.push_item(message, shared, Target::Member(member, group, others));
     }
 
-    fn push_item(&mut self, message: MessageRef<'_>, target: Target) {
+    fn push_item(&mut self, message: MessageRef<'_>, shared: Option<&Arc<Message>>, target: Target) {
+        let Recorded { key, waits, .. } = message.recorded;
+        let body = match shared {
+            Some(shared) => Body::Shared(Arc::clone(shared)),
+            None => Body::Copied(self.copy(message)),
+        };
+        self.items.push(Item { body, target, key, waits });
+    }
+
+    fn copy(&mut self, message: MessageRef<'_>) -> Copied {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(message.topic.as_bytes());
         self.bytes.extend_from_slice(message.properties);
         self.bytes.extend_from_slice(message.payload);
-        self.items.push(Item {
+        Copied {
             start,
             topic_length: message.topic.len() as u32,
             properties_length: message.properties.len() as u32,
             payload_length: message.payload.len() as u32,
             qos: message.qos,
             retain: message.retain,
-            target,
             expires: message.expires,
             publisher: message.publisher,
             retained_version: message.retained_version,
-        });
+        }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (MessageRef<'_>, MailTarget<'_>)> {
+    /// Nothing that was recorded before this checkpoint began is still on its way from `shard`.
+    pub(crate) fn mark(&mut self, shard: ShardId, checkpoint: u64) {
+        self.checkpoint = Some((shard, checkpoint));
+    }
+
+    pub(crate) fn checkpoint(&self) -> Option<(ShardId, u64)> {
+        self.checkpoint
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (MessageRef<'_>, Option<&Arc<Message>>, MailTarget<'_>)> {
         self.items.iter().map(|item| {
-            let (topic, rest) = self.bytes[item.start..].split_at(item.topic_length as usize);
-            let (properties, rest) = rest.split_at(item.properties_length as usize);
-            let message = MessageRef {
-                topic: core::str::from_utf8(topic).expect("a topic is UTF-8 since it was decoded"),
-                payload: &rest[..item.payload_length as usize],
-                properties,
-                qos: item.qos,
-                retain: item.retain,
-                expires: item.expires,
-                publisher: item.publisher,
-                retained_version: item.retained_version,
+            let (message, shared) = match &item.body {
+                Body::Copied(copied) => (self.copied(copied), None),
+                Body::Shared(shared) => (shared.view(), Some(shared)),
             };
+            let recorded = Recorded { key: item.key, waits: item.waits, ..message.recorded };
             let target = match item.target {
                 Target::Set(number) => MailTarget::Set(&self.sets[number as usize]),
                 Target::Member(member, group, others) => MailTarget::Member(member, group, others),
             };
-            (message, target)
+            (MessageRef { recorded, ..message }, shared, target)
         })
+    }
+
+    fn copied(&self, copied: &Copied) -> MessageRef<'_> {
+        let (topic, rest) = self.bytes[copied.start..].split_at(copied.topic_length as usize);
+        let (properties, rest) = rest.split_at(copied.properties_length as usize);
+        MessageRef {
+            topic: core::str::from_utf8(topic).expect("a topic is UTF-8 since it was decoded"),
+            payload: &rest[..copied.payload_length as usize],
+            properties,
+            qos: copied.qos,
+            retain: copied.retain,
+            expires: copied.expires,
+            publisher: copied.publisher,
+            retained_version: copied.retained_version,
+            recorded: Recorded::default(),
+        }
     }
 
     /// Empty it, keeping its memory for the next turn.
@@ -129,5 +181,6 @@ impl Mail {
         self.bytes.clear();
         self.items.clear();
         self.sets.clear();
+        self.checkpoint = None;
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct MatchSet {
     groups: Box<[GroupMatch]>,
     /// The shards with at least one recipient.
     shards: Box<[ShardId]>,
+    /// Somebody's deliveries above QoS 0 are recorded.
+    has_durable: bool,
 }
 
 impl MatchSet {
@@ -56,6 +58,12 @@ impl MatchSet {
 
     pub(crate) fn shards(&self) -> &[ShardId] {
         &self.shards
+    }
+
+    /// Is there somebody whose deliveries above QoS 0 are recorded?
+    #[inline]
+    pub(crate) fn has_durable(&self) -> bool {
+        self.has_durable
     }
 
     /// What it takes, in recipients.
@@ -93,8 +101,11 @@ impl MatchBuilder {
         for recipients in &mut self.per_shard {
             recipients.sort_by_key(|r| r.slot);
         }
+        let has_durable = self.per_shard.iter().flatten().any(|r| r.options.is_recorded())
+            || self.groups.iter().any(GroupMatch::has_durable);
         let shards = (0u16..).zip(&self.per_shard).filter(|(_, r)| !r.is_empty()).map(|(n, _)| ShardId(n)).collect();
         MatchSet {
+            has_durable,
             shards,
             per_shard: self.per_shard.into_iter().map(Vec::into_boxed_slice).collect(),
             groups: self.groups.into_boxed_slice(),

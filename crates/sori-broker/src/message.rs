@@ -7,6 +7,7 @@ use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 use sori_mqtt::QoS;
 
 /// A message where it lies: in a read buffer, in mail, in a [`Message`].
@@ -29,6 +30,19 @@ pub struct MessageRef<'a> {
     pub publisher: SessionRef,
     /// The version that the retained store gave it; 0 when it was not stored.
     pub retained_version: u64,
+    /// What records know of it.
+    pub recorded: Recorded,
+}
+
+/// What the records know of a message on its way.
+#[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
+pub struct Recorded {
+    /// The number under which the records have the message; 0 when they do not.
+    pub(crate) number: u64,
+    /// The number of this publication: the deliveries that it caused are recorded under it; 0 when they are not.
+    pub(crate) key: u64,
+    /// Nobody may see it before the record of its publication is durable, because that is made once only.
+    pub(crate) waits: bool,
 }
 
 impl MessageRef<'_> {
@@ -57,6 +71,9 @@ impl MessageRef<'_> {
             retained_version: self.retained_version,
             qos: self.qos,
             retain: self.retain,
+            waits: self.recorded.waits,
+            number: self.recorded.number,
+            place: AtomicU64::new(0),
         })
     }
 
@@ -80,6 +97,11 @@ pub struct Message {
     properties_length: u32,
     qos: QoS,
     retain: bool,
+    waits: bool,
+    /// See [`Recorded::number`].
+    number: u64,
+    /// Where it stands in the store; 0 as long as it is not durable.
+    place: AtomicU64,
 }
 
 /// Who published a retained message.
@@ -112,7 +134,48 @@ impl Message {
             expires: self.expires,
             publisher: self.publisher,
             retained_version: self.retained_version,
+            recorded: Recorded { number: self.number, key: 0, waits: self.waits && self.place() == 0 },
         }
+    }
+
+    /// A copy that the records have under `number`.
+    pub(crate) fn numbered(&self, number: u64) -> Arc<Message> {
+        let view = self.view();
+        let recorded = Recorded { number, ..view.recorded };
+        MessageRef { recorded, ..view }.to_owned_by(&self.memory, self.owner.clone())
+    }
+
+    /// Bytes of its payload.
+    pub(crate) fn payload_length(&self) -> u32 {
+        self.bytes.len() as u32 - self.topic_length - self.properties_length
+    }
+
+    /// When it expires.
+    pub(crate) fn expires(&self) -> Time {
+        self.expires
+    }
+
+    /// The number under which the records have it; 0 when they do not.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Where it stands in the store; 0 as long as it is not durable.
+    pub(crate) fn place(&self) -> u64 {
+        self.place.load(Ordering::Acquire)
+    }
+
+    /// The store may have moved it.
+    pub(crate) fn move_to(&self, current: impl Fn(u64) -> u64) {
+        let place = self.place();
+        if place != 0 {
+            self.set_place(current(place));
+        }
+    }
+
+    /// It is durable, at this place.
+    pub(crate) fn set_place(&self, place: u64) {
+        self.place.store(place, Ordering::Release);
     }
 
     /// The topic name.
@@ -130,5 +193,9 @@ impl Message {
 impl Drop for Message {
     fn drop(&mut self) {
         self.memory.add(-Message::memory_of(self.bytes.len()));
+        let place = self.place();
+        if place != 0 {
+            self.memory.forget(place, self.bytes.len() as u32);
+        }
     }
 }

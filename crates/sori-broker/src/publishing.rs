@@ -11,8 +11,8 @@ use crate::event::Event;
 use crate::explaining::{Teller, advice};
 use crate::ids::{ConnectionId, SessionRef};
 use crate::matches::MatchSet;
-use crate::message::{Message, MessageRef, Owner};
-use crate::record::Change;
+use crate::message::{Message, MessageRef, Owner, Recorded};
+use crate::recorder::Mark;
 use crate::routing::Routed;
 use crate::session::{Session, SessionKey, Unreleased};
 use crate::settings::Settings;
@@ -44,24 +44,35 @@ impl Shard {
     pub(crate) fn handle_publish(&mut self, id: ConnectionId, publish: &Publish<'_>) {
         self.totals.publish_received += 1;
         self.totals.publish_bytes_received += publish.payload.len() as u64;
+        let mark = self.recorder.mark();
         match self.take_publish(id, publish) {
-            Answer::Acknowledge(reason_code) => self.answer_publish(id, publish, reason_code),
+            Answer::Acknowledge(reason_code) => self.answer_publish(id, mark, publish, reason_code),
             Answer::Violation(reason_code, text) => self.violated(id, reason_code, text),
         }
     }
 
     /// [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.3-8] [MQTT311-3.3.4-1] [MQTT311-4.3.2-2] [MQTT311-4.3.3-2]
-    fn answer_publish(&mut self, id: ConnectionId, publish: &Publish<'_>, reason_code: ReasonCode) {
+    fn answer_publish(&mut self, id: ConnectionId, mark: Mark, publish: &Publish<'_>, reason_code: ReasonCode) {
         let Some(packet_id) = publish.packet_id else { return };
-        let kind = if publish.qos == QoS::AtLeastOnce { PacketType::PubAck } else { PacketType::PubRec };
         let mut ack = Ack { packet_id, reason_code, properties: Properties::EMPTY };
-        if !reason_code.is_error() {
-            return self.acknowledge(id, kind, ack);
+        let why;
+        if reason_code.is_error() {
+            let text = advice(reason_code);
+            why = self.explanation(id, Teller::Acknowledgement, text, ack.encoded_len(Version::V5));
+            ack.properties = why.as_properties();
         }
-        let text = advice(reason_code);
-        let why = self.explanation(id, Teller::Acknowledgement, text, ack.encoded_len(Version::V5));
-        ack.properties = why.as_properties();
-        self.acknowledge(id, kind, ack);
+        if publish.qos == QoS::AtLeastOnce {
+            return self.acknowledge(id, mark, PacketType::PubAck, ack);
+        }
+        match self.connection(id).map(|c| c.session) {
+            // It was taken over before, by what may not be durable yet.
+            Some(key) if self.recorder.mark() == mark => {
+                self.send_after_all(id, key, PacketType::PubRec, |version, out| {
+                    ack.encode(PacketType::PubRec, version, out);
+                });
+            }
+            _ => self.acknowledge(id, mark, PacketType::PubRec, ack),
+        }
     }
 
     fn take_publish(&mut self, id: ConnectionId, publish: &Publish<'_>) -> Answer {
@@ -104,7 +115,7 @@ impl Shard {
         }
         if reason_code == ReasonCode::QuotaExceeded && self.connection(id).is_some_and(|c| c.version != Version::V5) {
             // An acknowledgement would be a lie, and MQTT 3 has no other answer.
-            return Answer::Violation(reason_code, "a message that memory_limit has no room for");
+            return Answer::Violation(reason_code, "a message that there is no room for");
         }
         // [MQTT311-3.3.5-2]: MQTT 3 has no way to say no, so the message is acknowledged as usual.
         Answer::Acknowledge(reason_code)
@@ -118,10 +129,12 @@ impl Shard {
             return None;
         }
         let strict = self.settings.strict_receive_maximum;
+        let held = self.connections.get(id.slot, id.generation).map_or(0, |c| c.held_acknowledgements());
         let session = self.session(key)?;
         if publish.qos == QoS::AtLeastOnce {
-            // It counts until PUBACK, which follows at once.
-            let is_full = session.incoming.in_flight() >= usize::from(session.incoming.receive_maximum());
+            // It counts until PUBACK, which may be held back.
+            let in_flight = session.incoming.in_flight() + held;
+            let is_full = in_flight >= usize::from(session.incoming.receive_maximum());
             return if is_full { self.count_excess(id, strict) } else { None };
         }
         if session.incoming.publish_qos2(publish.packet_id?) == Incoming::Duplicate {
@@ -212,6 +225,7 @@ impl Shard {
             expires,
             publisher: self.session_ref(key),
             retained_version: 0,
+            recorded: Recorded::default(),
         };
         if self.is_beyond_memory(&message) {
             self.totals.dropped_memory += 1;
@@ -220,9 +234,14 @@ impl Shard {
         if let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id) {
             return self.keep_until_release(key, packet_id, message);
         }
-        let message = self.retain(message);
+        if self.refuses_to_keep() && self.is_to_be_kept(&message) {
+            self.note_refused_by_store(key, "the store has no room, or has failed");
+            return ReasonCode::QuotaExceeded;
+        }
+        let mut shared = None;
+        let message = self.retain(message, &mut shared);
         let set = self.matches_of_connection(id, topic);
-        let routed = self.route(&set, message);
+        let routed = self.route(&set, message, shared);
         self.remember_matches(id, topic, set);
         match routed {
             Routed::Nobody => ReasonCode::NoMatchingSubscribers,
@@ -238,8 +257,27 @@ impl Shard {
         limit > 0 && is_kept && self.space.memory_used() + message.payload.len() as u64 > limit
     }
 
+    /// Must the store have room for this message?
+    fn is_to_be_kept(&mut self, message: &MessageRef<'_>) -> bool {
+        message.retain || {
+            let set = self.match_set(message.topic);
+            set.has_durable() && (message.qos != QoS::AtMostOnce || self.settings.upgrade_outgoing_qos)
+        }
+    }
+
     /// [MQTT-4.3.3-8] [MQTT311-4.3.3-2]
-    fn keep_until_release(&mut self, key: SessionKey, packet_id: PacketId, message: MessageRef<'_>) -> ReasonCode {
+    fn keep_until_release(&mut self, key: SessionKey, packet_id: PacketId, mut message: MessageRef<'_>) -> ReasonCode {
+        let is_persistent = self.sessions.get(key.slot, key.generation).is_some_and(Session::is_persistent);
+        // What a client that keeps no session has been answered PUBREC for is owed to those who keep one.
+        let is_recorded = self.settings.keeps_records && (is_persistent || self.is_to_be_kept(&message));
+        if is_recorded && self.refuses_to_keep() {
+            self.note_refused_by_store(key, "the store has no room, or has failed");
+            return ReasonCode::QuotaExceeded;
+        }
+        if is_recorded {
+            message.recorded = Recorded { number: self.recorder.next_number(), key: 0, waits: true };
+        }
+        let me = self.session_ref(key);
         let kept = message.to_shared(&self.memory);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return ReasonCode::UnspecifiedError;
@@ -249,7 +287,13 @@ impl Shard {
         if found.is_none() && !has_room_for_unreleased(&self.settings, session, length) {
             return ReasonCode::QuotaExceeded;
         }
-        self.recorder.note(session, || Change::Received { packet_id, message: Arc::clone(&kept) });
+        if is_recorded {
+            if !session.is_recorded {
+                self.recorder.note_begun(me, session);
+            }
+            self.recorder.note_message(&kept);
+            self.recorder.note_received(me, packet_id, &kept);
+        }
         session.unreleased_bytes += length;
         let Some(old) = found.and_then(|at| session.unreleased.get_mut(at)) else {
             session.unreleased.push_back(Unreleased { packet_id, message: kept, has_come_again: false });
@@ -269,34 +313,41 @@ impl Shard {
 
     /// PUBREL has come: the message of this identifier goes on its way.
     pub(crate) fn release_message(&mut self, key: SessionKey, packet_id: PacketId) {
+        let me = self.session_ref(key);
         let Some(session) = self.session(key) else { return };
         let Some(message) = session.forget_unreleased(packet_id) else { return };
-        if let Some(session) = self.sessions.get(key.slot, key.generation) {
-            self.recorder.note(session, || Change::Forwarded { packet_id });
-        }
-        let Some(session) = self.session(key) else { return };
         if session.unreleased.is_empty() {
             session.unreleased.shrink_to(8);
         }
-        self.release(&message);
+        if message.number() != 0 {
+            self.recorder.note_forwarded(me, packet_id);
+        }
+        self.release(message);
     }
 
     /// What has expired since PUBLISH goes nowhere; the handshake is completed all the same.
     /// [MQTT-3.3.2-5] [MQTT-4.3.3-13]
-    fn release(&mut self, message: &Message) {
-        if message.view().is_expired(self.now) {
+    fn release(&mut self, message: Arc<Message>) {
+        if message.expires() <= self.now {
             self.totals.dropped_expired += 1;
-        } else {
-            self.accept_message(message.view());
+            return;
         }
+        let mut view = message.view();
+        // However durable the message is: that it has gone on its way is recorded now only.
+        view.recorded.waits = message.number() != 0;
+        self.accept_message(view, Some(Arc::clone(&message)));
     }
 
     /// The session ends. What it has taken over with PUBREC it owes to the subscribers, released or not.
     pub(crate) fn release_all(&mut self, key: SessionKey) {
+        let me = self.session_ref(key);
         let Some(session) = self.session(key) else { return };
         session.unreleased_bytes = 0;
-        for kept in core::mem::take(&mut session.unreleased) {
-            self.release(&kept.message);
+        for Unreleased { packet_id, message, .. } in core::mem::take(&mut session.unreleased) {
+            if message.number() != 0 {
+                self.recorder.note_forwarded(me, packet_id);
+            }
+            self.release(message);
         }
     }
 
@@ -344,21 +395,25 @@ impl Shard {
         }
     }
 
-    /// A message from within the broker: a will, or one of its own.
-    pub(crate) fn accept_message(&mut self, message: MessageRef<'_>) {
-        let message = self.retain(message);
+    /// A message from within the broker: a will, one of its own, or one that has waited for its release.
+    pub(crate) fn accept_message(&mut self, message: MessageRef<'_>, mut shared: Option<Arc<Message>>) {
+        let message = self.retain(message, &mut shared);
         let set = self.match_set(message.topic);
-        self.route(&set, message);
+        self.route(&set, message, shared);
     }
 
     /// RETAIN 1 replaces or removes the retained message of the topic, before the message is matched: whoever
     /// subscribes meanwhile finds it there or is matched. [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7] [MQTT-3.3.1-8]
     /// [MQTT311-3.3.1-5] [MQTT311-3.3.1-10] [MQTT311-3.3.1-11] [MQTT311-3.3.1-12]
-    fn retain<'a>(&mut self, mut message: MessageRef<'a>) -> MessageRef<'a> {
+    fn retain<'a>(&mut self, mut message: MessageRef<'a>, shared: &mut Option<Arc<Message>>) -> MessageRef<'a> {
         if !message.retain {
             return message;
         }
         let (memory, owner) = (self.memory.clone(), self.owner_of(message.publisher));
+        let is_recorded = self.recorder.is_on() && !is_own_state(&message);
+        if is_recorded {
+            message.recorded.number = self.recorder.next_number();
+        }
         let (mut next_expiry, mut stored) = (None, None);
         self.space.retained(&mut |retained| {
             message.retained_version = retained.next_version();
@@ -374,10 +429,18 @@ impl Shard {
         // A subscriber that has looked into the store before this message was there is in the index by now. What this
         // input knows of the index may be older than that.
         self.generation = self.space.generation();
-        self.recorder.note_retained(|| match stored {
-            Some(message) => Change::Retained { message },
-            None => Change::RetainedGone { topic: Box::from(message.topic), version: message.retained_version },
-        });
+        match stored {
+            Some(kept) if is_recorded => {
+                self.recorder.note_message(&kept);
+                self.recorder.note_retained(&kept);
+                *shared = Some(kept);
+            }
+            None if is_recorded => {
+                self.recorder.note_retained_gone(message.topic, message.retained_version);
+                message.recorded.number = shared.as_ref().map_or(0, |shared| shared.number());
+            }
+            _ => {}
+        }
         if message.expires != Time::NEVER {
             self.watch_retained(next_expiry);
         }
@@ -427,6 +490,11 @@ fn is_reserved(topic: &str) -> bool {
     let below = |root: &str| topic.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let is_bridge_state = topic.starts_with("$SYS/broker/connection/") && topic.ends_with("/state");
     (below("$SYS") && !is_bridge_state) || below("$share")
+}
+
+/// What the broker says of itself, again and again, is worth nothing after a restart.
+fn is_own_state(message: &MessageRef<'_>) -> bool {
+    message.publisher == SessionRef::NOBODY && message.topic.starts_with("$SYS/")
 }
 
 /// What a session may leave between PUBREC and PUBREL, over all its connections together.

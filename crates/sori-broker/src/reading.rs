@@ -54,7 +54,8 @@ impl Shard {
                         continue;
                     }
                     let identifiers = if identifier == 0 { &[][..] } else { &[identifier][..] };
-                    let terms = Terms { granted, retain: true, identifiers, group: None, may_pass: false };
+                    let terms =
+                        Terms { granted, retain: true, identifiers, group: None, may_pass: false, is_recorded: false };
                     self.deliver_on(key, terms, &message, &mut shared);
                 }
             }
@@ -73,7 +74,7 @@ impl Shard {
             QoS::AtMostOnce => !session.queue.holds_qos0(),
             _ => session.queue.is_empty() && session.has_quota(self.settings.inflight_bytes_max, 0),
         };
-        may_be_sent && c.output.len() < OUTPUT_MAX
+        may_be_sent && c.owed() < OUTPUT_MAX
     }
 
     fn go_on_later(&mut self, key: SessionKey) {

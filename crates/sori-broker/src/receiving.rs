@@ -8,8 +8,8 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 use sori_mqtt::{
-    Ack, DecodeError, Direction, Frame, PINGRESP, Packet, PacketType, ReasonCode, Split, Version, decode,
-    decode_publish, split,
+    DecodeError, Direction, Frame, PINGRESP, Packet, PacketType, ReasonCode, Split, Version, decode, decode_publish,
+    split,
 };
 
 /// The largest CONNECT and AUTH taken from a client that has not been let in yet.
@@ -199,11 +199,5 @@ impl Shard {
             Phase::Open => self.end_connection(id, Some(reason_code), Cause::Protocol(reason_code, Box::from(text))),
             _ => self.refuse(id, reason_code, text),
         }
-    }
-
-    /// Answer a PUBLISH or PUBREL, in the form of the connection's version.
-    /// [MQTT-2.2.1-5] [MQTT311-2.3.1-6]
-    pub(crate) fn acknowledge(&mut self, id: ConnectionId, kind: PacketType, ack: Ack<'_>) {
-        self.send(id, |version, out| ack.encode(kind, version, out));
     }
 }

@@ -1,75 +1,477 @@
 //! Where a shard puts its records until they are taken out.
 
 use crate::delivery::Delivery;
-use crate::record::{Change, Record, RecordedDelivery};
-use crate::session::Session;
+use crate::ids::{SessionRef, ShardId};
+use crate::message::Message;
+use crate::record::write as w;
+use crate::record::{Kind, Records, RecordsStep};
+use crate::session::{Session, StoredWill};
+use crate::time::Time;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::PacketId;
+use sori_mqtt::{PacketId, QoS, SubscribeOptions};
 
-#[derive(Debug, Default)]
+/// Where the records of a shard stand: two of the same value have no record between them.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) struct Mark(u64, usize);
+
+#[derive(Debug)]
 pub(crate) struct Recorder {
     is_on: bool,
-    records: Vec<Record>,
+    is_void: bool,
+    shard: ShardId,
+    /// The piece that is being made.
+    piece: Records,
+    /// Its number; pieces count from 1.
+    number: u64,
+    /// The last piece that is durable.
+    durable: u64,
+    /// How many numbers for messages and publications have been given out.
+    counter: u64,
+    /// The last publication of each shard that came here.
+    seen: Vec<u64>,
+}
+
+/// Numbers of messages and publications begin with their shard's.
+const SHARD_SHIFT: u32 = 48;
+
+/// The shard that gave a number out.
+pub(crate) fn shard_of(number: u64) -> Option<ShardId> {
+    u16::try_from(number >> SHARD_SHIFT).ok()?.checked_sub(1).map(ShardId)
+}
+
+/// The part of a number that counts.
+pub(crate) fn count_of(number: u64) -> u64 {
+    number & ((1 << SHARD_SHIFT) - 1)
+}
+
+/// One delivery, for a record.
+pub(crate) struct Owed<'a> {
+    pub(crate) session: SessionRef,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) identifiers: &'a [u32],
 }
 
 impl Recorder {
-    pub(crate) fn new(is_on: bool) -> Recorder {
-        Recorder { is_on, records: Vec::new() }
+    pub(crate) fn new(is_on: bool, shard: ShardId, shards: u16) -> Recorder {
+        let seen = alloc::vec![0; usize::from(shards)];
+        Recorder { is_on, is_void: false, shard, piece: Records::default(), number: 1, durable: 0, counter: 0, seen }
     }
 
-    pub(crate) fn take(&mut self) -> Vec<Record> {
-        core::mem::take(&mut self.records)
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// The store has failed: what is recorded from now on goes nowhere.
+    pub(crate) fn give_up(&mut self) {
+        self.is_void = true;
+        self.piece = Records::default();
+    }
+
+    // Pieces.
+
+    #[inline]
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.number, self.piece.bytes.len())
+    }
+
+    /// Is everything of this shard durable?
+    pub(crate) fn is_settled(&self) -> bool {
+        self.piece.bytes.is_empty() && self.durable + 1 == self.number
+    }
+
+    /// Wait for all that was recorded so far, here and elsewhere: gives the piece that must be durable.
+    pub(crate) fn wait(&mut self) -> u64 {
+        self.piece.is_awaited = true;
+        self.number
+    }
+
+    pub(crate) fn note_step(&mut self, step: RecordsStep) {
+        self.piece.step = Some(step);
+        self.piece.is_awaited = true;
+    }
+
+    pub(crate) fn piece_len(&self) -> usize {
+        self.piece.bytes.len()
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Records> {
+        if self.piece.bytes.is_empty() && !self.piece.is_awaited {
+            return None;
+        }
+        let mut piece = core::mem::take(&mut self.piece);
+        if self.is_void {
+            return None;
+        }
+        piece.upto = self.number;
+        self.number += 1;
+        Some(piece)
+    }
+
+    pub(crate) fn durable(&mut self, upto: u64) {
+        self.durable = self.durable.max(upto);
+    }
+
+    // Numbers.
+
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.counter += 1;
+        (u64::from(self.shard.0) + 1) << SHARD_SHIFT | self.counter
+    }
+
+    pub(crate) fn go_on_after(&mut self, counter: u64) {
+        self.counter = self.counter.max(counter);
+    }
+
+    /// A publication of another shard, or of this one, has come to the sessions here.
+    pub(crate) fn note_seen(&mut self, key: u64) {
+        if let Some(last) = shard_of(key).and_then(|shard| self.seen.get_mut(usize::from(shard.0))) {
+            *last = (*last).max(key);
+        }
+    }
+
+    // Records of one session.
+
+    fn begin(&mut self, kind: Kind, of: SessionRef) -> &mut Vec<u8> {
+        w::kind(&mut self.piece.bytes, kind, of);
+        &mut self.piece.bytes
+    }
+
+    fn keeps(&self, session: &Session) -> bool {
+        self.is_on && session.is_persistent()
     }
 
     /// A session has a connection: there is something to be kept of it if it outlives that, or has a will.
-    pub(crate) fn note_connected(&mut self, session: &mut Session) {
-        let is_worth_it = session.is_persistent() || session.will.is_some() || session.is_recorded;
-        if self.is_on && is_worth_it {
-            session.is_recorded = true;
-            let change = Change::Connected {
-                expiry_seconds: session.expiry_seconds,
-                user_name: session.identity.user_name.clone(),
-                will: session.recorded_will(),
-            };
-            self.add(&session.client_id, change);
+    pub(crate) fn note_connected(&mut self, me: SessionRef, session: &mut Session) {
+        if self.is_on && (session.is_persistent() || session.will.is_some() || session.is_recorded) {
+            self.note_begun(me, session);
         }
     }
 
-    /// The will, or the session as a whole, is gone.
-    pub(crate) fn note_gone(&mut self, session: &Session, change: Change) {
-        if self.is_on && session.is_recorded {
-            self.add(&session.client_id, change);
-        }
+    /// The session as it is now, without what waits for it.
+    pub(crate) fn note_begun(&mut self, me: SessionRef, session: &mut Session) {
+        session.is_recorded = true;
+        let out = self.begin(Kind::Connected, me);
+        session_head(out, session);
     }
 
-    /// Something changed in a session that outlives its connection.
-    #[inline]
-    pub(crate) fn note(&mut self, session: &Session, change: impl FnOnce() -> Change) {
-        if self.is_on && session.is_persistent() {
-            self.add(&session.client_id, change());
-        }
-    }
-
-    fn add(&mut self, client_id: &Arc<str>, change: Change) {
-        self.records.push(Record { client_id: Arc::clone(client_id), change });
-    }
-
-    pub(crate) fn note_retained(&mut self, change: impl FnOnce() -> Change) {
+    pub(crate) fn note_run(&mut self) {
         if self.is_on {
-            self.records.push(Record { client_id: Arc::from(""), change: change() });
+            self.piece.bytes.push(Kind::Run as u8);
         }
     }
 
-    pub(crate) fn note_queued(&mut self, session: &Session, number: u64, delivery: &Delivery) {
-        self.note(session, || Change::Queued { number, delivery: RecordedDelivery::of(delivery) });
+    pub(crate) fn note_named(&mut self, me: SessionRef, session: &Session) {
+        if self.is_on {
+            let out = self.begin(Kind::Named, me);
+            w::text(out, &session.client_id);
+        }
     }
 
-    pub(crate) fn note_sent(&mut self, session: &Session, number: u64, packet_id: Option<PacketId>) {
-        self.note(session, || Change::Sent { number, packet_id });
+    pub(crate) fn note_disconnected(&mut self, me: SessionRef, session: &Session) {
+        if self.is_on && session.is_recorded {
+            let out = self.begin(Kind::Disconnected, me);
+            w::time(out, session.ends_at);
+            w::time(out, session.will_at);
+        }
     }
 
-    pub(crate) fn note_dropped(&mut self, session: &Session, number: u64) {
-        self.note(session, || Change::Dropped { number });
+    pub(crate) fn note_ended(&mut self, me: SessionRef, session: &Session) {
+        if self.is_on && session.is_recorded {
+            self.begin(Kind::Ended, me);
+        }
     }
+
+    pub(crate) fn note_will_gone(&mut self, me: SessionRef, session: &Session) {
+        if self.is_on && session.is_recorded {
+            self.begin(Kind::WillGone, me);
+        }
+    }
+
+    pub(crate) fn note_subscribed(
+        &mut self,
+        me: SessionRef,
+        session: &Session,
+        filter: &str,
+        options: SubscribeOptions,
+        identifier: u32,
+    ) {
+        if self.keeps(session) {
+            self.write_subscription(me, filter, options, identifier);
+        }
+    }
+
+    pub(crate) fn write_subscription(
+        &mut self,
+        me: SessionRef,
+        filter: &str,
+        options: SubscribeOptions,
+        identifier: u32,
+    ) {
+        let out = self.begin(Kind::Subscribed, me);
+        w::text(out, filter);
+        // As in SUBSCRIBE: bits 0 and 1 QoS, bit 2 No Local, bit 3 Retain As Published.
+        let flags = options.qos as u8 | u8::from(options.no_local) << 2 | u8::from(options.retain_as_published) << 3;
+        out.push(flags);
+        w::varint(out, u64::from(identifier));
+    }
+
+    pub(crate) fn note_unsubscribed(&mut self, me: SessionRef, session: &Session, filter: &str) {
+        if self.keeps(session) {
+            let out = self.begin(Kind::Unsubscribed, me);
+            w::text(out, filter);
+        }
+    }
+
+    /// A session is owed a message that nothing has recorded for it.
+    pub(crate) fn note_queued(&mut self, me: SessionRef, session: &mut Session, delivery: &mut Delivery) {
+        if !self.keeps(session) || delivery.key != 0 {
+            return;
+        }
+        delivery.key = self.next_number();
+        if delivery.message.number() == 0 {
+            // It comes from a message that was not kept until now.
+            delivery.message = self.numbered(&delivery.message);
+        }
+        let message = &delivery.message;
+        let (number, place) = (message.number(), message.place());
+        if place != 0 {
+            self.piece.references.push(place);
+        }
+        let key = delivery.key;
+        let out = self.begin(Kind::Queued, me);
+        w::number(out, key);
+        write_delivery(out, delivery, number, place);
+    }
+
+    fn numbered(&mut self, message: &Message) -> Arc<Message> {
+        let message = message.numbered(self.next_number());
+        self.note_message(&message);
+        message
+    }
+
+    /// A delivery that waited, or was on its way in this moment, has been sent.
+    pub(crate) fn note_sent(&mut self, me: SessionRef, session: &Session, delivery: &Delivery, packet_id: PacketId) {
+        if !self.keeps(session) || delivery.key == 0 {
+            return;
+        }
+        self.write_if_unwritten(me, session, delivery);
+        let key = delivery.key;
+        let out = self.begin(Kind::Sent, me);
+        w::number(out, key);
+        w::packet_id(out, packet_id);
+    }
+
+    pub(crate) fn note_dropped(&mut self, me: SessionRef, session: &Session, key: u64) {
+        if self.keeps(session) && key != 0 {
+            let out = self.begin(Kind::Dropped, me);
+            w::number(out, key);
+        }
+    }
+
+    /// A session that is being written down loses a delivery before its turn has come: what follows is about it.
+    fn write_if_unwritten(&mut self, me: SessionRef, session: &Session, delivery: &Delivery) {
+        if session.walk.is_some_and(|walk| walk.covers(delivery.order)) {
+            self.write_waiting(me, delivery);
+        }
+    }
+
+    pub(crate) fn note_released(&mut self, me: SessionRef, session: &Session, packet_id: PacketId) {
+        self.note_packet(Kind::Released, me, session, packet_id);
+    }
+
+    pub(crate) fn note_finished(&mut self, me: SessionRef, session: &Session, packet_id: PacketId) {
+        self.note_packet(Kind::Finished, me, session, packet_id);
+    }
+
+    fn note_packet(&mut self, kind: Kind, me: SessionRef, session: &Session, packet_id: PacketId) {
+        if self.keeps(session) {
+            let out = self.begin(kind, me);
+            w::packet_id(out, packet_id);
+        }
+    }
+
+    /// A QoS 2 message is kept until PUBREL; it has been numbered, and written by [`Recorder::note_message`].
+    pub(crate) fn note_received(&mut self, me: SessionRef, packet_id: PacketId, message: &Message) {
+        if !self.is_on || message.number() == 0 {
+            return;
+        }
+        let (number, place) = (message.number(), message.place());
+        let out = self.begin(Kind::Received, me);
+        w::packet_id(out, packet_id);
+        w::number(out, number);
+        w::number(out, place);
+    }
+
+    pub(crate) fn note_forwarded(&mut self, me: SessionRef, packet_id: PacketId) {
+        if self.is_on {
+            let out = self.begin(Kind::Forwarded, me);
+            w::packet_id(out, packet_id);
+        }
+    }
+
+    // Messages and publications.
+
+    /// A message that has a number, for what refers to it.
+    pub(crate) fn note_message(&mut self, message: &Arc<Message>) {
+        if self.is_on {
+            let at = w::message(&mut self.piece.bytes, &message.view());
+            self.piece.blobs.push(at as u32);
+            self.piece.messages.push((at as u32, Arc::clone(message)));
+        }
+    }
+
+    /// Begins the list of those who are owed a message, to be followed by [`Recorder::note_owed`] for each and
+    /// [`Recorder::end_publication`].
+    pub(crate) fn begin_publication(&mut self, key: u64, number: u64, place: u64) {
+        self.refer(place);
+        let out = &mut self.piece.bytes;
+        out.push(Kind::Published as u8);
+        w::number(out, key);
+        w::number(out, number);
+        w::number(out, place);
+    }
+
+    pub(crate) fn note_owed(&mut self, owed: &Owed<'_>) {
+        let out = &mut self.piece.bytes;
+        w::varint(out, u64::from(owed.session.shard.0) + 1);
+        w::varint(out, u64::from(owed.session.slot));
+        w::varint(out, u64::from(owed.session.generation));
+        out.push(w::delivery_flags(owed.qos, owed.retain));
+        w::identifiers(out, owed.identifiers);
+    }
+
+    pub(crate) fn end_publication(&mut self) {
+        // No shard has the number 0 here.
+        self.piece.bytes.push(0);
+    }
+
+    /// A retained message was stored; it has been numbered and written.
+    pub(crate) fn note_retained(&mut self, message: &Message) {
+        if !self.is_on {
+            return;
+        }
+        let (number, place, version) = (message.number(), message.place(), message.view().retained_version);
+        if number == 0 {
+            return;
+        }
+        self.piece.bytes.push(Kind::Retained as u8);
+        let out = &mut self.piece.bytes;
+        w::number(out, version);
+        w::number(out, number);
+        w::number(out, place);
+        w::text(out, message.topic());
+    }
+
+    pub(crate) fn note_retained_gone(&mut self, topic: &str, version: u64) {
+        if self.is_on {
+            self.piece.bytes.push(Kind::RetainedGone as u8);
+            let out = &mut self.piece.bytes;
+            w::number(out, version);
+            w::text(out, topic);
+        }
+    }
+
+    // For a checkpoint: what is there is written again.
+
+    pub(crate) fn write_session(&mut self, me: SessionRef, session: &mut Session) {
+        session.is_recorded = true;
+        let seen = core::mem::take(&mut self.seen);
+        let out = self.begin(Kind::Session, me);
+        session_head(out, session);
+        out.push(u8::from(session.connection.is_none()));
+        w::time(out, session.ends_at);
+        w::time(out, session.will_at);
+        let last_id = session.outgoing.last_id();
+        w::packet_id(out, last_id);
+        w::varint(out, seen.len() as u64);
+        for last in &seen {
+            w::number(out, *last);
+        }
+        self.seen = seen;
+    }
+
+    pub(crate) fn write_waiting(&mut self, me: SessionRef, delivery: &Delivery) {
+        let (number, place) = (delivery.message.number(), delivery.message.place());
+        self.refer(place);
+        let out = self.begin(Kind::Waiting, me);
+        w::number(out, delivery.key);
+        write_delivery(out, delivery, number, place);
+    }
+
+    pub(crate) fn write_waiting_stored(&mut self, me: SessionRef, stored: &crate::delivery::Stored) {
+        self.refer(stored.place);
+        let out = self.begin(Kind::Waiting, me);
+        w::number(out, stored.key);
+        w::number(out, 0);
+        w::number(out, stored.place);
+        w::varint(out, u64::from(stored.length));
+        out.push(w::delivery_flags(stored.qos, stored.retain));
+        w::identifiers(out, stored.identifiers());
+    }
+
+    /// `None`: it has been released by PUBREC.
+    pub(crate) fn write_in_flight(&mut self, me: SessionRef, packet_id: PacketId, delivery: Option<&Delivery>) {
+        let place = delivery.map_or(0, |d| d.message.place());
+        self.refer(place);
+        let out = self.begin(Kind::InFlight, me);
+        w::packet_id(out, packet_id);
+        out.push(u8::from(delivery.is_some()));
+        if let Some(delivery) = delivery {
+            w::number(out, delivery.key);
+            write_delivery(out, delivery, delivery.message.number(), place);
+        }
+    }
+
+    pub(crate) fn write_received(&mut self, me: SessionRef, packet_id: PacketId, message: &Message) {
+        self.refer(message.place());
+        self.note_received(me, packet_id, message);
+    }
+
+    pub(crate) fn write_retained(&mut self, message: &Message) {
+        self.refer(message.place());
+        self.note_retained(message);
+    }
+
+    pub(crate) fn write_counters(&mut self, retained_version: u64) {
+        self.piece.bytes.push(Kind::Counters as u8);
+        w::number(&mut self.piece.bytes, self.counter);
+        w::number(&mut self.piece.bytes, retained_version);
+    }
+
+    fn refer(&mut self, place: u64) {
+        if place != 0 {
+            self.piece.references.push(place);
+        }
+    }
+}
+
+/// Number and place of the message, length of its payload, how it is delivered.
+fn write_delivery(out: &mut Vec<u8>, delivery: &Delivery, number: u64, place: u64) {
+    w::number(out, number);
+    w::number(out, place);
+    w::varint(out, delivery.payload_length());
+    out.push(w::delivery_flags(delivery.qos, delivery.retain));
+    w::identifiers(out, delivery.identifiers());
+}
+
+fn session_head(out: &mut Vec<u8>, session: &Session) {
+    w::text(out, &session.client_id);
+    out.extend_from_slice(&session.expiry_seconds.to_le_bytes());
+    w::optional_text(out, session.identity.user_name.as_deref());
+    out.push(u8::from(session.will.is_some()));
+    if let Some(will) = &session.will {
+        write_will(out, will);
+    }
+}
+
+fn write_will(out: &mut Vec<u8>, will: &StoredWill) {
+    out.extend_from_slice(&will.delay_seconds.to_le_bytes());
+    w::time(out, will.expiry_seconds.map_or(Time::NEVER, |seconds| Time(u64::from(seconds))));
+    let mut body = Vec::new();
+    w::message_body(&mut body, &will.message.view());
+    w::varint(out, body.len() as u64);
+    out.extend_from_slice(&body);
 }

@@ -1,20 +1,42 @@
 //! From records back to sessions.
 
-use crate::message::Message;
-use crate::record::{Change, Record, RecordedDelivery, RecordedWill};
+use crate::delivery::Extra;
+use crate::ids::SessionRef;
+use crate::memory::MemoryUse;
+use crate::message::{Message, MessageRef};
+use crate::record::Kind;
+use crate::record::read::{Reader, RecordError, message_body, qos};
+use crate::record::write::RETAIN;
+use crate::recorder::{count_of, shard_of};
 use crate::time::Time;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::{PacketId, SubscribeOptions};
+use hashbrown::HashMap;
+use sori_mqtt::{PacketId, QoS, RetainHandling, SubscribeOptions};
 
-/// What records add up to: give each to [`Recovered::apply`], in the order in which its shard made it.
+/// What records add up to: give all pieces to [`Recovered::apply`], in their order, then call [`Recovered::finish`].
 #[derive(Debug, Default)]
 pub struct Recovered {
-    sessions: BTreeMap<Arc<str>, RecoveredSession>,
-    retained: BTreeMap<Box<str>, (u64, Option<Arc<Message>>)>,
+    sessions: HashMap<Arc<str>, RecoveredSession>,
+    names: HashMap<SessionRef, Arc<str>>,
+    /// What sessions are owed that are not known yet: they are written down later in the same checkpoint.
+    early: HashMap<SessionRef, Vec<Owed>>,
+    /// Where the messages of this replay stand.
+    messages: HashMap<u64, (u64, u32)>,
+    retained: HashMap<Box<str>, RecoveredRetained>,
+    retained_messages: Vec<Arc<Message>>,
     retained_version: u64,
+    counter: u64,
+    lost: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+struct RecoveredRetained {
+    version: u64,
+    /// Number and place; `None` when the topic has none any more.
+    message: Option<(u64, u64)>,
 }
 
 /// One session.
@@ -22,17 +44,54 @@ pub struct Recovered {
 pub struct RecoveredSession {
     pub(crate) expiry_seconds: u32,
     pub(crate) user_name: Option<Box<str>>,
-    pub(crate) will: Option<RecordedWill>,
+    pub(crate) will: Option<RecoveredWill>,
     /// When the session ends and when its will is due; `None` while it was connected.
     pub(crate) disconnected: Option<(Time, Time)>,
     pub(crate) subscriptions: BTreeMap<Box<str>, (SubscribeOptions, u32)>,
-    pub(crate) queue: BTreeMap<u64, RecordedDelivery>,
+    /// What waited when the session was written down.
+    written: VecDeque<Owed>,
+    /// What it is owed since.
+    owed: VecDeque<Owed>,
     /// In the order of sending; `None` when PUBREC has come.
-    pub(crate) inflight: Vec<(PacketId, Option<RecordedDelivery>)>,
-    pub(crate) unreleased: Vec<(PacketId, Arc<Message>)>,
+    pub(crate) in_flight: Vec<(PacketId, Option<Owed>)>,
+    unreleased: Vec<(PacketId, u64, u64)>,
     pub(crate) last_packet_id: Option<PacketId>,
-    pub(crate) last_number: u64,
 }
+
+/// A will as it is kept.
+#[derive(Debug)]
+pub(crate) struct RecoveredWill {
+    pub(crate) body: Box<[u8]>,
+    pub(crate) delay_seconds: u32,
+    pub(crate) expiry_seconds: Option<u32>,
+}
+
+/// A message that a session is owed.
+#[derive(Clone, Debug)]
+pub(crate) struct Owed {
+    pub(crate) key: u64,
+    number: u64,
+    pub(crate) place: u64,
+    pub(crate) length: u32,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// A shard that is not the session's home has recorded it.
+    is_from_elsewhere: bool,
+    identifiers: Option<Box<[u32]>>,
+}
+
+impl Owed {
+    pub(crate) fn extra(&self) -> Option<Box<Extra>> {
+        Extra::new(self.identifiers(), None)
+    }
+
+    pub(crate) fn identifiers(&self) -> &[u32] {
+        self.identifiers.as_deref().unwrap_or_default()
+    }
+}
+
+/// Reads a message from the store, by its place.
+pub type ReadMessage<'a> = &'a mut dyn FnMut(u64) -> Option<Vec<u8>>;
 
 impl Recovered {
     /// Nothing yet.
@@ -41,39 +100,201 @@ impl Recovered {
         Recovered::default()
     }
 
-    /// One more record.
-    pub fn apply(&mut self, record: Record) {
-        match record.change {
-            Change::Ended => {
-                self.sessions.remove(&record.client_id);
+    /// More records: whole pieces, which stand at `place` in the store.
+    ///
+    /// # Errors
+    /// The bytes are not records, or those of a newer version.
+    pub fn apply(&mut self, place: u64, bytes: &[u8]) -> Result<(), RecordError> {
+        let mut reader = Reader::new(bytes);
+        while !reader.is_empty() {
+            match reader.kind()? {
+                Kind::Run => {
+                    self.names.clear();
+                    self.early.clear();
+                }
+                Kind::Message => self.apply_message(place, &mut reader)?,
+                Kind::Published => self.apply_published(&mut reader)?,
+                Kind::Retained => {
+                    let (version, number, place) = (reader.number()?, reader.number()?, reader.number()?);
+                    self.note_retained(reader.text()?, version, Some((number, place)));
+                }
+                Kind::RetainedGone => {
+                    let (version, topic) = (reader.number()?, reader.text()?);
+                    self.note_retained(topic, version, None);
+                }
+                Kind::Counters => {
+                    self.counter = self.counter.max(reader.number()?);
+                    self.retained_version = self.retained_version.max(reader.number()?);
+                }
+                kind => self.apply_to_session(kind, &mut reader)?,
             }
-            Change::Retained { message } => {
-                let version = message.view().retained_version;
-                self.apply_retained(Box::from(message.topic()), version, Some(message));
+        }
+        Ok(())
+    }
+
+    fn note_retained(&mut self, topic: &str, version: u64, message: Option<(u64, u64)>) {
+        self.retained_version = self.retained_version.max(version);
+        let entry = self.retained.entry(Box::from(topic)).or_default();
+        if version >= entry.version {
+            *entry = RecoveredRetained { version, message };
+        }
+    }
+
+    fn apply_message(&mut self, place: u64, reader: &mut Reader<'_>) -> Result<(), RecordError> {
+        let (at, message) = reader.message()?;
+        let number = message.recorded.number;
+        self.counter = self.counter.max(count_of(number));
+        self.messages.insert(number, (place + at as u64, message.payload.len() as u32));
+        Ok(())
+    }
+
+    fn apply_published(&mut self, reader: &mut Reader<'_>) -> Result<(), RecordError> {
+        let (key, number, place) = (reader.number()?, reader.number()?, reader.number()?);
+        self.counter = self.counter.max(count_of(key));
+        let known = self.messages.get(&number).copied();
+        // The length of one that was written before this replay is of no account.
+        let (place, length) = known.unwrap_or((place, 0));
+        let author = shard_of(key);
+        loop {
+            let shard = reader.varint()?;
+            if shard == 0 {
+                return Ok(());
             }
-            Change::RetainedGone { topic, version } => self.apply_retained(topic, version, None),
-            Change::Connected { expiry_seconds, user_name, will } => {
-                let session = self.sessions.entry(record.client_id).or_default();
-                session.user_name = user_name;
-                (session.expiry_seconds, session.will, session.disconnected) = (expiry_seconds, will, None);
+            let Some(shard) = u16::try_from(shard - 1).ok() else { return reader.wrong("a shard that cannot be") };
+            let shard = crate::ids::ShardId(shard);
+            let session = SessionRef { shard, slot: reader.varint32()?, generation: reader.varint32()? };
+            let flags = reader.byte()?;
+            let identifiers = reader.identifiers()?;
+            let owed = Owed {
+                key,
+                number,
+                place,
+                length,
+                qos: qos(flags),
+                retain: flags & RETAIN != 0,
+                is_from_elsewhere: author != Some(shard),
+                identifiers: (!identifiers.is_empty()).then(|| Box::from(identifiers)),
+            };
+            match self.session_mut(session) {
+                Some(session) => session.owed.push_back(owed),
+                None => self.early.entry(session).or_default().push(owed),
             }
-            change => {
-                if let Some(session) = self.sessions.get_mut(&record.client_id) {
-                    session.apply(change);
+        }
+    }
+
+    fn session_mut(&mut self, name: SessionRef) -> Option<&mut RecoveredSession> {
+        self.sessions.get_mut(self.names.get(&name)?)
+    }
+
+    fn apply_to_session(&mut self, kind: Kind, reader: &mut Reader<'_>) -> Result<(), RecordError> {
+        let name = reader.session()?;
+        match kind {
+            Kind::Connected => {
+                let (client_id, head) = read_head(reader)?;
+                let early = self.early.remove(&name);
+                let session = self.sessions.entry(Arc::clone(&client_id)).or_default();
+                self.names.insert(name, client_id);
+                (session.expiry_seconds, session.user_name, session.will) = head;
+                session.disconnected = None;
+                session.owed.extend(early.into_iter().flatten());
+            }
+            Kind::Named => {
+                let client_id: Arc<str> = Arc::from(reader.text()?);
+                self.names.insert(name, client_id);
+            }
+            Kind::Ended => {
+                if let Some(client_id) = self.names.remove(&name) {
+                    self.sessions.remove(&client_id);
                 }
             }
+            Kind::Session => self.apply_whole(name, reader)?,
+            kind => {
+                // A session that is not known is written down later, or has ended.
+                let mut unknown = RecoveredSession::default();
+                let messages = core::mem::take(&mut self.messages);
+                let session = self.session_mut(name).unwrap_or(&mut unknown);
+                let applied = session.apply(kind, reader, &messages);
+                self.messages = messages;
+                self.counter = self.counter.max(count_of(applied?));
+            }
         }
+        Ok(())
     }
 
-    fn apply_retained(&mut self, topic: Box<str>, version: u64, message: Option<Arc<Message>>) {
-        self.retained_version = self.retained_version.max(version);
-        let entry = self.retained.entry(topic).or_default();
-        if version >= entry.0 {
-            *entry = (version, message);
+    /// A session is written down: what was known of it is void, but for what other shards have recorded for it and it has
+    /// not seen.
+    fn apply_whole(&mut self, name: SessionRef, reader: &mut Reader<'_>) -> Result<(), RecordError> {
+        let (client_id, head) = read_head(reader)?;
+        let is_disconnected = reader.byte()? != 0;
+        let (ends_at, will_at) = (reader.time()?, reader.time()?);
+        let last_packet_id = Some(reader.packet_id()?);
+        let mut seen = Vec::new();
+        for _ in 0..reader.length()? {
+            seen.push(reader.number()?);
         }
+        let is_unseen = |owed: &Owed| {
+            let last = shard_of(owed.key).and_then(|shard| seen.get(usize::from(shard.0)));
+            owed.is_from_elsewhere && last.is_none_or(|last| owed.key > *last)
+        };
+        let early = self.early.remove(&name).into_iter().flatten();
+        let old = self.session_mut(name).map(core::mem::take).unwrap_or_default();
+        let owed = old.owed.into_iter().chain(early).filter(is_unseen).collect();
+        let (expiry_seconds, user_name, will) = head;
+        self.names.insert(name, Arc::clone(&client_id));
+        let session = RecoveredSession {
+            expiry_seconds,
+            user_name,
+            will,
+            disconnected: is_disconnected.then_some((ends_at, will_at)),
+            owed,
+            last_packet_id,
+            ..RecoveredSession::default()
+        };
+        self.sessions.insert(client_id, session);
+        Ok(())
     }
 
-    /// The sessions that there are, by client identifier.
+    /// All records have been given: where each message stands is known. `read` reads those that are needed now; one
+    /// that it cannot read is lost, and [`Recovered::lost`] says how many those are.
+    pub fn finish(&mut self, memory: &MemoryUse, read: ReadMessage<'_>) {
+        let messages = core::mem::take(&mut self.messages);
+        for (_, RecoveredRetained { version, message }) in core::mem::take(&mut self.retained) {
+            let Some((number, place)) = message else { continue };
+            let place = messages.get(&number).map_or(place, |(place, _)| *place);
+            let loaded = read(place).and_then(|bytes| load(&bytes, place, version, SessionRef::NOBODY, memory));
+            match loaded {
+                Some(message) => self.retained_messages.push(message),
+                None => self.lost.push(place),
+            }
+        }
+        self.retained_messages.sort_by_key(|message| message.view().retained_version);
+        for session in self.sessions.values_mut() {
+            let owed = session.written.iter_mut().chain(&mut session.owed);
+            let in_flight = session.in_flight.iter_mut().filter_map(|(_, owed)| owed.as_mut());
+            for owed in owed.chain(in_flight) {
+                owed.settle(&messages);
+            }
+            for (_, number, place) in &mut session.unreleased {
+                *place = messages.get(number).map_or(*place, |(place, _)| *place);
+            }
+        }
+        self.early.clear();
+        self.names.clear();
+    }
+
+    /// Places of messages that could not be read.
+    #[must_use]
+    pub fn lost(&self) -> &[u64] {
+        &self.lost
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// The sessions that there are, in no order.
     pub fn take_sessions(&mut self) -> impl Iterator<Item = (Arc<str>, RecoveredSession)> + use<> {
         core::mem::take(&mut self.sessions).into_iter()
     }
@@ -85,55 +306,181 @@ impl Recovered {
         self.retained_version
     }
 
+    /// The count that the last message or publication had; see [`Shard::begin_run`](crate::Shard::begin_run).
+    #[must_use]
+    pub fn counter(&self) -> u64 {
+        self.counter
+    }
+
     /// The retained messages that there are, in the order in which they were stored.
     #[must_use]
     pub fn take_retained(&mut self) -> Vec<Arc<Message>> {
-        let all = core::mem::take(&mut self.retained).into_values();
-        let mut retained: Vec<Arc<Message>> = all.filter_map(|(_, message)| message).collect();
-        retained.sort_by_key(|message| message.view().retained_version);
-        retained
+        core::mem::take(&mut self.retained_messages)
     }
 }
 
-impl RecoveredSession {
-    fn apply(&mut self, change: Change) {
-        match change {
-            Change::Disconnected { ends_at, will_at } => self.disconnected = Some((ends_at, will_at)),
-            Change::WillGone => self.will = None,
-            Change::Subscribed { filter, options, identifier } => {
-                self.subscriptions.insert(filter, (options, identifier));
-            }
-            Change::Unsubscribed { filter } => {
-                self.subscriptions.remove(&filter);
-            }
-            Change::Queued { number, delivery } => {
-                self.last_number = self.last_number.max(number);
-                self.queue.insert(number, delivery);
-            }
-            Change::Sent { number, packet_id } => {
-                let delivery = self.queue.remove(&number);
-                if let (Some(packet_id), Some(delivery)) = (packet_id, delivery) {
-                    self.last_packet_id = Some(packet_id);
-                    self.inflight.push((packet_id, Some(delivery)));
-                }
-            }
-            Change::Dropped { number } => {
-                self.queue.remove(&number);
-            }
-            Change::Released { packet_id } => {
-                if let Some((_, delivery)) = self.inflight.iter_mut().find(|(id, _)| *id == packet_id) {
-                    *delivery = None;
-                }
-            }
-            Change::Finished { packet_id } => self.inflight.retain(|(id, _)| *id != packet_id),
-            Change::Received { packet_id, message } => {
-                match self.unreleased.iter_mut().find(|(id, _)| *id == packet_id) {
-                    Some((_, old)) => *old = message,
-                    None => self.unreleased.push((packet_id, message)),
-                }
-            }
-            Change::Forwarded { packet_id } => self.unreleased.retain(|(id, _)| *id != packet_id),
-            Change::Connected { .. } | Change::Ended | Change::Retained { .. } | Change::RetainedGone { .. } => {}
+impl Owed {
+    fn settle(&mut self, messages: &HashMap<u64, (u64, u32)>) {
+        if let Some((place, length)) = messages.get(&self.number) {
+            (self.place, self.length) = (*place, *length);
         }
+    }
+
+    fn read(reader: &mut Reader<'_>, key: u64) -> Result<Owed, RecordError> {
+        let (number, place) = (reader.number()?, reader.number()?);
+        let length = reader.varint32()?;
+        let flags = reader.byte()?;
+        let identifiers = reader.identifiers()?;
+        Ok(Owed {
+            key,
+            number,
+            place,
+            length,
+            qos: qos(flags),
+            retain: flags & RETAIN != 0,
+            is_from_elsewhere: false,
+            identifiers: (!identifiers.is_empty()).then(|| Box::from(identifiers)),
+        })
+    }
+}
+
+type Head = (u32, Option<Box<str>>, Option<RecoveredWill>);
+
+fn read_head(reader: &mut Reader<'_>) -> Result<(Arc<str>, Head), RecordError> {
+    let client_id = Arc::from(reader.text()?);
+    let expiry = reader.take(4)?;
+    let expiry_seconds = u32::from_le_bytes([expiry[0], expiry[1], expiry[2], expiry[3]]);
+    let user_name = reader.optional_text()?.map(Box::from);
+    let will = if reader.byte()? == 0 { None } else { Some(read_will(reader)?) };
+    Ok((client_id, (expiry_seconds, user_name, will)))
+}
+
+fn read_will(reader: &mut Reader<'_>) -> Result<RecoveredWill, RecordError> {
+    let delay = reader.take(4)?;
+    let delay_seconds = u32::from_le_bytes([delay[0], delay[1], delay[2], delay[3]]);
+    let expiry_seconds = u32::try_from(reader.number()?).ok();
+    let length = reader.length()?;
+    let body = reader.take(length)?;
+    message_body(body)?;
+    Ok(RecoveredWill { body: Box::from(body), delay_seconds, expiry_seconds })
+}
+
+/// A message from its bytes, with its name in the new run.
+pub(crate) fn load(
+    bytes: &[u8],
+    place: u64,
+    retained_version: u64,
+    publisher: SessionRef,
+    memory: &MemoryUse,
+) -> Option<Arc<Message>> {
+    let message = message_body(bytes).ok()?;
+    let message = MessageRef { retained_version, publisher, ..message }.to_shared(memory);
+    message.set_place(place);
+    Some(message)
+}
+
+impl RecoveredSession {
+    /// Gives the count of a number that is used in the record, or 0.
+    fn apply(
+        &mut self,
+        kind: Kind,
+        reader: &mut Reader<'_>,
+        messages: &HashMap<u64, (u64, u32)>,
+    ) -> Result<u64, RecordError> {
+        match kind {
+            Kind::Disconnected => self.disconnected = Some((reader.time()?, reader.time()?)),
+            Kind::WillGone => self.will = None,
+            Kind::Subscribed => self.apply_subscribed(reader)?,
+            Kind::Unsubscribed => {
+                self.subscriptions.remove(reader.text()?);
+            }
+            Kind::Queued | Kind::Waiting => {
+                let key = reader.number()?;
+                let mut owed = Owed::read(reader, key)?;
+                owed.settle(messages);
+                if kind == Kind::Waiting {
+                    self.written.push_back(owed)
+                } else {
+                    self.owed.push_back(owed)
+                }
+                return Ok(key);
+            }
+            Kind::Sent => {
+                let (key, packet_id) = (reader.number()?, reader.packet_id()?);
+                if let Some(owed) = self.take_owed(key) {
+                    self.last_packet_id = Some(packet_id);
+                    self.in_flight.push((packet_id, Some(owed)));
+                }
+            }
+            Kind::Dropped => {
+                let key = reader.number()?;
+                self.take_owed(key);
+            }
+            Kind::Released => {
+                let packet_id = reader.packet_id()?;
+                if let Some((_, owed)) = self.in_flight.iter_mut().find(|(id, _)| *id == packet_id) {
+                    *owed = None;
+                }
+            }
+            Kind::Finished => {
+                let packet_id = reader.packet_id()?;
+                self.in_flight.retain(|(id, _)| *id != packet_id);
+            }
+            Kind::InFlight => {
+                let packet_id = reader.packet_id()?;
+                let owed = if reader.byte()? == 0 {
+                    None
+                } else {
+                    let key = reader.number()?;
+                    Some(Owed::read(reader, key)?)
+                };
+                self.in_flight.push((packet_id, owed));
+            }
+            Kind::Received => {
+                let received = (reader.packet_id()?, reader.number()?, reader.number()?);
+                match self.unreleased.iter_mut().find(|(id, _, _)| *id == received.0) {
+                    Some(old) => *old = received,
+                    None => self.unreleased.push(received),
+                }
+            }
+            Kind::Forwarded => {
+                let packet_id = reader.packet_id()?;
+                self.unreleased.retain(|(id, _, _)| *id != packet_id);
+            }
+            _ => return reader.wrong("a record that belongs to no session"),
+        }
+        Ok(0)
+    }
+
+    fn apply_subscribed(&mut self, reader: &mut Reader<'_>) -> Result<(), RecordError> {
+        let (filter, flags, identifier) = (reader.text()?, reader.byte()?, reader.varint32()?);
+        let options = SubscribeOptions {
+            qos: qos(flags),
+            no_local: flags & 0b100 != 0,
+            retain_as_published: flags & 0b1000 != 0,
+            retain_handling: RetainHandling::SendAlways,
+        };
+        self.subscriptions.insert(Box::from(filter), (options, identifier));
+        Ok(())
+    }
+
+    /// What is owed under `key`: nearly always the first.
+    fn take_owed(&mut self, key: u64) -> Option<Owed> {
+        for line in [&mut self.written, &mut self.owed] {
+            if let Some(at) = line.iter().position(|owed| owed.key == key) {
+                return line.remove(at);
+            }
+        }
+        None
+    }
+
+    /// What waits for the client, oldest first.
+    pub(crate) fn take_waiting(&mut self) -> impl Iterator<Item = Owed> + use<> {
+        core::mem::take(&mut self.written).into_iter().chain(core::mem::take(&mut self.owed))
+    }
+
+    /// QoS 2 messages that wait for their release: packet identifier and place.
+    pub(crate) fn unreleased(&self) -> impl Iterator<Item = (PacketId, u64)> + '_ {
+        self.unreleased.iter().map(|(packet_id, _, place)| (*packet_id, *place))
     }
 }

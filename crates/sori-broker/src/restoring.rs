@@ -1,10 +1,10 @@
 //! Making sessions again from what records tell, before the first connection comes.
 
 use crate::access::Identity;
-use crate::delivery::{Delivery, Identifiers, Kept, Queue};
+use crate::delivery::{Delivery, Kept, Order, Stored};
 use crate::message::{Message, MessageRef};
-use crate::record::{Change, RecordedDelivery, RecordedWill};
-use crate::recovered::RecoveredSession;
+use crate::record::read::message_body;
+use crate::recovered::{ReadMessage, RecoveredSession, RecoveredWill, load};
 use crate::session::{NEVER_EXPIRES, Session, SessionKey, StoredWill, Unreleased};
 use crate::shard::Shard;
 use crate::subscription::{Options, Subscriber};
@@ -12,48 +12,114 @@ use crate::time::Time;
 use crate::timers::Timer;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use sori_mqtt::{OutgoingState, TopicFilter};
+use alloc::vec::Vec;
+use sori_mqtt::{OutgoingState, PacketId, TopicFilter};
+
+/// In flight and unreleased messages, read.
+struct Loaded {
+    in_flight: Vec<(PacketId, OutgoingState<Kept>)>,
+    unreleased: Vec<Unreleased>,
+    lost: u64,
+}
 
 impl Shard {
+    /// A run of the broker begins: to be called for one shard before any other is restored or gets a connection, and its
+    /// records handed over before those of others. `counter` is [`Recovered::counter`](crate::Recovered::counter).
+    pub fn begin_run(&mut self, counter: u64) {
+        self.go_on_after(counter);
+        self.recorder.note_run();
+    }
+
+    /// The numbers up to `counter` have been used: see [`Shard::begin_run`]; to be called for the other shards.
+    pub fn go_on_after(&mut self, counter: u64) {
+        self.recorder.go_on_after(counter);
+    }
+
     /// Make a session again whose home is this shard. One that was connected counts as disconnected now: its Session
-    /// Expiry Interval and Will Delay Interval begin.
-    pub fn restore(&mut self, now: Time, client_id: Arc<str>, recovered: RecoveredSession) {
+    /// Expiry Interval and Will Delay Interval begin. `read` reads a message from the store.
+    pub fn restore(&mut self, now: Time, client_id: Arc<str>, mut recovered: RecoveredSession, read: ReadMessage<'_>) {
         self.now = self.now.max(now);
-        let identity = Identity { user_name: recovered.user_name.clone(), is_internal: false };
+        let identity = Identity { user_name: recovered.user_name.take(), is_internal: false };
         let mut session = Session::new(Arc::clone(&client_id), Arc::new(identity));
         session.expiry_seconds = recovered.expiry_seconds;
         session.is_recorded = true;
-        restore_messages(&mut session, &recovered);
         let (slot, generation) = self.sessions.insert(session);
         let key = SessionKey { slot, generation };
-        self.restore_unreleased(key, &recovered);
+        let loaded = self.load_messages(key, &recovered, read);
+        self.restore_messages(key, &mut recovered, loaded);
         self.by_client_id.insert(Arc::clone(&client_id), key);
         self.space.registry(&mut |registry| {
             registry.claim(&client_id, self.id);
         });
+        let me = self.session_ref(key);
+        if let Some(session) = self.sessions.get(slot, generation) {
+            self.recorder.note_named(me, session);
+        }
         self.restore_subscriptions(key, &recovered);
         self.restore_end(key, &recovered);
     }
 
-    /// QoS 2 messages that wait for their PUBREL. The session has another name now than when it published them.
-    fn restore_unreleased(&mut self, key: SessionKey, recovered: &RecoveredSession) {
+    /// Messages that are needed at once, whenever the client comes.
+    fn load_messages(&self, key: SessionKey, recovered: &RecoveredSession, read: ReadMessage<'_>) -> Loaded {
+        let mut loaded = Loaded { in_flight: Vec::new(), unreleased: Vec::new(), lost: 0 };
         let me = self.session_ref(key);
+        let mut get = |place: u64| read(place).and_then(|bytes| load(&bytes, place, 0, me, &self.memory));
+        for (packet_id, owed) in &recovered.in_flight {
+            let Some(owed) = owed else {
+                loaded.in_flight.push((*packet_id, OutgoingState::Released));
+                continue;
+            };
+            let Some(message) = get(owed.place) else {
+                loaded.lost += 1;
+                continue;
+            };
+            let (key, extra, order) = (owed.key, owed.extra(), Order::default());
+            let delivery = Delivery { message, key, extra, order, qos: owed.qos, retain: owed.retain };
+            let state = OutgoingState::Publish { qos: owed.qos, message: Kept::Message(delivery) };
+            loaded.in_flight.push((*packet_id, state));
+        }
+        for (packet_id, place) in recovered.unreleased() {
+            match get(place) {
+                Some(message) => loaded.unreleased.push(Unreleased { packet_id, message, has_come_again: false }),
+                None => loaded.lost += 1,
+            }
+        }
+        loaded
+    }
+
+    fn restore_messages(&mut self, key: SessionKey, recovered: &mut RecoveredSession, loaded: Loaded) {
+        let memory = self.memory.clone();
+        self.totals.dropped_damaged += loaded.lost;
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        for (packet_id, message) in &recovered.unreleased {
-            let message = MessageRef { publisher: me, ..message.view() }.to_shared(&self.memory);
-            session.incoming.restore(*packet_id);
-            session.unreleased_bytes += message.view().payload.len() as u64;
-            session.unreleased.push_back(Unreleased { packet_id: *packet_id, message, has_come_again: false });
+        for owed in recovered.take_waiting() {
+            let (place, key, length) = (owed.place, owed.key, owed.length);
+            let (extra, order) = (owed.extra(), Order::default());
+            let stored = Stored { place, key, extra, order, length, qos: owed.qos, retain: owed.retain };
+            session.queue.put_stored(stored, &memory);
+        }
+        for (packet_id, state) in loaded.in_flight {
+            if let OutgoingState::Publish { message, .. } = &state {
+                session.inflight_bytes += message.payload_length();
+            }
+            let was_free = session.outgoing.restore(packet_id, state);
+            debug_assert!(was_free, "records name each identifier in flight once, in order");
+        }
+        if let Some(last) = recovered.last_packet_id {
+            session.outgoing.set_last_id(last);
+        }
+        for kept in loaded.unreleased {
+            session.incoming.restore(kept.packet_id);
+            session.unreleased_bytes += u64::from(kept.message.payload_length());
+            session.unreleased.push_back(kept);
         }
     }
 
     /// Store retained messages again; the next change has the version after `version`.
     pub fn restore_retained<'a>(&mut self, version: u64, messages: impl IntoIterator<Item = &'a Arc<Message>>) {
-        let memory = self.memory.clone();
         let mut next_expiry = None;
         for message in messages {
             self.space.retained(&mut |retained| {
-                retained.restore(message.view().to_shared(&memory));
+                retained.restore(Arc::clone(message));
                 next_expiry = retained.next_expiry();
             });
         }
@@ -64,10 +130,12 @@ impl Shard {
     fn restore_subscriptions(&mut self, key: SessionKey, recovered: &RecoveredSession) {
         let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+        let is_durable = session.is_persistent();
         self.space.write_index(&mut |index| {
             for (filter, (options, identifier)) in &recovered.subscriptions {
                 let Ok(filter) = TopicFilter::new(filter) else { continue };
-                let options = Options::new(options.qos, options.no_local, options.retain_as_published);
+                let options = Options::new(options.qos, options.no_local, options.retain_as_published)
+                    .with_durable(is_durable && self.settings.keeps_records);
                 let subscriber = Subscriber { since: 0, session: me, identifier: *identifier, options };
                 let (place, _) = index.insert(filter, subscriber);
                 index.set_connected(&place, me, false);
@@ -80,9 +148,11 @@ impl Shard {
     fn restore_end(&mut self, key: SessionKey, recovered: &RecoveredSession) {
         let (me, now) = (self.session_ref(key), self.now);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        session.will = recovered.will.as_ref().map(|RecordedWill { message, delay_seconds, expiry_seconds }| {
-            let message = MessageRef { publisher: me, ..message.view() }.to_shared(&self.memory);
-            Box::new(StoredWill { message, delay_seconds: *delay_seconds, expiry_seconds: *expiry_seconds })
+        session.will = recovered.will.as_ref().and_then(|will| {
+            let RecoveredWill { body, delay_seconds, expiry_seconds } = will;
+            let message = message_body(body).ok()?;
+            let message = MessageRef { publisher: me, ..message }.to_shared(&self.memory);
+            Some(Box::new(StoredWill { message, delay_seconds: *delay_seconds, expiry_seconds: *expiry_seconds }))
         });
         let ends_at = match session.expiry_seconds {
             NEVER_EXPIRES => Time::NEVER,
@@ -93,44 +163,10 @@ impl Shard {
         (session.ends_at, session.will_at) = recovered.disconnected.unwrap_or(since_now);
         if recovered.disconnected.is_none() {
             // Another crash does not begin the intervals once more.
-            let (ends_at, will_at) = since_now;
-            self.recorder.note(session, || Change::Disconnected { ends_at, will_at });
+            self.recorder.note_disconnected(me, session);
         }
         // Not at once, though it may be due: the message of a will has subscribers that are still to be restored.
         let next = session.ends_at.min(session.will_at);
         self.timers.set(Timer::Session(key), &mut session.timer, next);
-    }
-}
-
-fn delivery_of(number: u64, recorded: &RecordedDelivery) -> Delivery {
-    Delivery {
-        number,
-        message: Arc::clone(&recorded.message),
-        identifiers: Identifiers::from_slice(&recorded.identifiers),
-        // What was given to a member of a group before stays with it.
-        group: None,
-        qos: recorded.qos,
-        retain: recorded.retain,
-    }
-}
-
-fn restore_messages(session: &mut Session, recovered: &RecoveredSession) {
-    session.queue = Queue::after(recovered.last_number);
-    for (&number, recorded) in &recovered.queue {
-        session.queue.put(delivery_of(number, recorded));
-    }
-    for (packet_id, recorded) in &recovered.inflight {
-        let state = match recorded {
-            None => OutgoingState::Released,
-            Some(recorded) => {
-                session.inflight_bytes += recorded.message.view().payload.len() as u64;
-                OutgoingState::Publish { qos: recorded.qos, message: Kept::Message(delivery_of(0, recorded)) }
-            }
-        };
-        let was_free = session.outgoing.restore(*packet_id, state);
-        debug_assert!(was_free, "records name each identifier in flight once, in order");
-    }
-    if let Some(last) = recovered.last_packet_id {
-        session.outgoing.set_last_id(last);
     }
 }

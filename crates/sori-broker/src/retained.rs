@@ -5,6 +5,7 @@ use crate::time::Time;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::cmp::Ordering;
 use core::ops::Bound;
@@ -118,6 +119,12 @@ impl Retained {
     /// When the next one expires.
     pub(crate) fn next_expiry(&self) -> Option<Time> {
         self.expiries.first().map(|(when, _)| *when)
+    }
+
+    /// Up to `count` messages of the topics after `after`.
+    pub(crate) fn some_after(&self, after: &str, count: usize) -> Vec<Arc<Message>> {
+        let after = (Bound::Excluded(after), Bound::Unbounded);
+        self.topics.range::<str, _>(after).take(count).map(|found| Arc::clone(&found.0)).collect()
     }
 
     /// The first topic after `after` that matches `filter`, in the order of names. At most `steps` topics are looked

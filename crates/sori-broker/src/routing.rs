@@ -1,13 +1,15 @@
 //! From a message to the sessions that get it, here and on other shards. MQTT 5.0 sections 3.3.4 and 4.8.2.
 
-use crate::ids::SessionRef;
+use crate::delivery::Identifiers;
+use crate::ids::{SessionRef, ShardId};
 use crate::matches::{MatchSet, Recipient};
-use crate::message::{Message, MessageRef};
-use crate::record::Change;
+use crate::message::{Message, MessageRef, Recorded};
+use crate::recorder::Owed;
 use crate::sending::{Outcome, Terms};
 use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::shared::{GroupMatch, GroupNumber};
+use crate::subscription::Subscriber;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::QoS;
@@ -20,9 +22,6 @@ pub(crate) enum WhenFull {
     /// It stays with whom it was to be taken from.
     GiveBack,
 }
-
-/// How many members of a group are tried for a message beside the first.
-const OTHERS_TRIED_MAX: u8 = 8;
 
 /// What became of a message.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -49,44 +48,146 @@ impl Shard {
         set
     }
 
-    /// Each shard gets the messages of one publisher in order, and gives them to each session in order.
+    /// Each shard gets the messages of one publisher in order, and gives them to each session in order. `shared` is the
+    /// message where it has been kept already.
     /// [MQTT-4.5.0-1] [MQTT-4.6.0-6] [MQTT311-4.5.0-1] [MQTT311-4.6.0-5]
     #[inline]
-    pub(crate) fn route(&mut self, set: &Arc<MatchSet>, message: MessageRef<'_>) -> Routed {
+    pub(crate) fn route(
+        &mut self,
+        set: &Arc<MatchSet>,
+        mut message: MessageRef<'_>,
+        mut shared: Option<Arc<Message>>,
+    ) -> Routed {
         if set.is_empty() {
             return Routed::Nobody;
         }
         let dropped = self.totals.dropped_memory;
+        let chosen = self.choose_members(set);
+        if self.is_to_be_recorded(set, &message) {
+            self.record_publication(set, &chosen, &mut message, &mut shared);
+        }
         for &shard in set.shards() {
             if shard == self.id {
-                self.deliver_to_all(set.recipients(shard), message);
+                self.deliver_to_all(set.recipients(shard), message, &mut shared);
             } else {
-                self.mail[shard.0 as usize].push(message, set);
+                self.mail[shard.0 as usize].push(message, shared.as_ref(), set);
             }
         }
-        for group in set.groups() {
-            self.deliver_to_group(group, message, None, WhenFull::Drop);
+        for (group, member) in set.groups().iter().zip(chosen) {
+            if let Some(member) = member {
+                let to = (member, group.turn.group, group.others_tried());
+                self.deliver_to_chosen(to, message, &mut shared, WhenFull::Drop);
+            }
         }
         if self.totals.dropped_memory > dropped { Routed::NoMemory } else { Routed::Somebody }
     }
 
-    pub(crate) fn deliver_to_all(&mut self, recipients: &[Recipient], message: MessageRef<'_>) {
-        let mut shared = None;
+    /// Whose turn it is in each group. [MQTT-4.8.2-3]
+    #[inline]
+    fn choose_members(&self, set: &MatchSet) -> Vec<Option<Subscriber>> {
+        set.groups().iter().map(|group| group.choose(None)).collect()
+    }
+
+    /// Is somebody owed this message whose session outlives its connection?
+    #[inline]
+    pub(crate) fn is_to_be_recorded(&self, set: &MatchSet, message: &MessageRef<'_>) -> bool {
+        let is_owed = message.qos != QoS::AtMostOnce || self.settings.upgrade_outgoing_qos;
+        is_owed && set.has_durable() && self.recorder.is_on()
+    }
+
+    /// One record for all who are owed the message, on whatever shard: what its acknowledgement waits for.
+    #[cold]
+    fn record_publication(
+        &mut self,
+        set: &MatchSet,
+        chosen: &[Option<Subscriber>],
+        message: &mut MessageRef<'_>,
+        shared: &mut Option<Arc<Message>>,
+    ) {
+        let mut owed = Vec::new();
+        for &shard in set.shards() {
+            self.gather_owed(shard, set.recipients(shard), message, &mut owed);
+        }
+        for member in chosen.iter().flatten() {
+            self.gather_owed(member.session.shard, &[Recipient::of(member)], message, &mut owed);
+        }
+        if owed.is_empty() {
+            return;
+        }
+        let kept = self.keep_numbered(message, shared);
+        message.recorded.number = kept.number();
+        message.recorded.key = self.recorder.next_number();
+        self.recorder.begin_publication(message.recorded.key, kept.number(), kept.place());
+        for (session, qos, retain, identifiers) in &owed {
+            let identifiers = identifiers.as_slice();
+            self.recorder.note_owed(&Owed { session: *session, qos: *qos, retain: *retain, identifiers });
+        }
+        self.recorder.end_publication();
+        self.recorder.note_seen(message.recorded.key);
+        self.totals.recorded += 1;
+    }
+
+    /// The message where it can be kept, with its number in the records.
+    pub(crate) fn keep_numbered(
+        &mut self,
+        message: &MessageRef<'_>,
+        shared: &mut Option<Arc<Message>>,
+    ) -> Arc<Message> {
+        if let Some(kept) = shared.as_ref().filter(|kept| kept.number() != 0) {
+            return Arc::clone(kept);
+        }
+        let number = self.recorder.next_number();
+        let recorded = Recorded { number, ..message.recorded };
+        let kept = MessageRef { recorded, ..*message }.to_shared(&self.memory);
+        self.recorder.note_message(&kept);
+        *shared = Some(Arc::clone(&kept));
+        kept
+    }
+
+    /// Those of one shard's recipients that are owed the message and whose deliveries are recorded, on the terms on which
+    /// they will get it.
+    fn gather_owed(&self, shard: ShardId, all: &[Recipient], message: &MessageRef<'_>, owed: &mut Vec<OwedTo>) {
+        if self.settings.allow_duplicate_messages {
+            for one in all.chunks(1) {
+                self.gather_owed_to_one(shard, one, message, owed);
+            }
+            return;
+        }
+        for of_one_session in all.chunk_by(|a, b| (a.slot, a.generation) == (b.slot, b.generation)) {
+            self.gather_owed_to_one(shard, of_one_session, message, owed);
+        }
+    }
+
+    fn gather_owed_to_one(&self, shard: ShardId, all: &[Recipient], message: &MessageRef<'_>, owed: &mut Vec<OwedTo>) {
+        let Some(joint) = joint_terms(shard, all, message) else { return };
+        let qos = self.qos_of(message, joint.granted);
+        if joint.is_durable && qos != QoS::AtMostOnce {
+            let identifiers = Identifiers::from_slice(&joint.identifiers);
+            owed.push((joint.to.session(shard), qos, joint.retain, identifiers));
+        }
+    }
+
+    pub(crate) fn deliver_to_all(
+        &mut self,
+        recipients: &[Recipient],
+        message: MessageRef<'_>,
+        shared: &mut Option<Arc<Message>>,
+    ) {
         if self.settings.allow_duplicate_messages {
             // [MQTT-3.3.4-5]: one copy for each subscription, with its own identifier.
             for recipient in recipients {
-                self.deliver_to(recipient, &message, &mut shared);
+                self.deliver_to(recipient, &message, shared);
             }
             return;
         }
         for of_one_session in recipients.chunk_by(|a, b| (a.slot, a.generation) == (b.slot, b.generation)) {
-            self.deliver_merged(of_one_session, &message, &mut shared);
+            self.deliver_merged(of_one_session, &message, shared);
         }
     }
 
     #[inline]
     fn deliver_to(&mut self, to: &Recipient, message: &MessageRef<'_>, shared: &mut Option<Arc<Message>>) {
-        if !self.is_meant(to, message) {
+        if !is_meant(self.id, to, message) {
             return;
         }
         let terms = Terms {
@@ -96,6 +197,7 @@ impl Shard {
             identifiers: if to.identifier == 0 { &[] } else { core::slice::from_ref(&to.identifier) },
             group: None,
             may_pass: false,
+            is_recorded: to.options.is_durable(),
         };
         self.deliver_on(SessionKey { slot: to.slot, generation: to.generation }, terms, message, shared);
     }
@@ -106,25 +208,16 @@ impl Shard {
         if let [only] = all {
             return self.deliver_to(only, message, shared);
         }
-        let meant: Vec<&Recipient> = all.iter().filter(|to| self.is_meant(to, message)).collect();
-        let Some(first) = meant.first() else { return };
-        let identifiers: Vec<u32> = meant.iter().map(|to| to.identifier).filter(|&id| id != 0).collect();
+        let Some(joint) = joint_terms(self.id, all, message) else { return };
         let terms = Terms {
-            granted: meant.iter().map(|to| to.options.qos()).max().unwrap_or_default(),
-            retain: message.retain && meant.iter().any(|to| to.options.retain_as_published()),
-            identifiers: &identifiers,
+            granted: joint.granted,
+            retain: joint.retain,
+            identifiers: &joint.identifiers,
             group: None,
             may_pass: false,
+            is_recorded: joint.is_durable,
         };
-        self.deliver_on(SessionKey { slot: first.slot, generation: first.generation }, terms, message, shared);
-    }
-
-    /// [MQTT-3.8.3-3], and what a new subscription has read or will read as a retained message is not sent twice.
-    #[inline]
-    fn is_meant(&self, to: &Recipient, message: &MessageRef<'_>) -> bool {
-        let is_own = to.options.no_local() && message.publisher == to.session(self.id);
-        let was_retained = message.retained_version != 0 && message.retained_version <= to.since;
-        !is_own && !was_retained
+        self.deliver_on(SessionKey { slot: joint.to.slot, generation: joint.to.generation }, terms, message, shared);
     }
 
     /// One member of a group gets the message, not `except`, from whom it was taken; gives whether there is one that
@@ -133,27 +226,52 @@ impl Shard {
         &mut self,
         group: &GroupMatch,
         message: MessageRef<'_>,
+        shared: &mut Option<Arc<Message>>,
         except: Option<SessionRef>,
         when_all_are_full: WhenFull,
     ) -> bool {
-        let others = u8::try_from(group.len().saturating_sub(1)).unwrap_or(u8::MAX).min(OTHERS_TRIED_MAX);
-        self.deliver_to_one_of(group, message, except, others, when_all_are_full)
+        self.deliver_to_one_of(group, message, shared, except, group.others_tried(), when_all_are_full)
     }
 
+    /// Another member is chosen than the one that was recorded, so this is a publication of its own in the records.
     fn deliver_to_one_of(
         &mut self,
         group: &GroupMatch,
-        message: MessageRef<'_>,
+        mut message: MessageRef<'_>,
+        shared: &mut Option<Arc<Message>>,
         except: Option<SessionRef>,
         others: u8,
         when_all_are_full: WhenFull,
     ) -> bool {
         let Some(member) = group.choose(except) else { return false };
-        let (to, number) = (Recipient::of(&member), group.turn.group);
-        if member.session.shard == self.id {
-            return self.deliver_to_member(&to, number, message, others, when_all_are_full);
+        message.recorded.key = 0;
+        let qos = self.qos_of(&message, member.options.qos());
+        if self.recorder.is_on() && member.options.is_durable() && qos != QoS::AtMostOnce {
+            let kept = self.keep_numbered(&message, shared);
+            message.recorded.number = kept.number();
+            message.recorded.key = self.recorder.next_number();
+            self.recorder.begin_publication(message.recorded.key, kept.number(), kept.place());
+            let (to, retain) = (Recipient::of(&member), member.options.retain_as_published() && message.retain);
+            let identifiers = if to.identifier == 0 { &[] } else { core::slice::from_ref(&to.identifier) };
+            self.recorder.note_owed(&Owed { session: member.session, qos, retain, identifiers });
+            self.recorder.end_publication();
+            self.recorder.note_seen(message.recorded.key);
         }
-        self.mail[member.session.shard.0 as usize].push_member(message, to, number, others);
+        self.deliver_to_chosen((member, group.turn.group, others), message, shared, when_all_are_full)
+    }
+
+    fn deliver_to_chosen(
+        &mut self,
+        (member, group, others): (Subscriber, GroupNumber, u8),
+        message: MessageRef<'_>,
+        shared: &mut Option<Arc<Message>>,
+        when_all_are_full: WhenFull,
+    ) -> bool {
+        let to = Recipient::of(&member);
+        if member.session.shard == self.id {
+            return self.deliver_to_member(&to, group, message, shared, others, when_all_are_full);
+        }
+        self.mail[member.session.shard.0 as usize].push_member(message, shared.as_ref(), to, group, others);
         true
     }
 
@@ -164,6 +282,7 @@ impl Shard {
         to: &Recipient,
         group: GroupNumber,
         message: MessageRef<'_>,
+        shared: &mut Option<Arc<Message>>,
         others: u8,
         when_all_are_full: WhenFull,
     ) -> bool {
@@ -173,16 +292,21 @@ impl Shard {
             identifiers: if to.identifier == 0 { &[] } else { core::slice::from_ref(&to.identifier) },
             group: Some(group),
             may_pass: others > 0 || when_all_are_full == WhenFull::GiveBack,
+            is_recorded: to.options.is_durable(),
         };
         let key = SessionKey { slot: to.slot, generation: to.generation };
         let me = to.session(self.id);
-        match self.deliver_on(key, terms, &message, &mut None) {
-            Outcome::Gone => self.choose_again(group, message, me, others, when_all_are_full),
+        match self.deliver_on(key, terms, &message, shared) {
+            Outcome::Gone => self.choose_again(group, message, shared, me, others, when_all_are_full),
             Outcome::Passed => {
-                let is_taken = others > 0 && self.choose_again(group, message, me, others - 1, when_all_are_full);
+                let is_taken =
+                    others > 0 && self.choose_again(group, message, shared, me, others - 1, when_all_are_full);
+                // Its record says by now that it is not owed to this one.
+                let mut message = message;
+                message.recorded.key = 0;
                 is_taken
                     || (when_all_are_full == WhenFull::Drop
-                        && self.deliver_on(key, Terms { may_pass: false, ..terms }, &message, &mut None).is_taken())
+                        && self.deliver_on(key, Terms { may_pass: false, ..terms }, &message, shared).is_taken())
             }
             outcome => outcome.is_taken(),
         }
@@ -193,13 +317,16 @@ impl Shard {
         &mut self,
         group: GroupNumber,
         message: MessageRef<'_>,
+        shared: &mut Option<Arc<Message>>,
         except: SessionRef,
         others: u8,
         when_all_are_full: WhenFull,
     ) -> bool {
         let set = self.match_set(message.topic);
         let found = set.groups().iter().find(|g| g.turn.group == group);
-        found.is_some_and(|found| self.deliver_to_one_of(found, message, Some(except), others, when_all_are_full))
+        found.is_some_and(|found| {
+            self.deliver_to_one_of(found, message, shared, Some(except), others, when_all_are_full)
+        })
     }
 
     /// A session's shared subscriptions count as connected from now on, or not.
@@ -217,6 +344,21 @@ impl Shard {
         self.generation = self.space.generation();
     }
 
+    /// A session's deliveries are recorded from now on, or not any more: those who route to it are to know.
+    pub(crate) fn mark_durable(&mut self, key: SessionKey, durable: bool) {
+        let me = self.session_ref(key);
+        let Some(session) = self.sessions.get(key.slot, key.generation) else { return };
+        if !self.settings.keeps_records || session.places.is_empty() {
+            return;
+        }
+        self.space.write_index(&mut |index| {
+            for place in &session.places {
+                index.set_durable(place, me, durable);
+            }
+        });
+        self.generation = self.space.generation();
+    }
+
     /// What a lost member of a group has not acknowledged goes to the other members: what waits, and what was sent at
     /// QoS 1. What was sent at QoS 2 stays with this session. [MQTT-4.8.2-4] [MQTT-4.8.2-5] When the session lives on,
     /// it keeps its messages unless another member is connected.
@@ -228,7 +370,7 @@ impl Shard {
             .outgoing
             .iter_mut()
             .filter_map(|(packet_id, kept)| match kept {
-                crate::delivery::Kept::Message(d) if d.group.is_some() && d.qos == QoS::AtLeastOnce => {
+                crate::delivery::Kept::Message(d) if d.group().is_some() && d.qos == QoS::AtLeastOnce => {
                     Some((packet_id, d.clone()))
                 }
                 _ => None,
@@ -238,10 +380,10 @@ impl Shard {
         if deliveries.is_empty() && (session.queue.is_empty() || !(has_ended || session.has_shared_subscriptions())) {
             return;
         }
-        deliveries.extend(session.queue.take(|d| d.group.is_some()).into_iter().map(|delivery| (None, delivery)));
+        deliveries.extend(session.queue.take(|d| d.group().is_some()).into_iter().map(|delivery| (None, delivery)));
         let mut kept = Vec::new();
         for (packet_id, delivery) in deliveries {
-            let Some(group) = delivery.group else { continue };
+            let Some(group) = delivery.group() else { continue };
             let message = delivery.message.view();
             let set = self.match_set(message.topic);
             let others = set.groups().iter().find(|g| g.turn.group == group);
@@ -249,7 +391,10 @@ impl Shard {
                 // [MQTT-3.3.2-5]
                 .filter(|_| !message.is_expired(now))
                 .filter(|others| has_ended || others.has_connected_member())
-                .is_some_and(|others| self.deliver_to_group(others, message, Some(me), when_all_are_full));
+                .is_some_and(|others| {
+                    let mut shared = Some(Arc::clone(&delivery.message));
+                    self.deliver_to_group(others, message, &mut shared, Some(me), when_all_are_full)
+                });
             match packet_id {
                 Some(packet_id) if given => {
                     if let Some(session) = self.session(key)
@@ -257,23 +402,61 @@ impl Shard {
                     {
                         session.inflight_bytes -= kept.payload_length();
                         if let Some(session) = self.sessions.get(key.slot, key.generation) {
-                            self.recorder.note(session, || Change::Finished { packet_id });
+                            self.recorder.note_finished(me, session, packet_id);
                         }
                     }
                 }
                 None if !given => kept.push(delivery),
                 None => {
                     if let Some(session) = self.sessions.get(key.slot, key.generation) {
-                        self.recorder.note_dropped(session, delivery.number);
+                        self.recorder.note_dropped(me, session, delivery.key);
                     }
                 }
                 Some(_) => {}
             }
         }
-        let Some(session) = self.session(key) else { return };
-        let mine = session.queue.take(|_| true);
-        for delivery in kept.into_iter().chain(mine) {
-            session.queue.put(delivery);
+        if let Some(session) = self.session(key) {
+            session.queue.put_back(kept);
         }
     }
+}
+
+/// A session that is owed a message, and on which terms.
+type OwedTo = (SessionRef, QoS, bool, Identifiers);
+
+/// What the overlapping subscriptions of one session come to.
+struct Joint {
+    to: Recipient,
+    granted: QoS,
+    retain: bool,
+    identifiers: Vec<u32>,
+    is_durable: bool,
+}
+
+fn joint_terms(shard: ShardId, all: &[Recipient], message: &MessageRef<'_>) -> Option<Joint> {
+    let mut meant = all.iter().filter(|to| is_meant(shard, to, message));
+    let first = meant.next()?;
+    let mut joint = Joint {
+        to: *first,
+        granted: first.options.qos(),
+        retain: first.options.retain_as_published(),
+        identifiers: if first.identifier == 0 { Vec::new() } else { alloc::vec![first.identifier] },
+        is_durable: first.options.is_durable(),
+    };
+    for to in meant {
+        joint.granted = joint.granted.max(to.options.qos());
+        joint.retain |= to.options.retain_as_published();
+        joint.identifiers.extend(Some(to.identifier).filter(|id| *id != 0));
+        joint.is_durable |= to.options.is_durable();
+    }
+    joint.retain &= message.retain;
+    Some(joint)
+}
+
+/// [MQTT-3.8.3-3], and what a new subscription has read or will read as a retained message is not sent twice.
+#[inline]
+fn is_meant(shard: ShardId, to: &Recipient, message: &MessageRef<'_>) -> bool {
+    let is_own = to.options.no_local() && message.publisher == to.session(shard);
+    let was_retained = message.retained_version != 0 && message.retained_version <= to.since;
+    !is_own && !was_retained
 }

@@ -4,11 +4,12 @@
 use crate::access::Action;
 use crate::aliases::Alias;
 use crate::connection::{Connection, Outbox};
-use crate::delivery::{Delivery, Identifiers, Kept};
+use crate::delivery::{Delivery, Extra, Kept, Order};
 use crate::event::Event;
-use crate::ids::ConnectionId;
+use crate::holding::Holds;
+use crate::ids::{ConnectionId, SessionRef};
 use crate::message::{Message, MessageRef};
-use crate::record::Change;
+use crate::queue::Gone;
 use crate::recorder::Recorder;
 use crate::session::{Session, SessionKey};
 use crate::settings::{QueueFull, Settings};
@@ -17,10 +18,26 @@ use crate::shared::GroupNumber;
 use crate::time::Time;
 use crate::totals::Totals;
 use alloc::sync::Arc;
-use sori_mqtt::{PacketId, Properties, Property, PropertyBuffer, Publish, QoS, Version};
+use sori_mqtt::{PacketId, PacketType, Properties, Property, PropertyBuffer, Publish, QoS, Version};
 
 /// Queued messages are moved to the output up to this many bytes at a time.
 const PUMP_OUTPUT_MAX: usize = 256 * 1024;
+
+/// Messages of a session that lie in the store are fetched when fewer than this are left before them.
+const FETCH_LOW: usize = 32;
+
+/// What of a shard it takes to write a PUBLISH, while its sessions and connections are in use.
+macro_rules! writer {
+    ($shard:ident) => {
+        Writer {
+            outbox: &mut $shard.outbox,
+            holds: &mut $shard.holds,
+            scratch: &mut $shard.scratch,
+            totals: &mut $shard.totals,
+            now: $shard.now,
+        }
+    };
+}
 
 /// On which terms a session gets a message.
 #[derive(Copy, Clone)]
@@ -31,6 +48,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) group: Option<GroupNumber>,
     /// Another member of the group may have it, if this session cannot take it.
     pub(crate) may_pass: bool,
+    /// The publication's record names this session.
+    pub(crate) is_recorded: bool,
 }
 
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -62,6 +81,12 @@ struct Form<'a> {
 }
 
 impl Shard {
+    /// The QoS of a delivery. [MQTT-3.8.4-8] [MQTT311-3.8.4-6]
+    #[inline]
+    pub(crate) fn qos_of(&self, message: &MessageRef<'_>, granted: QoS) -> QoS {
+        if self.settings.upgrade_outgoing_qos { granted } else { message.qos.min(granted) }
+    }
+
     /// Give a session a message: now if it is connected and has room, else by its queue.
     #[inline]
     pub(crate) fn deliver_on(
@@ -71,9 +96,34 @@ impl Shard {
         message: &MessageRef<'_>,
         shared: &mut Option<Arc<Message>>,
     ) -> Outcome {
+        let qos = self.qos_of(message, terms.granted);
+        let is_recorded = terms.is_recorded && message.recorded.key != 0 && qos != QoS::AtMostOnce;
+        if !is_recorded {
+            return self.deliver_under(key, 0, qos, terms, message, shared);
+        }
+        let outcome = self.deliver_under(key, message.recorded.key, qos, terms, message, shared);
+        if matches!(outcome, Outcome::Dropped | Outcome::Passed) {
+            let me = self.session_ref(key);
+            if let Some(session) = self.sessions.get(key.slot, key.generation) {
+                self.recorder.note_dropped(me, session, message.recorded.key);
+            }
+        }
+        outcome
+    }
+
+    /// The delivery is recorded under `number` already, if that is not 0.
+    #[inline]
+    fn deliver_under(
+        &mut self,
+        key: SessionKey,
+        number: u64,
+        qos: QoS,
+        terms: Terms<'_>,
+        message: &MessageRef<'_>,
+        shared: &mut Option<Arc<Message>>,
+    ) -> Outcome {
+        let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
-        // [MQTT-3.8.4-8] [MQTT311-3.8.4-6]
-        let qos = if self.settings.upgrade_outgoing_qos { terms.granted } else { message.qos.min(terms.granted) };
         // Also for an offline session: it may do what its last connection might.
         if !self.is_unrestricted
             && !self.access.may(&session.identity, &session.client_id, Action::Receive, message.topic)
@@ -85,10 +135,10 @@ impl Shard {
                 self.totals.dropped_offline_qos0 += 1;
                 return Outcome::Dropped;
             }
-            return self.enqueue(key, qos, terms, message, shared);
+            return self.enqueue(key, number, qos, terms, message, shared);
         };
         let Some(c) = self.connections.get_mut(slot, generation) else { return Outcome::Gone };
-        let is_taken = c.output.len() >= OUTPUT_MAX;
+        let is_taken = c.owed() >= OUTPUT_MAX;
         // [MQTT-3.3.4-10]: QoS 0 does not wait for acknowledgements, only behind older QoS 0 messages.
         let waits = if qos == QoS::AtMostOnce {
             session.queue.holds_qos0()
@@ -97,7 +147,7 @@ impl Shard {
             !session.queue.is_empty() || session.outgoing.waiting() > 0 || !quota
         };
         if is_taken || waits {
-            return self.enqueue(key, qos, terms, message, shared);
+            return self.enqueue(key, number, qos, terms, message, shared);
         }
         let form = Form { dup: false, qos, retain: terms.retain, packet_id: None, identifiers: terms.identifiers };
         if c.packet_size_max != usize::MAX && !fits(c, message, form, self.now) {
@@ -108,26 +158,23 @@ impl Shard {
         let packet_id = if qos == QoS::AtMostOnce {
             None
         } else {
-            let kept = if session.is_persistent() || terms.group.is_some() {
-                let message = Arc::clone(shared.get_or_insert_with(|| message.to_shared(&self.memory)));
-                let identifiers = Identifiers::from_slice(terms.identifiers);
-                let number = session.queue.next_number();
-                let delivery = Delivery { number, message, identifiers, group: terms.group, qos, retain: terms.retain };
-                self.recorder.note_queued(session, number, &delivery);
-                Kept::Message(delivery)
-            } else {
-                Kept::Number(message.payload.len() as u32)
-            };
+            let keeps = session.is_persistent() || terms.group.is_some();
             session.inflight_bytes += message.payload.len() as u64;
-            // [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT311-2.3.1-4] [MQTT311-4.3.2-1] [MQTT311-4.3.3-1]
-            let packet_id = session.outgoing.insert(qos, kept);
-            let number = session.queue.last_number();
-            self.recorder.note_sent(session, number, packet_id);
-            packet_id
+            if keeps {
+                let message = Arc::clone(shared.get_or_insert_with(|| message.to_shared(&self.memory)));
+                let extra = Extra::new(terms.identifiers, terms.group);
+                let order = session.queue.next_order();
+                let mut delivery = Delivery { message, key: number, extra, order, qos, retain: terms.retain };
+                self.recorder.note_queued(me, session, &mut delivery);
+                put_in_flight(&mut self.recorder, me, session, delivery)
+            } else {
+                // [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT311-2.3.1-4] [MQTT311-4.3.2-1] [MQTT311-4.3.3-1]
+                session.outgoing.insert(qos, Kept::Number(message.payload.len() as u32))
+            }
         };
-        let mut writer =
-            Writer { outbox: &mut self.outbox, scratch: &mut self.scratch, totals: &mut self.totals, now: self.now };
-        writer.write(c, message, Form { packet_id, ..form });
+        let waits_for = wait_for(&mut self.recorder, session, qos, message.recorded.waits);
+        let mut writer = writer!(self);
+        writer.write(c, message, Form { packet_id, ..form }, waits_for);
         self.urgent |= c.output.len() > PUMP_OUTPUT_MAX;
         Outcome::Sent
     }
@@ -137,40 +184,41 @@ impl Shard {
     fn enqueue(
         &mut self,
         key: SessionKey,
+        number: u64,
         qos: QoS,
         terms: Terms<'_>,
         message: &MessageRef<'_>,
         shared: &mut Option<Arc<Message>>,
     ) -> Outcome {
         let now = self.now;
-        let memory_used = if self.settings.memory_limit > 0 { self.space.memory_used() } else { 0 };
+        let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
         if !has_room(&self.settings, session, message.payload.len()) {
             for expired in session.queue.expire(now) {
                 self.totals.dropped_expired += 1;
                 session.dropped += 1;
-                self.recorder.note_dropped(session, expired.number);
+                self.recorder.note_dropped(me, session, expired.key);
             }
         }
         if terms.may_pass && !has_room(&self.settings, session, message.payload.len()) {
             return Outcome::Passed;
         }
-        if self.settings.memory_limit > 0 && memory_used + message.payload.len() as u64 > self.settings.memory_limit {
+        if !self.has_memory_for(key, qos, message) {
             self.totals.dropped_memory += 1;
             self.report_drop(key, "memory_limit is reached");
             return Outcome::Dropped;
         }
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
         let delivery = Delivery {
-            number: 0,
             message: Arc::clone(shared.get_or_insert_with(|| message.to_shared(&self.memory))),
-            identifiers: Identifiers::from_slice(terms.identifiers),
-            group: terms.group,
+            key: number,
+            extra: Extra::new(terms.identifiers, terms.group),
+            order: Order::default(),
             qos,
             retain: terms.retain,
         };
         if has_room(&self.settings, session, message.payload.len()) {
-            let delivery = session.queue.push(delivery).clone();
-            self.recorder.note_queued(session, delivery.number, &delivery);
+            self.queue(key, delivery);
             return Outcome::Queued;
         }
         self.totals.dropped_queue_full += 1;
@@ -179,8 +227,38 @@ impl Shard {
         outcome
     }
 
+    fn queue(&mut self, key: SessionKey, mut delivery: Delivery) {
+        let me = self.session_ref(key);
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+        if delivery.qos != QoS::AtMostOnce {
+            self.recorder.note_queued(me, session, &mut delivery);
+        }
+        session.queue.push(delivery);
+    }
+
+    /// Is there memory for another message? If not, the session's queue is left to the store, as far as it is there.
+    fn has_memory_for(&mut self, key: SessionKey, qos: QoS, message: &MessageRef<'_>) -> bool {
+        let limit = self.settings.memory_limit;
+        let needs = message.payload.len() as u64;
+        if limit == 0 || self.space.memory_used() + needs <= limit {
+            return true;
+        }
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return false };
+        let may_spill = self.recorder.is_on()
+            && session.is_persistent()
+            && qos != QoS::AtMostOnce
+            && self.settings.queue_full != QueueFull::LatestValue;
+        if !may_spill {
+            return false;
+        }
+        session.queue.spill(0, &self.memory);
+        // What is not durable yet, and what the store's part of the queues takes, has this much more.
+        self.space.memory_used() + needs <= limit + limit / 4
+    }
+
     fn enqueue_in_full(&mut self, key: SessionKey, delivery: Delivery) -> Outcome {
         let policy = self.settings.queue_full;
+        let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
         let length = delivery.payload_length();
         let bytes_max = self.settings.queued_bytes_max;
@@ -195,19 +273,20 @@ impl Shard {
                 return Outcome::Dropped;
             }
             QueueFull::DropOldest => None,
-            QueueFull::LatestValue => session.queue.take_last_of_topic(delivery.message.topic()),
+            QueueFull::LatestValue => session.queue.take_last_of_topic(delivery.message.topic()).map(Gone::from),
         };
-        let mut victim = first.or_else(|| session.queue.pop());
+        let mut victim = first.or_else(|| session.queue.drop_oldest(&self.memory));
         let mut victims = 0;
-        while let Some(delivery) = victim {
+        while let Some(gone) = victim {
             victims += 1;
-            self.recorder.note_dropped(session, delivery.number);
-            victim = if has_room(&self.settings, session, length as usize) { None } else { session.queue.pop() };
+            self.recorder.note_dropped(me, session, gone.key);
+            gone.forget(&self.memory);
+            let is_enough = has_room(&self.settings, session, length as usize);
+            victim = if is_enough { None } else { session.queue.drop_oldest(&self.memory) };
         }
         // The caller has counted one.
         self.totals.dropped_queue_full += u64::saturating_sub(victims, 1);
-        let delivery = session.queue.push(delivery).clone();
-        self.recorder.note_queued(session, delivery.number, &delivery);
+        self.queue(key, delivery);
         Outcome::Queued
     }
 
@@ -223,58 +302,99 @@ impl Shard {
     /// Send what a session may get now: first again what was in flight, then what waits, then retained messages for
     /// new subscriptions.
     pub(crate) fn pump(&mut self, key: SessionKey) {
+        let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         let Some((slot, generation)) = session.connection else { return };
         let Some(c) = self.connections.get_mut(slot, generation) else { return };
         let inflight_bytes_max = self.settings.inflight_bytes_max;
-        let mut writer =
-            Writer { outbox: &mut self.outbox, scratch: &mut self.scratch, totals: &mut self.totals, now: self.now };
-        while c.output.len() < PUMP_OUTPUT_MAX {
+        let mut writer = writer!(self);
+        while c.owed() < PUMP_OUTPUT_MAX {
             // [MQTT-3.3.1-1] [MQTT311-3.3.1-1]
-            if let Some((packet_id, qos, kept)) = session.outgoing.next_resend() {
-                if let Kept::Message(d) = kept {
-                    let identifiers = d.identifiers.as_slice();
-                    let form = Form { dup: true, qos, retain: d.retain, packet_id: Some(packet_id), identifiers };
-                    if c.packet_size_max == usize::MAX || fits(c, &d.message.view(), form, writer.now) {
-                        writer.write(c, &d.message.view(), form);
-                    } else {
-                        // The client came back with a smaller Maximum Packet Size.
-                        writer.totals.dropped_too_large += 1;
-                        session.dropped += 1;
-                        session.give_up(packet_id, qos);
-                        self.recorder.note(session, || Change::Finished { packet_id });
-                    }
-                }
+            if send_again(&mut writer, &mut self.recorder, me, session, c) {
                 continue;
             }
-            let Some(mut front) = session.queue.front() else { break };
-            let mut is_plain = front.qos == QoS::AtMostOnce;
-            let fits =
-                |session: &Session, d: &Delivery| session.has_quota(inflight_bytes_max, d.payload_length() as usize);
-            if !is_plain && !front.message.view().is_expired(writer.now) && !fits(session, front) {
+            let Some(front) = session.queue.front() else { break };
+            let goes = match front {
+                Ok(d) if d.qos == QoS::AtMostOnce || d.message.expires() <= writer.now => true,
+                Ok(d) => session.has_quota(inflight_bytes_max, d.payload_length() as usize),
+                // It is being fetched.
+                Err(_) => false,
+            };
+            let next = match goes {
+                true => session.queue.pop(),
                 // [MQTT-3.3.4-10]: QoS 0 is not held back by it.
-                let Some(plain) = session.queue.front_qos0() else { break };
-                (front, is_plain) = (plain, true);
-            }
-            let message = front.message.view();
-            let is_expired = message.is_expired(writer.now);
-            let next = if is_plain { session.queue.pop_qos0() } else { session.queue.pop() };
+                false => session.queue.pop_qos0(),
+            };
             let Some(delivery) = next else { break };
             // [MQTT-3.3.2-5]
-            if is_expired {
+            if delivery.message.expires() <= writer.now {
                 writer.totals.dropped_expired += 1;
                 session.dropped += 1;
-                self.recorder.note_dropped(session, delivery.number);
+                self.recorder.note_dropped(me, session, delivery.key);
                 skip_identifier(session, delivery.qos);
                 continue;
             }
-            writer.write_queued(c, session, delivery, &mut self.recorder);
+            writer.write_queued(c, session, me, delivery, &mut self.recorder);
         }
         session.is_dropping &= !session.queue.is_empty();
-        if c.output.len() < PUMP_OUTPUT_MAX && !session.reads.is_empty() {
+        let reads = c.owed() < PUMP_OUTPUT_MAX && !session.reads.is_empty();
+        if session.queue.is_running_short(FETCH_LOW) {
+            self.fetch(key);
+        }
+        if reads {
             self.read_retained(key);
         }
     }
+}
+
+/// Send again the first of what was in flight, if there is any.
+fn send_again(
+    writer: &mut Writer<'_>,
+    recorder: &mut Recorder,
+    me: SessionRef,
+    session: &mut Session,
+    c: &mut Connection,
+) -> bool {
+    // What a session has in flight may have been sent a moment ago, by a connection that is lost by now.
+    let is_recorded = session.is_persistent();
+    let Some((packet_id, qos, kept)) = session.outgoing.next_resend() else { return false };
+    let Kept::Message(d) = kept else { return true };
+    let form = Form { dup: true, qos, retain: d.retain, packet_id: Some(packet_id), identifiers: d.identifiers() };
+    let message = d.message.view();
+    if c.packet_size_max == usize::MAX || fits(c, &message, form, writer.now) {
+        let must_wait = is_recorded && qos == QoS::ExactlyOnce && recorder.is_on() && !recorder.is_settled();
+        let waits_for = (must_wait || message.recorded.waits).then(|| recorder.wait());
+        writer.write(c, &message, form, waits_for);
+        return true;
+    }
+    // The client came back with a smaller Maximum Packet Size.
+    writer.totals.dropped_too_large += 1;
+    session.dropped += 1;
+    session.give_up(packet_id, qos);
+    recorder.note_finished(me, session, packet_id);
+    true
+}
+
+/// The delivery leaves now: it is in flight under the identifier that is given back.
+fn put_in_flight(
+    recorder: &mut Recorder,
+    me: SessionRef,
+    session: &mut Session,
+    delivery: Delivery,
+) -> Option<PacketId> {
+    // [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT311-2.3.1-4] [MQTT311-4.3.2-1] [MQTT311-4.3.3-1]
+    let packet_id = session.outgoing.next_packet_id();
+    recorder.note_sent(me, session, &delivery, packet_id);
+    session.outgoing.insert(delivery.qos, Kept::Message(delivery))
+}
+
+/// Which piece of the records must be durable before this PUBLISH may leave. QoS 2: the packet identifier, else the
+/// client could take a later message under the same identifier for this one. A message that is published once only, after
+/// PUBREL or as a will: that it has been.
+#[inline]
+fn wait_for(recorder: &mut Recorder, session: &Session, qos: QoS, waits: bool) -> Option<u64> {
+    let is_numbered = qos == QoS::ExactlyOnce && session.is_persistent();
+    (recorder.is_on() && (waits || is_numbered)).then(|| recorder.wait())
 }
 
 /// A message that was to be sent and is not takes its identifier with it, as in Mosquitto, where messages have theirs
@@ -340,6 +460,7 @@ fn unmounted<'a>(c: &Connection, topic: &'a str) -> &'a str {
 /// The parts of a shard that writing a PUBLISH needs.
 struct Writer<'a> {
     outbox: &'a mut Outbox,
+    holds: &'a mut Holds,
     scratch: &'a mut PropertyBuffer,
     totals: &'a mut Totals,
     now: Time,
@@ -347,34 +468,44 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// A queued message leaves, unless it is too large for the client.
-    fn write_queued(&mut self, c: &mut Connection, session: &mut Session, delivery: Delivery, recorder: &mut Recorder) {
-        let number = delivery.number;
+    fn write_queued(
+        &mut self,
+        c: &mut Connection,
+        session: &mut Session,
+        me: SessionRef,
+        delivery: Delivery,
+        recorder: &mut Recorder,
+    ) {
         let (qos, retain, message) = (delivery.qos, delivery.retain, Arc::clone(&delivery.message));
-        let identifiers = delivery.identifiers.clone();
-        let form = Form { dup: false, qos, retain, packet_id: None, identifiers: identifiers.as_slice() };
+        let extra = delivery.extra.clone();
+        let identifiers = extra.as_ref().map_or(&[][..], |extra| extra.identifiers());
+        let form = Form { dup: false, qos, retain, packet_id: None, identifiers };
         let message = message.view();
         if c.packet_size_max != usize::MAX && !fits(c, &message, form, self.now) {
             self.totals.dropped_too_large += 1;
             session.dropped += 1;
-            recorder.note_dropped(session, number);
+            recorder.note_dropped(me, session, delivery.key);
             skip_identifier(session, qos);
             return;
         }
         let mut packet_id = None;
         if qos != QoS::AtMostOnce {
             let length = delivery.payload_length();
-            let keeps = session.is_persistent() || delivery.group.is_some();
-            let kept = if keeps { Kept::Message(delivery) } else { Kept::Number(length as u32) };
             session.inflight_bytes += length;
-            packet_id = session.outgoing.insert(qos, kept);
+            packet_id = if session.is_persistent() || delivery.group().is_some() {
+                put_in_flight(recorder, me, session, delivery)
+            } else {
+                session.outgoing.insert(qos, Kept::Number(length as u32))
+            };
         }
-        recorder.note_sent(session, number, packet_id);
-        self.write(c, &message, Form { packet_id, ..form });
+        let waits_for = wait_for(recorder, session, qos, message.recorded.waits);
+        self.write(c, &message, Form { packet_id, ..form }, waits_for);
     }
 
+    /// `waits_for`: the piece of the records that must be durable before.
     /// [MQTT-3.3.1-2] [MQTT-3.3.1-3] [MQTT-2.2.1-2] [MQTT311-3.3.1-2] [MQTT311-3.3.1-3] [MQTT311-2.3.1-5]
     #[inline]
-    fn write(&mut self, c: &mut Connection, message: &MessageRef<'_>, form: Form<'_>) {
+    fn write(&mut self, c: &mut Connection, message: &MessageRef<'_>, form: Form<'_>, waits_for: Option<u64>) {
         self.totals.packets_sent += 1;
         self.totals.publish_sent += 1;
         self.totals.publish_bytes_sent += message.payload.len() as u64;
@@ -389,14 +520,15 @@ impl Writer<'_> {
             payload: message.payload,
         };
         if c.version != Version::V5 {
-            return publish.encode(c.version, self.outbox.buffer(c));
+            return self.put(c, publish, waits_for);
         }
         let is_plain = message.expires == Time::NEVER && form.identifiers.is_empty() && c.aliases_out.is_none();
         if is_plain {
             publish.properties = Properties::from_checked(message.properties);
-            return publish.encode(c.version, self.outbox.buffer(c));
+            return self.put(c, publish, waits_for);
         }
         compose(self.scratch, message, form.identifiers, self.now);
+        let mut aliased = None;
         if let Some(alias) = c.aliases_out.as_ref().and_then(|aliases| aliases.find(topic)) {
             let (number, written) = match alias {
                 Alias::Set(number) => (number, topic),
@@ -406,14 +538,32 @@ impl Writer<'_> {
             let short = Publish { topic: written, properties: self.scratch.as_properties(), ..publish };
             // An alias that makes the packet too large for the client is left out.
             if short.encoded_len(c.version) <= c.packet_size_max {
-                if let Some(aliases) = &mut c.aliases_out {
-                    aliases.sent(alias, topic);
-                }
-                return short.encode(c.version, self.outbox.buffer(c));
+                aliased = Some((alias, written));
+            } else {
+                compose(self.scratch, message, form.identifiers, self.now);
             }
-            compose(self.scratch, message, form.identifiers, self.now);
         }
-        publish.properties = self.scratch.as_properties();
-        publish.encode(c.version, self.outbox.buffer(c));
+        if let Some((alias, written)) = aliased {
+            if let Some(aliases) = &mut c.aliases_out {
+                aliases.sent(alias, topic);
+            }
+            publish.topic = written;
+        }
+        let properties = core::mem::take(self.scratch);
+        publish.properties = properties.as_properties();
+        self.put(c, publish, waits_for);
+        *self.scratch = properties;
+    }
+
+    /// The packet, to the output or behind what is held back.
+    #[inline]
+    fn put(&mut self, c: &mut Connection, publish: Publish<'_>, waits_for: Option<u64>) {
+        let version = c.version;
+        match waits_for.or_else(|| c.holds_publishes().then_some(0)) {
+            None => publish.encode(version, self.outbox.buffer(c)),
+            Some(number) => {
+                self.holds.hold(c, number, PacketType::Publish, |out| publish.encode(version, out));
+            }
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! A session: what the broker keeps for a client, connected or not. MQTT 5.0 section 4.1.
 
 use crate::access::Identity;
-use crate::delivery::{Kept, Queue};
+use crate::delivery::{Kept, Order};
 use crate::index::Place;
 use crate::message::Message;
-use crate::record::RecordedWill;
+use crate::queue::Queue;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -51,6 +51,25 @@ pub(crate) struct Session {
     pub(crate) will_at: Time,
     /// It stands in the list of those that go on next turn.
     pub(crate) is_ready: bool,
+    /// Messages of it are being fetched from the store.
+    pub(crate) is_fetching: bool,
+    /// Which part of its queue is still to be written down for a checkpoint.
+    pub(crate) walk: Option<Walk>,
+    /// The store has no room for it, and that has been told.
+    pub(crate) is_refused_by_store: bool,
+}
+
+/// The deliveries from `next` to `end`, both included, are still to be written down.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Walk {
+    pub(crate) next: Order,
+    pub(crate) end: Order,
+}
+
+impl Walk {
+    pub(crate) fn covers(self, order: Order) -> bool {
+        !order.is_before(self.next) && !self.end.is_before(order)
+    }
 }
 
 impl Session {
@@ -77,16 +96,10 @@ impl Session {
             ends_at: Time::NEVER,
             will_at: Time::NEVER,
             is_ready: false,
+            is_fetching: false,
+            walk: None,
+            is_refused_by_store: false,
         }
-    }
-
-    /// The will, for a record.
-    pub(crate) fn recorded_will(&self) -> Option<RecordedWill> {
-        self.will.as_ref().map(|will| RecordedWill {
-            message: Arc::clone(&will.message),
-            delay_seconds: will.delay_seconds,
-            expiry_seconds: will.expiry_seconds,
-        })
     }
 
     /// Read retained messages for a subscription from now on, instead of an earlier read of it.

@@ -1,21 +1,24 @@
 //! A shard: sessions, their connections and everything that is decided about them, as one plain value.
 
 use crate::access::{Access, Verdict};
+use crate::checkpointing::Checkpoint;
 use crate::connection::{Connection, Outbox, Phase};
 use crate::event::{Cause, Effect, Event};
+use crate::fetching::Fetch;
 use crate::handoff::Handoff;
+use crate::holding::Holds;
 use crate::ids::{ConnectionId, SessionRef, ShardId, Slots};
 use crate::mail::{Mail, MailTarget};
 use crate::matches::MatchCache;
 use crate::memory::MemoryUse;
 use crate::message::MessageRef;
 use crate::random::Random;
-use crate::record::Record;
+use crate::record::{CheckpointOrder, Records};
 use crate::recorder::Recorder;
 use crate::routing::WhenFull;
 use crate::session::{Session, SessionKey};
 use crate::settings::{ListenerSettings, Settings};
-use crate::space::Space;
+use crate::space::{Space, StoreState};
 use crate::time::Time;
 use crate::timers::{Timer, Timers};
 use crate::totals::Totals;
@@ -24,7 +27,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
-use sori_mqtt::{PropertyBuffer, Version};
+use sori_mqtt::{PacketType, PropertyBuffer, Version};
 
 /// How much output a connection may have before its input is no longer read and its messages are queued.
 pub(crate) const OUTPUT_MAX: usize = 1024 * 1024;
@@ -62,6 +65,13 @@ pub struct Shard {
     pub(crate) totals: Totals,
     pub(crate) memory: MemoryUse,
     pub(crate) recorder: Recorder,
+    /// What leaves when it is durable.
+    pub(crate) holds: Holds,
+    pub(crate) store: StoreState,
+    /// A checkpoint for which this shard writes down what it has.
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// Marks of checkpoints that this shard has not been told of yet.
+    pub(crate) marks_before: Vec<(ShardId, u64)>,
     /// Properties in the making, kept for its memory.
     pub(crate) scratch: PropertyBuffer,
 }
@@ -83,7 +93,11 @@ impl Shard {
         Shard {
             id,
             shards,
-            recorder: Recorder::new(settings.keeps_records),
+            recorder: Recorder::new(settings.keeps_records, id, shards),
+            holds: Holds::default(),
+            store: StoreState::Ok,
+            checkpoint: None,
+            marks_before: Vec::new(),
             settings,
             is_unrestricted: access.is_unrestricted(),
             memory: space.memory(id),
@@ -151,18 +165,23 @@ impl Shard {
     /// Mail from another shard.
     pub fn deliver(&mut self, now: Time, mail: &Mail) {
         self.begin(now);
-        for (message, target) in mail.iter() {
+        for (message, shared, target) in mail.iter() {
+            self.recorder.note_seen(message.recorded.key);
             // [MQTT-3.3.2-5]: the mail may have waited for its turn.
             if message.is_expired(self.now) {
                 self.totals.dropped_expired += 1;
                 continue;
             }
+            let mut shared = shared.cloned();
             match target {
-                MailTarget::Set(set) => self.deliver_to_all(set.recipients(self.id), message),
+                MailTarget::Set(set) => self.deliver_to_all(set.recipients(self.id), message, &mut shared),
                 MailTarget::Member(member, group, others) => {
-                    self.deliver_to_member(&member, group, message, others, WhenFull::Drop);
+                    self.deliver_to_member(&member, group, message, &mut shared, others, WhenFull::Drop);
                 }
             }
+        }
+        if let Some((from, checkpoint)) = mail.checkpoint() {
+            self.note_marked(from, checkpoint);
         }
         self.end();
     }
@@ -199,6 +218,7 @@ impl Shard {
                 self.pump(key);
             }
         }
+        self.walk();
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Connection(id) => self.connection_due(id),
@@ -212,7 +232,36 @@ impl Shard {
     /// The broker publishes a message of its own, for example below `$SYS`.
     pub fn publish(&mut self, now: Time, message: MessageRef<'_>) {
         self.begin(now);
-        self.accept_message(message);
+        self.accept_message(message, None);
+        self.end();
+    }
+
+    /// Everything up to this piece of [`Records`] is durable: what waited for it leaves.
+    pub fn durable(&mut self, now: Time, upto: u64) {
+        self.begin(now);
+        self.recorder.durable(upto);
+        self.release_held(upto);
+        self.end();
+    }
+
+    /// The store of the records is in another state than before.
+    pub fn set_store(&mut self, now: Time, state: StoreState) {
+        self.begin(now);
+        self.take_store_state(state);
+        self.end();
+    }
+
+    /// What an [`Effect::Fetch`] asked for has been read.
+    pub fn fetched(&mut self, now: Time, fetch: Fetch) {
+        self.begin(now);
+        self.take_fetched(fetch);
+        self.end();
+    }
+
+    /// Write down all that this shard has, as records, little by little in the coming turns; or say that a turn is over.
+    pub fn checkpoint(&mut self, now: Time, number: u64, order: CheckpointOrder) {
+        self.begin(now);
+        self.take_checkpoint_order(number, order);
         self.end();
     }
 
@@ -276,7 +325,7 @@ impl Shard {
     #[must_use]
     pub fn wants_input(&self, connection: ConnectionId) -> bool {
         self.connections.get(connection.slot, connection.generation).is_some_and(|c| match c.phase {
-            Phase::New | Phase::Open => c.output.len() < OUTPUT_MAX,
+            Phase::New | Phase::Open => c.owed() < OUTPUT_MAX,
             // An AUTH exchange goes on with the client's next packet; a verdict does not.
             Phase::Waiting(ref waiting) => waiting.exchange.is_some(),
             Phase::Moving(_) | Phase::Draining(_) | Phase::Closing => false,
@@ -294,9 +343,9 @@ impl Shard {
         Some((ShardId(at as u16), core::mem::take(&mut self.mail[at])))
     }
 
-    /// What must survive of all that happened since the last call, in order; nothing unless the settings say that
-    /// records are kept.
-    pub fn take_records(&mut self) -> Vec<Record> {
+    /// What must survive of all that happened since the last call; nothing unless the settings say that records are kept.
+    /// To be handed over before the mail of this turn is posted.
+    pub fn take_records(&mut self) -> Option<Records> {
         self.recorder.take()
     }
 
@@ -313,7 +362,7 @@ impl Shard {
     /// When [`Shard::tick`] is to be called.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        if self.ready.is_empty() { self.timers.next() } else { Some(self.now) }
+        if self.ready.is_empty() && !self.is_walking() { self.timers.next() } else { Some(self.now) }
     }
 
     /// The counters, with the gauges as of now.
@@ -326,6 +375,7 @@ impl Shard {
             totals.clients_connected += u64::from(session.connection.is_some());
             totals.queued += session.queue.len() as u64;
             totals.queued_bytes += session.queue.bytes();
+            totals.queued_in_store += session.queue.stored_len() as u64;
             totals.inflight += session.outgoing.in_flight() as u64;
         }
         totals
@@ -394,10 +444,15 @@ impl Shard {
         self.effects.push_back(Effect::Event(event));
     }
 
-    /// Append to a connection's output what `write` encodes: one packet.
+    /// Append to a connection's output what `write` encodes: one packet. Nothing overtakes a CONNACK.
     pub(crate) fn send(&mut self, id: ConnectionId, write: impl FnOnce(Version, &mut Vec<u8>)) {
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
-        write(c.version, self.outbox.buffer(c));
+        let version = c.version;
+        if c.holds_connack() {
+            self.holds.hold(c, 0, PacketType::PingResp, |out| write(version, out));
+        } else {
+            write(version, self.outbox.buffer(c));
+        }
         self.urgent |= c.output.len() > OUTPUT_URGENT;
         self.totals.packets_sent += 1;
     }

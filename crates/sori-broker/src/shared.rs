@@ -10,6 +10,9 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+/// How many members of a group are tried for a message beside the first.
+const OTHERS_TRIED_MAX: u8 = 8;
+
 /// A number that no other living group has.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
 pub(crate) struct GroupNumber(NonZeroU32);
@@ -50,6 +53,11 @@ impl Group {
 
     pub(crate) fn find(&self, session: SessionRef) -> Option<&Subscriber> {
         self.connected.find(session).or_else(|| self.offline.find(session))
+    }
+
+    pub(crate) fn find_mut(&mut self, session: SessionRef) -> Option<&mut Subscriber> {
+        let Group { connected, offline, .. } = self;
+        connected.find_mut(session).or_else(|| offline.find_mut(session))
     }
 
     pub(crate) fn to_match(&self) -> GroupMatch {
@@ -139,6 +147,16 @@ impl GroupMatch {
 
     pub(crate) fn len(&self) -> usize {
         self.members.len()
+    }
+
+    /// How many members are tried for a message beside the first.
+    pub(crate) fn others_tried(&self) -> u8 {
+        u8::try_from(self.len().saturating_sub(1)).unwrap_or(u8::MAX).min(OTHERS_TRIED_MAX)
+    }
+
+    /// Is there a member whose deliveries are recorded?
+    pub(crate) fn has_durable(&self) -> bool {
+        self.members.iter().any(|member| member.options.is_recorded())
     }
 
     pub(crate) fn has_connected_member(&self) -> bool {

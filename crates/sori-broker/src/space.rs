@@ -27,6 +27,22 @@ pub trait Space {
     fn memory(&self, shard: ShardId) -> MemoryUse;
     /// The sum over all shards, with what the subscription index takes.
     fn memory_used(&self) -> u64;
+    /// Where a message stands in the store that once stood at `place`: stores move what they keep.
+    fn current_place(&self, place: u64) -> u64 {
+        place
+    }
+}
+
+/// How the store is that keeps the records.
+#[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
+pub enum StoreState {
+    /// All is well.
+    #[default]
+    Ok,
+    /// There is no room: nothing more is taken over that must be kept.
+    Full,
+    /// It keeps nothing any more.
+    Failed,
 }
 
 /// A space for one thread.

@@ -59,7 +59,7 @@ impl Subscribers {
         }
     }
 
-    fn find_mut(&mut self, session: SessionRef) -> Option<&mut Subscriber> {
+    pub(crate) fn find_mut(&mut self, session: SessionRef) -> Option<&mut Subscriber> {
         match self {
             Subscribers::None => None,
             Subscribers::One(one) => Some(one).filter(|s| s.session == session),

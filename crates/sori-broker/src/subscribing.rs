@@ -4,7 +4,6 @@ use crate::access::Action;
 use crate::event::Event;
 use crate::explaining::Teller;
 use crate::ids::ConnectionId;
-use crate::record::Change;
 use crate::session::{RetainedRead, SessionKey};
 use crate::shard::Shard;
 use crate::subscription::{Options, Subscriber};
@@ -14,8 +13,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{
-    Properties, PropertyBuffer, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions, TopicFilter, UnsubAck,
-    Unsubscribe, Version,
+    PacketType, Properties, PropertyBuffer, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions,
+    TopicFilter, UnsubAck, Unsubscribe, Version,
 };
 
 impl Shard {
@@ -37,9 +36,12 @@ impl Shard {
         let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
         let mount = listener.mount_point.as_deref();
         let mut codes = Vec::new();
+        let mark = self.recorder.mark();
+        let is_refused = self.is_change_refused(key);
         for (filter, options) in subscribe.filters() {
             let mounted = mount.map(|mount| mounted_filter(mount, filter));
             let code = match mounted.as_deref().map_or(Ok(filter), TopicFilter::new) {
+                Ok(_) if is_refused => ReasonCode::QuotaExceeded,
                 Ok(filter) => self.subscribe(key, filter, options, identifier),
                 Err(_) => ReasonCode::TopicFilterInvalid,
             };
@@ -53,8 +55,18 @@ impl Shard {
         let mut suback = SubAck { packet_id: subscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
         let why = self.refusal(id, &codes, suback.encoded_len(Version::V5));
         suback.properties = why.as_properties();
-        self.send(id, |version, out| suback.encode(version, out));
+        self.send_after(id, mark, PacketType::SubAck, |version, out| suback.encode(version, out));
         self.pump(key);
+    }
+
+    /// A change of the subscriptions of a session that outlives its connection needs the store.
+    fn is_change_refused(&mut self, key: SessionKey) -> bool {
+        let is_persistent = self.sessions.get(key.slot, key.generation).is_some_and(|session| session.is_persistent());
+        let is_refused = is_persistent && self.refuses_to_keep();
+        if is_refused {
+            self.note_refused_by_store(key, "the store has no room, or has failed");
+        }
+        is_refused
     }
 
     /// Is an answer with so many reason codes within the client's Maximum Packet Size? [MQTT-3.1.2-24]
@@ -96,6 +108,7 @@ impl Shard {
         if limit > 0 && self.space.memory_used() + filter.as_str().len() as u64 > limit {
             return ReasonCode::QuotaExceeded;
         }
+        let is_durable = session.is_persistent() && self.settings.keeps_records;
         let mut until = 0;
         let mut inserted = None;
         let space = Arc::clone(&self.space);
@@ -109,7 +122,8 @@ impl Shard {
                 since: old.map_or(until, |(_, old)| old.since),
                 session: me,
                 identifier,
-                options: Options::new(options.qos, options.no_local, options.retain_as_published),
+                options: Options::new(options.qos, options.no_local, options.retain_as_published)
+                    .with_durable(is_durable),
             };
             inserted = Some((index.insert(filter, subscriber), reads));
         });
@@ -122,7 +136,7 @@ impl Shard {
         if old.is_none() {
             session.places.insert(place);
         }
-        self.recorder.note(session, || Change::Subscribed { filter: Box::from(filter.as_str()), options, identifier });
+        self.recorder.note_subscribed(me, session, filter.as_str(), options, identifier);
         if reads {
             session.want_read(RetainedRead {
                 number: 0,
@@ -155,6 +169,10 @@ impl Shard {
         let (key, listener) = (c.session, Arc::clone(&c.listener));
         let mount = listener.mount_point.as_deref();
         let mut codes = Vec::new();
+        let mark = self.recorder.mark();
+        if self.is_change_refused(key) {
+            return self.violated(id, ReasonCode::QuotaExceeded, "the store has no room, or has failed");
+        }
         for filter in unsubscribe.filters() {
             let mounted = mount.map(|mount| mounted_filter(mount, filter));
             let code = match mounted.as_deref().map_or(Ok(filter), TopicFilter::new) {
@@ -167,7 +185,7 @@ impl Shard {
             UnsubAck { packet_id: unsubscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
         let why = self.refusal(id, &codes, unsuback.encoded_len(Version::V5));
         unsuback.properties = why.as_properties();
-        self.send(id, |version, out| unsuback.encode(version, out));
+        self.send_after(id, mark, PacketType::UnsubAck, |version, out| unsuback.encode(version, out));
         // A read that held up those behind it may be gone.
         self.pump(key);
     }
@@ -194,7 +212,9 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return ReasonCode::UnspecifiedError;
         };
-        self.recorder.note(session, || Change::Unsubscribed { filter: Box::from(filter.as_str()) });
+        if removed.is_some() {
+            self.recorder.note_unsubscribed(me, session, filter.as_str());
+        }
         let Some(place) = removed else { return ReasonCode::NoSubscriptionExisted };
         session.places.remove(&place);
         session.reads_wanted.remove(&place);

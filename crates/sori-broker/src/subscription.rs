@@ -15,13 +15,14 @@ pub(crate) struct Subscriber {
     pub(crate) options: Options,
 }
 
-/// Granted QoS, No Local and Retain As Published in one byte.
+/// Granted QoS, No Local, Retain As Published, and whether the session outlives its connection, in one byte.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) struct Options(u8);
 
 impl Options {
     const NO_LOCAL: u8 = 0b100;
     const RETAIN_AS_PUBLISHED: u8 = 0b1000;
+    const DURABLE: u8 = 0b1_0000;
 
     pub(crate) fn new(granted: QoS, no_local: bool, retain_as_published: bool) -> Options {
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
@@ -47,6 +48,22 @@ impl Options {
     #[inline]
     pub(crate) fn retain_as_published(self) -> bool {
         self.0 & Options::RETAIN_AS_PUBLISHED != 0
+    }
+
+    /// Is what the session gets to be recorded?
+    #[inline]
+    pub(crate) fn is_durable(self) -> bool {
+        self.0 & Options::DURABLE != 0
+    }
+
+    /// May there be something to be recorded for it: a delivery above QoS 0?
+    #[inline]
+    pub(crate) fn is_recorded(self) -> bool {
+        self.is_durable() && self.qos() != QoS::AtMostOnce
+    }
+
+    pub(crate) fn with_durable(self, durable: bool) -> Options {
+        Options(if durable { self.0 | Options::DURABLE } else { self.0 & !Options::DURABLE })
     }
 
     pub(crate) fn to_subscribe_options(self) -> SubscribeOptions {

@@ -69,6 +69,12 @@ totals! {
     publish_too_large,
     /// QoS 1 and 2 messages beyond Receive Maximum that were taken all the same.
     receive_maximum_exceeded,
+    /// Messages and requests that were refused because the store was full or had failed.
+    refused_by_store,
+    /// Messages that could not be read from the store again.
+    dropped_damaged,
+    /// Publications that were recorded for sessions which outlive their connections.
+    recorded,
     /// CONNECT packets received.
     connects,
     /// Connections opened.
@@ -89,6 +95,8 @@ totals! {
     queued,
     /// Payload bytes queued now.
     queued_bytes,
+    /// Messages queued now that lie in the store only.
+    queued_in_store,
     /// Messages in flight to clients now.
     inflight,
 }
@@ -97,6 +105,10 @@ impl Totals {
     /// All messages dropped, for whatever reason.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped_queue_full + self.dropped_memory + self.dropped_too_large + self.dropped_expired
+        self.dropped_queue_full
+            + self.dropped_memory
+            + self.dropped_too_large
+            + self.dropped_expired
+            + self.dropped_damaged
     }
 }

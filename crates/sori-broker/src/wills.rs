@@ -1,7 +1,6 @@
 //! The will of a client: kept with its session, published when the connection has ended the wrong way.
 
-use crate::message::MessageRef;
-use crate::record::Change;
+use crate::message::{MessageRef, Recorded};
 use crate::session::{SessionKey, StoredWill};
 use crate::shard::Shard;
 use crate::time::Time;
@@ -24,6 +23,7 @@ impl Shard {
             expires: Time::NEVER,
             publisher: self.session_ref(key),
             retained_version: 0,
+            recorded: Recorded::default(),
         }
         .to_shared(&self.memory);
         Box::new(StoredWill {
@@ -34,28 +34,31 @@ impl Shard {
     }
 
     pub(crate) fn discard_will(&mut self, key: SessionKey) {
+        let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         session.will_at = Time::NEVER;
         if session.will.take().is_some() {
-            self.recorder.note_gone(session, Change::WillGone);
+            self.recorder.note_will_gone(me, session);
         }
     }
 
     /// The will is taken out of the session before it is published: it is published once.
     /// [MQTT-3.1.2-8] [MQTT-3.1.2-10] [MQTT311-3.1.2-8] [MQTT311-3.1.2-10]
     pub(crate) fn publish_will(&mut self, key: SessionKey) {
-        let now = self.now;
+        let (now, me) = (self.now, self.session_ref(key));
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         session.will_at = Time::NEVER;
         let Some(will) = session.will.take() else { return };
-        self.recorder.note_gone(session, Change::WillGone);
+        self.recorder.note_will_gone(me, session);
+        let waits = self.recorder.is_on() && session.is_recorded;
         let (identity, client_id) = (Arc::clone(&session.identity), Arc::clone(&session.client_id));
         let mut message = will.message.view();
+        message.recorded = Recorded { waits, ..Recorded::default() };
         if let Some(seconds) = will.expiry_seconds {
             message.expires = now.plus_seconds(u64::from(seconds));
         }
         if self.may_publish(&identity, &client_id, message.topic) {
-            self.accept_message(message);
+            self.accept_message(message, None);
         }
     }
 }

@@ -125,7 +125,7 @@ impl Worker {
                 self.post_mail();
                 self.inboxes[usize::from(to.0)].post(Letter::Moved(stream, handoff, None));
             }
-            Effect::Event(_) => {}
+            Effect::Fetch(_) | Effect::Event(_) => {}
         }
     }
 

@@ -6,7 +6,7 @@ use crate::machine;
 use crate::space::LockedSpace;
 use crate::sys::{self, SysTree};
 use crate::worker::Clock;
-use sori_broker::{MessageRef, SessionRef, Shard, Space, Time};
+use sori_broker::{MessageRef, Recorded, SessionRef, Shard, Space, Time};
 use sori_mqtt::QoS;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -123,5 +123,6 @@ fn message<'a>(topic: &'a str, payload: &'a [u8], retain: bool, expires: Time) -
         expires,
         publisher: SessionRef::NOBODY,
         retained_version: 0,
+        recorded: Recorded::default(),
     }
 }

@@ -21,6 +21,11 @@ pub(crate) fn event(log: &Log, event: &Event, connection_messages: bool) {
         Event::Denied { client_id, text } => {
             log.notice(format_args!("Client {client_id} may not {text}."));
         }
+        Event::Damaged { client_id, count } => {
+            log.error(format_args!(
+                "{count} messages for client {client_id} cannot be read from the store and are lost."
+            ));
+        }
         Event::Dropping { client_id, text } => {
             log.notice(format_args!("{} ({text})", lines::dropping(client_id)));
         }

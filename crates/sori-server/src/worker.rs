@@ -476,6 +476,8 @@ impl Worker {
                     self.b.inboxes[usize::from(to.0)].post(letter);
                 }
             }
+            // Nothing lies in a store yet.
+            Effect::Fetch(_) => {}
             Effect::Event(event) => report::event(&self.b.log, &event, self.b.connection_messages),
         }
     }

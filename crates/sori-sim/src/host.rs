@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use sori_broker::{
-    Access, Cause, ConnectionId, Effect, Event, Handoff, ListenerSettings, Mail, Record, Recovered, Settings, Shard,
+    Access, Cause, ConnectionId, Effect, Event, Handoff, ListenerSettings, Mail, MemoryUse, Recovered, Settings, Shard,
     ShardId, Space, Time,
 };
 
@@ -64,9 +64,23 @@ struct Link {
     shown: usize,
 }
 
+/// No message stands at place 0.
+const LOG_BEGIN: u64 = 1 << 32;
+
+/// A message of the log.
+fn read(log: &[(u64, Vec<u8>)], place: u64) -> Option<Vec<u8>> {
+    let at = log.partition_point(|(begin, _)| *begin <= place).checked_sub(1)?;
+    let (begin, bytes) = &log[at];
+    let blob = bytes.get((place - begin) as usize..)?;
+    let length = u32::from_le_bytes(blob.get(..4)?.try_into().ok()?) as usize;
+    blob.get(8..8 + length).map(Vec::from)
+}
+
 pub(crate) struct Host {
     now: Time,
-    records: Vec<Record>,
+    /// Pieces of records with their places; durable at once.
+    log: Vec<(u64, Vec<u8>)>,
+    end: u64,
     nodes: Vec<Node>,
     links: Vec<Link>,
 }
@@ -107,7 +121,8 @@ impl Host {
             now,
             nodes: new_nodes(settings, shards, seed, space, access, now),
             links: Vec::new(),
-            records: Vec::new(),
+            log: Vec::new(),
+            end: LOG_BEGIN,
         }
     }
 
@@ -122,19 +137,42 @@ impl Host {
             link.place = Place::Gone;
         }
         let mut recovered = Recovered::new();
-        for record in &self.records {
-            recovered.apply(record.clone());
+        for (place, bytes) in &self.log {
+            recovered.apply(*place, bytes).expect("records are read as they were written");
         }
+        let log = &self.log;
+        let read = &mut |place| read(log, place);
+        recovered.finish(&MemoryUse::default(), read);
         let retained = recovered.take_retained();
+        self.nodes[0].shard.begin_run(recovered.counter());
         self.nodes[0].shard.restore_retained(recovered.retained_version(), &retained);
         let shards = self.nodes.len();
+        for node in &mut self.nodes {
+            node.shard.go_on_after(recovered.counter());
+        }
         for (at, (client_id, session)) in recovered.take_sessions().enumerate() {
-            self.nodes[at % shards].shard.restore(self.now, client_id, session);
+            self.nodes[at % shards].shard.restore(self.now, client_id, session, read);
+        }
+        for shard in 0..shards {
+            self.keep_records(shard);
         }
     }
 
-    pub(crate) fn records(&self) -> &[Record] {
-        &self.records
+    /// Bytes of records so far.
+    pub(crate) fn records_len(&self) -> usize {
+        self.log.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
+
+    /// Takes over what a shard's turn has changed; false if nothing has.
+    fn keep_records(&mut self, index: usize) -> bool {
+        let Some(mut records) = self.nodes[index].shard.take_records() else { return false };
+        records.placed(self.end);
+        let bytes = std::mem::take(&mut records.bytes);
+        let place = self.end;
+        self.end += bytes.len() as u64;
+        self.log.push((place, bytes));
+        self.nodes[index].shard.durable(self.now, records.upto);
+        true
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -269,6 +307,7 @@ impl Host {
                     self.flush(link, wire);
                 }
             }
+            quiet &= !self.keep_records(index);
             while let Some(post) = self.nodes[index].shard.next_mail() {
                 quiet = false;
                 self.nodes[index].outbox.push_back(post);
@@ -281,7 +320,6 @@ impl Host {
                 break;
             }
         }
-        self.records.extend(self.nodes[index].shard.take_records());
         // What joins output that already waits for its peer is not announced again.
         let waiting: Vec<LinkId> =
             self.nodes[index].links.values().copied().filter(|link| self.links[link.0].shown > 0).collect();
@@ -317,6 +355,10 @@ impl Host {
                     self.nodes[usize::from(to.0)].arrivals.push_back((link, handoff));
                     wire.moved(link, to.0);
                 }
+            }
+            Effect::Fetch(mut fetch) => {
+                fetch.found = fetch.places.iter().map(|place| read(&self.log, *place)).collect();
+                self.nodes[index].shard.fetched(self.now, *fetch);
             }
             Effect::Event(event) => wire.event(event),
         }

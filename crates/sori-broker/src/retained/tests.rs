@@ -11,7 +11,7 @@ use sori_mqtt::QoS;
 use super::*;
 use crate::ids::SessionRef;
 use crate::memory::MemoryUse;
-use crate::message::MessageRef;
+use crate::message::{MessageRef, Recorded};
 
 fn message(memory: &MemoryUse, topic: &str, payload: u8, expires: Time, version: u64) -> Arc<Message> {
     let message = MessageRef {
@@ -23,6 +23,7 @@ fn message(memory: &MemoryUse, topic: &str, payload: u8, expires: Time, version:
         expires,
         publisher: SessionRef::NOBODY,
         retained_version: version,
+        recorded: Recorded::default(),
     };
     message.to_shared(memory)
 }

@@ -137,9 +137,9 @@ impl Broker {
         self.world.borrow_mut().crash();
     }
 
-    /// How many records the shards have made.
+    /// How many bytes of records the shards have made.
     pub(crate) fn records(&self) -> usize {
-        self.world.borrow().records().len()
+        self.world.borrow().records_len()
     }
 
     pub(crate) fn shutdown(&self) {

@@ -109,8 +109,8 @@ fn the_queue_survives_in_order_with_all_that_belongs_to_its_messages() {
         while last < 29 {
             let got = a.receive();
             let number = got.payload[0];
-            // Number 3 is of QoS 0 and was sent to the first connection.
-            assert!(number == last + 1 || (last == 2 && number == 4), "{number} after {last}");
+            // Number 3 is of QoS 0 and was sent to the first connection; others of QoS 0 are not kept.
+            assert!(number == last + 1 || (number % 3 == 1 && number == last + 2), "{number} after {last}");
             last = number;
             let expected = message(number).subscription_id(5);
             assert_eq!((got.qos, got.retain, got.dup), (number % 3, number == 7, number == 1), "{got}");

@@ -164,6 +164,12 @@ impl<M> OutgoingMessages<M> {
         Some(packet_id)
     }
 
+    /// The identifier that the next [`insert`](Self::insert) gives out.
+    #[must_use]
+    pub fn next_packet_id(&self) -> PacketId {
+        self.next_id()
+    }
+
     /// PUBACK: the QoS 1 message is finished, whatever the reason code says [MQTT-4.4.0-2].
     ///
     /// # Errors

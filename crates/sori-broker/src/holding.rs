@@ -1,0 +1,302 @@
+//! What must not leave before its record is durable is held back here, in order, without holding up anything else.
+//!
+//! Acknowledgements of a connection leave in their order, so one that needs no record still waits behind one that does.
+//! A PUBLISH does not overtake a PUBLISH that is held back, and nothing overtakes a CONNACK.
+
+use crate::connection::{Connection, Outbox};
+use crate::event::{Cause, Effect, Event};
+use crate::ids::ConnectionId;
+use crate::recorder::Mark;
+use crate::session::SessionKey;
+use crate::shard::Shard;
+use crate::space::StoreState;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use sori_mqtt::{Ack, Direction, Packet, PacketType, Properties, ReasonCode, Split, Version, decode, split};
+
+/// Packets of a connection that wait for their records.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    bytes: Vec<u8>,
+    released: usize,
+    packets: u32,
+    /// PUBLISH packets among them.
+    publishes: u32,
+    /// PUBACK and PUBREC packets: what they answer is still in flight.
+    acknowledgements: u32,
+    has_connack: bool,
+}
+
+/// What waits for a piece of records.
+#[derive(Debug)]
+struct Hold {
+    /// The piece.
+    number: u64,
+    connection: ConnectionId,
+    what: What,
+}
+
+#[derive(Copy, Clone, Debug)]
+enum What {
+    /// As many bytes of a packet of this type.
+    Packet(PacketType, u32),
+    /// The connection is to be closed.
+    Close,
+}
+
+/// Buffers that are kept for the next connection that has to wait.
+const SPARE_MAX: usize = 64;
+const SPARE_BYTES_MAX: usize = 16 * 1024;
+
+/// All that waits in a shard, in the order of the pieces.
+#[derive(Debug, Default)]
+pub(crate) struct Holds {
+    waiting: VecDeque<Hold>,
+    /// Boxed, because a connection has the box.
+    #[allow(clippy::vec_box)]
+    spare: Vec<Box<Held>>,
+    /// The store has failed: what waits will never leave.
+    is_void: bool,
+}
+
+impl Holds {
+    /// Send what `write` encodes, one packet, once piece `number` is durable.
+    pub(crate) fn hold(&mut self, c: &mut Connection, number: u64, kind: PacketType, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.is_void {
+            return;
+        }
+        let mut held = c.held.take().or_else(|| self.spare.pop()).unwrap_or_default();
+        let before = held.bytes.len();
+        write(&mut held.bytes);
+        held.count(kind, 1);
+        let length = (held.bytes.len() - before) as u32;
+        c.held = Some(held);
+        self.push(number, c.id, What::Packet(kind, length));
+    }
+
+    fn push(&mut self, number: u64, connection: ConnectionId, what: What) {
+        // What joins those that wait already waits at least as long.
+        let number = self.waiting.back().map_or(number, |last| last.number.max(number));
+        self.waiting.push_back(Hold { number, connection, what });
+    }
+
+    fn keep_spare(&mut self, mut held: Box<Held>) {
+        if self.spare.len() < SPARE_MAX && held.bytes.capacity() <= SPARE_BYTES_MAX {
+            held.bytes.clear();
+            held.released = 0;
+            self.spare.push(held);
+        }
+    }
+
+    /// Move a packet that is durable to the output.
+    fn release(&mut self, outbox: &mut Outbox, c: &mut Connection, kind: PacketType, length: u32) {
+        let Some(mut held) = c.held.take() else { return };
+        let packet = held.take(kind, length);
+        outbox.buffer(c).extend_from_slice(&held.bytes[packet]);
+        if held.packets > 0 {
+            c.held = Some(held);
+        } else {
+            self.keep_spare(held);
+        }
+    }
+}
+
+impl Held {
+    fn count(&mut self, kind: PacketType, by: i32) {
+        let add = |counter: &mut u32, does: bool| *counter = counter.wrapping_add_signed(if does { by } else { 0 });
+        add(&mut self.packets, true);
+        add(&mut self.publishes, kind == PacketType::Publish);
+        add(&mut self.acknowledgements, matches!(kind, PacketType::PubAck | PacketType::PubRec));
+        if kind == PacketType::ConnAck {
+            self.has_connack = by > 0;
+        }
+    }
+
+    /// The first packet is no longer held: gives where it stands.
+    fn take(&mut self, kind: PacketType, length: u32) -> core::ops::Range<usize> {
+        let begin = self.released;
+        self.released += length as usize;
+        self.count(kind, -1);
+        begin..self.released
+    }
+}
+
+impl Connection {
+    /// Bytes that the client has still to take, held back or not.
+    #[inline]
+    pub(crate) fn owed(&self) -> usize {
+        self.output.len() + self.held.as_ref().map_or(0, |held| held.bytes.len() - held.released)
+    }
+
+    /// Does an acknowledgement have to wait behind others?
+    #[inline]
+    fn holds_answers(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.packets > held.publishes)
+    }
+
+    /// Does a PUBLISH have to wait behind others?
+    #[inline]
+    pub(crate) fn holds_publishes(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.publishes > 0 || held.has_connack)
+    }
+
+    #[inline]
+    pub(crate) fn holds_connack(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.has_connack)
+    }
+
+    /// PUBLISH packets of the client whose PUBACK or PUBREC is held back.
+    #[inline]
+    pub(crate) fn held_acknowledgements(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.acknowledgements as usize)
+    }
+}
+
+impl Shard {
+    /// Answer a packet: at once, or when everything that was recorded since `mark` is durable.
+    #[inline]
+    pub(crate) fn send_after(
+        &mut self,
+        id: ConnectionId,
+        mark: Mark,
+        kind: PacketType,
+        write: impl FnOnce(Version, &mut Vec<u8>),
+    ) {
+        let has_recorded = self.recorder.mark() != mark;
+        let number = if has_recorded { Some(self.recorder.wait()) } else { None };
+        self.send_when(id, number, kind, write);
+    }
+
+    /// The same for what is said of a session whose earlier records may not be durable yet.
+    pub(crate) fn send_after_all(
+        &mut self,
+        id: ConnectionId,
+        key: SessionKey,
+        kind: PacketType,
+        write: impl FnOnce(Version, &mut Vec<u8>),
+    ) {
+        let waits = self.recorder.is_on()
+            && !self.recorder.is_settled()
+            && self.sessions.get(key.slot, key.generation).is_some_and(|session| session.is_recorded);
+        let number = if waits { Some(self.recorder.wait()) } else { None };
+        self.send_when(id, number, kind, write);
+    }
+
+    #[inline]
+    fn send_when(
+        &mut self,
+        id: ConnectionId,
+        number: Option<u64>,
+        kind: PacketType,
+        write: impl FnOnce(Version, &mut Vec<u8>),
+    ) {
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        let number = number.or_else(|| c.holds_answers().then_some(0));
+        let Some(number) = number else { return self.send(id, write) };
+        let version = c.version;
+        self.holds.hold(c, number, kind, |out| write(version, out));
+        self.totals.packets_sent += 1;
+    }
+
+    /// The connection is closed once what has been recorded is durable.
+    pub(crate) fn close_after(&mut self, id: ConnectionId, mark: Mark) {
+        if self.recorder.mark() == mark {
+            return;
+        }
+        let number = self.recorder.wait();
+        let is_this = |effect: &Effect| matches!(effect, Effect::Close(closed) if *closed == id);
+        if let Some(at) = self.effects.iter().rposition(is_this) {
+            self.effects.remove(at);
+            self.holds.push(number, id, What::Close);
+        }
+    }
+
+    /// Everything up to this piece of records is durable: what waited for it leaves.
+    pub(crate) fn release_held(&mut self, upto: u64) {
+        while self.holds.waiting.front().is_some_and(|hold| hold.number <= upto) {
+            let Some(hold) = self.holds.waiting.pop_front() else { break };
+            match hold.what {
+                What::Close => self.effects.push_back(Effect::Close(hold.connection)),
+                What::Packet(kind, length) => {
+                    let ConnectionId { slot, generation } = hold.connection;
+                    if let Some(c) = self.connections.get_mut(slot, generation) {
+                        self.holds.release(&mut self.outbox, c, kind, length);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The store changes its state. One that has failed will never make anything durable: what waits is refused.
+    pub(crate) fn take_store_state(&mut self, state: StoreState) {
+        if self.store == StoreState::Failed {
+            return;
+        }
+        self.store = state;
+        if state == StoreState::Failed {
+            self.holds.is_void = true;
+            self.recorder.give_up();
+            for hold in core::mem::take(&mut self.holds.waiting) {
+                self.refuse_held(&hold);
+            }
+        }
+    }
+
+    /// [MQTT-4.13.1-1] leaves open what to do about a failure of the server: MQTT 5 has reason codes, MQTT 3 gets no
+    /// acknowledgement.
+    fn refuse_held(&mut self, hold: &Hold) {
+        let id = hold.connection;
+        let What::Packet(kind, length) = hold.what else { return self.effects.push_back(Effect::Close(id)) };
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        let (version, key) = (c.version, c.session);
+        let Some(held) = c.held.as_mut() else { return };
+        let packet = held.take(kind, length);
+        let packet = Vec::from(&held.bytes[packet]);
+        if held.packets == 0 {
+            c.held = None;
+        }
+        match kind {
+            PacketType::PubAck | PacketType::PubRec => {
+                let Some(packet_id) = acknowledged(&packet, version) else { return };
+                if let (PacketType::PubRec, Some(session)) = (kind, self.session(key)) {
+                    session.incoming.forget(packet_id);
+                    session.forget_unreleased(packet_id);
+                }
+                if version == Version::V5 {
+                    let reason_code = ReasonCode::QuotaExceeded;
+                    let ack = Ack { packet_id, reason_code, properties: Properties::EMPTY };
+                    self.send(id, |version, out| ack.encode(kind, version, out));
+                }
+            }
+            PacketType::ConnAck | PacketType::SubAck | PacketType::UnsubAck => {
+                let cause = Cause::Protocol(ReasonCode::QuotaExceeded, Box::from("the store has failed"));
+                self.end_connection(id, Some(ReasonCode::QuotaExceeded), cause);
+            }
+            _ => {}
+        }
+    }
+
+    /// Is nothing taken over now that must be kept?
+    #[inline]
+    pub(crate) fn refuses_to_keep(&self) -> bool {
+        self.store != StoreState::Ok && self.settings.keeps_records
+    }
+
+    pub(crate) fn note_refused_by_store(&mut self, key: SessionKey, text: &'static str) {
+        self.totals.refused_by_store += 1;
+        let Some(session) = self.session(key) else { return };
+        let client_id = alloc::sync::Arc::clone(&session.client_id);
+        if !core::mem::replace(&mut session.is_refused_by_store, true) {
+            self.event(Event::Dropping { client_id, text });
+        }
+    }
+}
+
+fn acknowledged(packet: &[u8], version: Version) -> Option<sori_mqtt::PacketId> {
+    let Ok(Split::Frame(frame)) = split(packet, usize::MAX) else { return None };
+    match decode(frame, version, Direction::ToClient) {
+        Ok(Packet::PubAck(ack) | Packet::PubRec(ack)) => Some(ack.packet_id),
+        _ => None,
+    }
+}

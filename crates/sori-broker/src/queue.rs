@@ -1,0 +1,375 @@
+//! Messages that wait until a session may get them.
+//!
+//! ```text
+//!   QoS 1, 2   oldest ► in memory ► in the store ► in memory ► newest
+//!   QoS 0      oldest ► in memory ► newest
+//! ```
+//!
+//! QoS 0 has a line of its own, because it does not wait for acknowledgements; the order of the deliveries tells which
+//! of the two fronts is the older one. What lies in the store only is fetched before its turn comes.
+
+use crate::delivery::{Delivery, Order, Stored};
+use crate::memory::MemoryUse;
+use crate::message::Message;
+use crate::time::Time;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use sori_mqtt::QoS;
+
+/// The queue of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// QoS 1 and 2, oldest first: what comes next.
+    front: VecDeque<Delivery>,
+    /// What comes after `front`, and is not in memory.
+    stored: VecDeque<Stored>,
+    /// What comes after `stored`; empty as long as that is empty.
+    back: VecDeque<Delivery>,
+    /// QoS 0, oldest first.
+    plain: VecDeque<Delivery>,
+    bytes: u64,
+    last_order: Order,
+    /// Nothing in memory expires before this moment. `None` is never.
+    expires_first: Option<Time>,
+}
+
+/// What is left of a delivery that was dropped.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) key: u64,
+    in_store: Option<Stored>,
+}
+
+impl From<Stored> for Gone {
+    fn from(stored: Stored) -> Gone {
+        Gone { key: stored.key, in_store: Some(stored) }
+    }
+}
+
+impl From<Delivery> for Gone {
+    fn from(delivery: Delivery) -> Gone {
+        Gone { key: delivery.key, in_store: None }
+    }
+}
+
+impl Gone {
+    /// It is not needed from the store either.
+    pub(crate) fn forget(self, memory: &MemoryUse) {
+        if let Some(stored) = self.in_store {
+            memory.forget(stored.place, stored.length);
+        }
+    }
+}
+
+/// Memory that a delivery in the store takes, with its place in the queue.
+const STORED_BYTES: i64 = size_of::<Stored>() as i64 + size_of::<Stored>() as i64 / 8;
+
+impl Queue {
+    pub(crate) fn last_order(&self) -> Order {
+        self.last_order
+    }
+
+    /// The place of the oldest of QoS 1 and 2.
+    pub(crate) fn first_order(&self) -> Option<Order> {
+        self.front.front().map(|d| d.order).or_else(|| self.stored.front().map(|d| d.order))
+    }
+
+    /// The place of the next delivery.
+    pub(crate) fn next_order(&mut self) -> Order {
+        self.last_order = self.last_order.next();
+        self.last_order
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.acknowledged_len() + self.plain.len()
+    }
+
+    fn acknowledged_len(&self) -> usize {
+        self.front.len() + self.stored.len() + self.back.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many of them lie in the store only.
+    pub(crate) fn stored_len(&self) -> usize {
+        self.stored.len()
+    }
+
+    /// Payload bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Does a QoS 0 message wait? Then a newer one must not overtake it.
+    pub(crate) fn holds_qos0(&self) -> bool {
+        !self.plain.is_empty()
+    }
+
+    /// The oldest; `Err` when it is not in memory.
+    pub(crate) fn front(&self) -> Option<Result<&Delivery, &Stored>> {
+        if self.is_plain_next() {
+            return self.plain.front().map(Ok);
+        }
+        match self.front.front() {
+            Some(delivery) => Some(Ok(delivery)),
+            None => self.stored.front().map(Err),
+        }
+    }
+
+    fn is_plain_next(&self) -> bool {
+        let acknowledged = self.front.front().map(|d| d.order).or_else(|| self.stored.front().map(|d| d.order));
+        match (self.plain.front(), acknowledged) {
+            (Some(plain), Some(acknowledged)) => plain.order.is_before(acknowledged),
+            (plain, _) => plain.is_some(),
+        }
+    }
+
+    /// Put a delivery at the end; its place is the next one.
+    pub(crate) fn push(&mut self, mut delivery: Delivery) -> &Delivery {
+        delivery.order = self.next_order();
+        self.put(delivery)
+    }
+
+    /// Put a delivery at the end that has its place already.
+    pub(crate) fn put(&mut self, delivery: Delivery) -> &Delivery {
+        let expires = delivery.message.expires();
+        if expires != Time::NEVER {
+            self.expires_first = Some(self.expires_first.map_or(expires, |first| first.min(expires)));
+        }
+        self.bytes += delivery.payload_length();
+        let line = match delivery.qos {
+            QoS::AtMostOnce => &mut self.plain,
+            _ if self.stored.is_empty() => &mut self.front,
+            _ => &mut self.back,
+        };
+        make_room(line);
+        line.push_back(delivery);
+        line.back().expect("it was pushed just now")
+    }
+
+    /// Put a delivery at the end that lies in the store only.
+    pub(crate) fn put_stored(&mut self, mut delivery: Stored, memory: &MemoryUse) {
+        delivery.order = self.next_order();
+        self.bytes += u64::from(delivery.length);
+        memory.add(STORED_BYTES);
+        make_room(&mut self.stored);
+        self.stored.push_back(delivery);
+    }
+
+    /// Take out the oldest, which must be in memory.
+    pub(crate) fn pop(&mut self) -> Option<Delivery> {
+        if self.is_plain_next() {
+            return self.pop_qos0();
+        }
+        let delivery = Queue::pop_from(&mut self.front, &mut self.bytes);
+        self.close_gap();
+        delivery
+    }
+
+    /// Take out the oldest of QoS 0.
+    pub(crate) fn pop_qos0(&mut self) -> Option<Delivery> {
+        Queue::pop_from(&mut self.plain, &mut self.bytes)
+    }
+
+    fn pop_from(line: &mut VecDeque<Delivery>, bytes: &mut u64) -> Option<Delivery> {
+        let delivery = line.pop_front()?;
+        *bytes -= delivery.payload_length();
+        if line.is_empty() {
+            // An idle session holds no memory for what it once queued.
+            *line = VecDeque::new();
+        }
+        Some(delivery)
+    }
+
+    /// Nothing lies in the store any more: what comes after it comes next.
+    fn close_gap(&mut self) {
+        if self.stored.is_empty() && !self.back.is_empty() {
+            if self.front.is_empty() {
+                core::mem::swap(&mut self.front, &mut self.back);
+            } else {
+                self.front.append(&mut self.back);
+            }
+        }
+    }
+
+    /// Take out the oldest, wherever it is.
+    pub(crate) fn drop_oldest(&mut self, memory: &MemoryUse) -> Option<Gone> {
+        match self.front()? {
+            Ok(_) => self.pop().map(Gone::from),
+            Err(_) => {
+                let stored = self.pop_stored(memory);
+                self.close_gap();
+                stored.map(Gone::from)
+            }
+        }
+    }
+
+    fn pop_stored(&mut self, memory: &MemoryUse) -> Option<Stored> {
+        let stored = self.stored.pop_front()?;
+        memory.add(-STORED_BYTES);
+        self.bytes -= u64::from(stored.length);
+        if self.stored.is_empty() {
+            self.stored = VecDeque::new();
+        }
+        Some(stored)
+    }
+
+    /// Take out everything that `unwanted` names of what is in memory, in order.
+    pub(crate) fn take(&mut self, mut unwanted: impl FnMut(&Delivery) -> bool) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        for line in [&mut self.front, &mut self.back, &mut self.plain] {
+            for delivery in core::mem::take(line) {
+                if unwanted(&delivery) { taken.push(delivery) } else { line.push_back(delivery) }
+            }
+        }
+        self.close_gap();
+        taken.sort_by(|a, b| {
+            if a.order.is_before(b.order) { core::cmp::Ordering::Less } else { core::cmp::Ordering::Greater }
+        });
+        self.bytes -= taken.iter().map(Delivery::payload_length).sum::<u64>();
+        taken
+    }
+
+    /// Put back what [`Queue::take`] took, each in its place.
+    pub(crate) fn put_back(&mut self, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            self.bytes += delivery.payload_length();
+            let line = match delivery.qos {
+                QoS::AtMostOnce => &mut self.plain,
+                _ if self.stored.front().is_some_and(|stored| stored.order.is_before(delivery.order)) => &mut self.back,
+                _ => &mut self.front,
+            };
+            let at = line.partition_point(|other| other.order.is_before(delivery.order));
+            line.insert(at, delivery);
+        }
+    }
+
+    /// Take out what has expired of what is in memory. A queue in which nothing has is not looked through.
+    pub(crate) fn expire(&mut self, now: Time) -> Vec<Delivery> {
+        if self.expires_first.is_none_or(|first| first > now) {
+            return Vec::new();
+        }
+        let expired = self.take(|d| d.message.expires() <= now);
+        let left = self.front.iter().chain(&self.back).chain(&self.plain).map(|d| d.message.expires());
+        self.expires_first = left.min().filter(|first| *first != Time::NEVER);
+        expired
+    }
+
+    /// Take out the last queued message of this topic. The new one goes to the end: in an earlier place it would
+    /// overtake what its own publisher sent before. [MQTT-4.6.0-5] [MQTT311-4.6.0-6]
+    pub(crate) fn take_last_of_topic(&mut self, topic: &str) -> Option<Delivery> {
+        let last = |line: &VecDeque<Delivery>| {
+            let at = line.iter().rposition(|d| d.message.topic() == topic)?;
+            Some((line[at].order, at))
+        };
+        // Queues of which only the latest values are wanted are not moved into the store.
+        let delivery = match (last(&self.front), last(&self.plain)) {
+            (Some(a), b) if b.is_none_or(|b| b.0.is_before(a.0)) => self.front.remove(a.1)?,
+            (_, b) => self.plain.remove(b?.1)?,
+        };
+        self.bytes -= delivery.payload_length();
+        Some(delivery)
+    }
+
+    // What lies in the store only.
+
+    /// Leave the messages that are durable to the store, but for the first `keep`: what was chosen from a group stays,
+    /// and all behind it.
+    pub(crate) fn spill(&mut self, keep: usize, memory: &MemoryUse) {
+        let may_go = |d: &Delivery| d.message.place() != 0 && d.group().is_none();
+        if self.stored.is_empty() {
+            if self.front.len() <= keep || !self.front.get(keep).is_some_and(may_go) {
+                return;
+            }
+            self.back = self.front.split_off(keep);
+            self.front.shrink_to_fit();
+        }
+        while self.back.front().is_some_and(may_go) {
+            let Some(delivery) = self.back.pop_front() else { break };
+            if Arc::strong_count(&delivery.message) == 1 {
+                // It is still needed.
+                let stored = Stored::of(delivery.clone());
+                delivery.message.set_place(0);
+                drop(delivery);
+                self.push_stored(stored, memory);
+            } else {
+                self.push_stored(Stored::of(delivery), memory);
+            }
+        }
+        self.close_gap();
+    }
+
+    fn push_stored(&mut self, stored: Stored, memory: &MemoryUse) {
+        memory.add(STORED_BYTES);
+        make_room(&mut self.stored);
+        self.stored.push_back(stored);
+    }
+
+    /// Is it time to fetch what comes next from the store?
+    pub(crate) fn is_running_short(&self, low: usize) -> bool {
+        !self.stored.is_empty() && self.front.len() < low
+    }
+
+    /// What is to be fetched first: at most `count` messages, and not many more bytes than `bytes`.
+    pub(crate) fn to_fetch(&self, count: usize, bytes: usize) -> impl Iterator<Item = &Stored> {
+        let mut left = bytes;
+        self.stored.iter().take(count).take_while(move |stored| {
+            let goes_on = left > 0;
+            left = left.saturating_sub(stored.length as usize + 64);
+            goes_on
+        })
+    }
+
+    /// The message of the first delivery in the store has been fetched, or is lost. `None` when another one is the first
+    /// by now.
+    pub(crate) fn fetched(&mut self, order: Order, message: Option<Arc<Message>>, memory: &MemoryUse) -> Option<Gone> {
+        if self.stored.front().is_none_or(|first| first.order != order) {
+            return None;
+        }
+        let stored = self.pop_stored(memory)?;
+        let Some(message) = message else {
+            self.close_gap();
+            return Some(Gone::from(stored));
+        };
+        let delivery = stored.with(message);
+        let expires = delivery.message.expires();
+        if expires != Time::NEVER {
+            self.expires_first = Some(self.expires_first.map_or(expires, |first| first.min(expires)));
+        }
+        self.bytes += delivery.payload_length();
+        self.front.push_back(delivery);
+        self.close_gap();
+        None
+    }
+
+    /// All of QoS 1 and 2, oldest first, from the first whose place is not before `from`.
+    pub(crate) fn acknowledged_from(&mut self, from: Order) -> impl Iterator<Item = Result<&Delivery, &mut Stored>> {
+        let begin = |line: &VecDeque<Delivery>| line.partition_point(|d| d.order.is_before(from));
+        let (front, back) = (begin(&self.front), begin(&self.back));
+        let stored = self.stored.partition_point(|d| d.order.is_before(from));
+        let front = self.front.range(front..).map(Ok);
+        let stored = self.stored.range_mut(stored..).map(Err);
+        front.chain(stored).chain(self.back.range(back..).map(Ok))
+    }
+
+    /// The session ends: nothing of it is needed from the store.
+    pub(crate) fn forget_stored(&mut self, memory: &MemoryUse) {
+        for stored in core::mem::take(&mut self.stored) {
+            memory.add(-STORED_BYTES);
+            memory.forget(stored.place, stored.length);
+        }
+    }
+}
+
+/// Lines grow by an eighth, not to their double: most of what they take is what they hold.
+fn make_room<T>(line: &mut VecDeque<T>) {
+    if line.len() == line.capacity() {
+        line.reserve_exact(line.len() / 8 + 4);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! The queue of a session against a list.
+
+use alloc::format;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+use proptest::prelude::*;
+
+use super::*;
+use crate::ids::SessionRef;
+use crate::memory::MemoryUse;
+use crate::message::{MessageRef, Recorded};
+
+fn delivery(memory: &MemoryUse, topic: &str, length: usize, qos: QoS, expires: Time) -> Delivery {
+    let payload = alloc::vec![0; length];
+    let message = MessageRef {
+        topic,
+        payload: &payload,
+        properties: &[],
+        qos,
+        retain: false,
+        expires,
+        publisher: SessionRef::NOBODY,
+        retained_version: 0,
+        recorded: Recorded::default(),
+    };
+    let message = message.to_shared(memory);
+    Delivery { message, key: 0, extra: None, order: Order::default(), qos, retain: false }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push { topic: u8, length: usize, qos: u8, expires: Option<u64> },
+    Pop,
+    Expire(u64),
+    TakeLast { topic: u8 },
+    Spill { keep: usize },
+    Fetch { count: usize },
+    DropOldest,
+    TakeLonger { than: usize },
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..4_u8, 0..30_usize, 0..3_u8, prop::option::of(0..50_u64))
+            .prop_map(|(topic, length, qos, expires)| Step::Push { topic, length, qos, expires }),
+        3 => Just(Step::Pop),
+        1 => (0..50_u64).prop_map(Step::Expire),
+        1 => (0..4_u8).prop_map(|topic| Step::TakeLast { topic }),
+        1 => (0..30_usize).prop_map(|than| Step::TakeLonger { than }),
+        1 => (0..4_usize).prop_map(|keep| Step::Spill { keep }),
+        1 => (1..6_usize).prop_map(|count| Step::Fetch { count }),
+        1 => Just(Step::DropOldest),
+    ]
+}
+
+/// What a delivery is known by here.
+type Known = (u32, u8, usize, QoS, Time);
+
+fn known(delivery: &Delivery) -> Known {
+    let view = delivery.message.view();
+    let topic = view.topic.as_bytes().last().copied().unwrap_or(0) - b'0';
+    (delivery.order.0, topic, view.payload.len(), delivery.qos, view.expires)
+}
+
+/// Takes out of the list what `unwanted` names.
+fn partition(list: &mut Vec<Known>, unwanted: impl Fn(&Known) -> bool) -> Vec<Known> {
+    let (taken, kept) = list.drain(..).partition(unwanted);
+    *list = kept;
+    taken
+}
+
+proptest! {
+    // covers: [MQTT-4.6.0-5] [MQTT311-4.6.0-6] [MQTT-3.3.2-5]
+    #[test]
+    fn mqtt5_4_6_0_5_random_steps_agree_with_a_list(steps in prop::collection::vec(any_step(), 1..120)) {
+        let memory = MemoryUse::default();
+        let mut queue = Queue { last_order: Order(u32::MAX - 20), ..Queue::default() };
+        let mut list: Vec<Known> = Vec::new();
+        let mut last = u32::MAX - 20;
+        let mut store: HashMap<u64, Arc<Message>> = HashMap::new();
+        for step in steps {
+            match step {
+                Step::Push { topic, length, qos, expires } => {
+                    let qos = QoS::from_u8(qos).unwrap_or_default();
+                    let expires = expires.map_or(Time::NEVER, Time);
+                    last = last.wrapping_add(1);
+                    let pushed = queue.push(delivery(&memory, &format!("t/{topic}"), length, qos, expires));
+                    prop_assert_eq!(pushed.order.0, last);
+                    list.push((last, topic, length, qos, expires));
+                }
+                Step::Pop => {
+                    let first = if list.is_empty() { None } else { Some(list.remove(0)) };
+                    if let Some(Err(_)) = queue.front() {
+                        fetch(&mut queue, &store, &memory, 1);
+                    }
+                    prop_assert_eq!(queue.front().and_then(Result::ok).map(known), first);
+                    prop_assert_eq!(queue.pop().as_ref().map(known), first);
+                }
+                Step::Spill { keep } => {
+                    let place = |message: &Arc<Message>, place: u64| {
+                        if message.place() == 0 && place % 5 > 0 {
+                            message.set_place(place);
+                        }
+                    };
+                    for delivery in queue.front.iter().chain(&queue.back) {
+                        place(&delivery.message, u64::from(delivery.order.0) + 1);
+                        let copy = delivery.message.numbered(0);
+                        copy.set_place(delivery.message.place());
+                        store.insert(delivery.message.place(), copy);
+                    }
+                    queue.spill(keep, &memory);
+                }
+                Step::Fetch { count } => {
+                    fetch(&mut queue, &store, &memory, count);
+                }
+                Step::DropOldest => {
+                    let first = if list.is_empty() { None } else { Some(list.remove(0)) };
+                    prop_assert_eq!(queue.drop_oldest(&memory).is_some(), first.is_some());
+                }
+                // What is asked for by its expiry, topic or length is in memory.
+                Step::Expire(_) | Step::TakeLast { .. } | Step::TakeLonger { .. } if queue.stored_len() > 0 => {}
+                Step::Expire(now) => {
+                    let expired: Vec<Known> = queue.expire(Time(now)).iter().map(known).collect();
+                    prop_assert_eq!(expired, partition(&mut list, |(_, _, _, _, expires)| *expires <= Time(now)));
+                }
+                Step::TakeLast { topic } => {
+                    let at = list.iter().rposition(|(_, other, ..)| *other == topic);
+                    let taken = queue.take_last_of_topic(&format!("t/{topic}"));
+                    prop_assert_eq!(taken.as_ref().map(known), at.map(|at| list.remove(at)));
+                }
+                Step::TakeLonger { than } => {
+                    let taken: Vec<Known> = queue.take(|d| d.payload_length() > than as u64).iter().map(known).collect();
+                    prop_assert_eq!(taken, partition(&mut list, |(_, _, length, ..)| *length > than));
+                }
+            }
+            prop_assert_eq!((queue.len(), queue.is_empty(), queue.last_order().0), (list.len(), list.is_empty(), last));
+            prop_assert_eq!(queue.bytes(), list.iter().map(|(_, _, length, ..)| *length as u64).sum::<u64>());
+            prop_assert_eq!(queue.holds_qos0(), list.iter().any(|(_, _, _, qos, _)| *qos == QoS::AtMostOnce));
+        }
+        for known_first in list {
+            fetch(&mut queue, &store, &memory, 3);
+            prop_assert_eq!(queue.pop().as_ref().map(known), Some(known_first));
+        }
+        drop(store);
+        prop_assert_eq!((queue.bytes(), queue.holds_qos0(), memory.bytes()), (0, false, 0));
+    }
+}
+
+/// Fetches as a shard does.
+fn fetch(queue: &mut Queue, store: &HashMap<u64, Arc<Message>>, memory: &MemoryUse, count: usize) {
+    let wanted: Vec<(Order, u64)> = queue.to_fetch(count, 1_000_000).map(|s| (s.order, s.place)).collect();
+    for (order, place) in wanted {
+        let message = store.get(&place).map(|message| message.numbered(0));
+        assert!(queue.fetched(order, message, memory).is_none(), "everything that was stored is found");
+    }
+}
+
+/// A message that is lost is told, and what comes after it goes on.
+#[test]
+fn a_message_that_cannot_be_read_makes_way() {
+    let memory = MemoryUse::default();
+    let mut queue = Queue::default();
+    for place in 1..=3 {
+        let delivery = delivery(&memory, "t/0", 1, QoS::AtLeastOnce, Time::NEVER);
+        delivery.message.set_place(place);
+        queue.push(Delivery { key: place, ..delivery });
+    }
+    queue.spill(0, &memory);
+    assert_eq!((queue.stored_len(), queue.len()), (3, 3));
+    assert!(matches!(queue.front(), Some(Err(stored)) if stored.place == 1));
+    assert!(queue.fetched(Order(2), None, &memory).is_none(), "it is not its turn");
+    assert_eq!(queue.fetched(Order(1), None, &memory).map(|gone| gone.key), Some(1));
+    assert_eq!(queue.drop_oldest(&memory).map(|gone| gone.key), Some(2));
+    queue.forget_stored(&memory);
+    assert_eq!((queue.stored_len(), memory.bytes()), (0, 0));
+}

@@ -1,0 +1,87 @@
+//! Records as bytes. Numbers are little endian; `varint` is the one of seven bits a byte, lowest first.
+
+use crate::ids::SessionRef;
+use crate::message::MessageRef;
+use crate::record::{BLOB_HEADER, Kind};
+use crate::time::Time;
+use alloc::vec::Vec;
+use sori_mqtt::{PacketId, QoS};
+
+/// Bit 2 of a delivery's flags: RETAIN.
+pub(crate) const RETAIN: u8 = 0b100;
+pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+pub(crate) fn number(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
+    varint(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// An absent value is one byte.
+pub(crate) fn optional_text(out: &mut Vec<u8>, value: Option<&str>) {
+    out.push(u8::from(value.is_some()));
+    if let Some(value) = value {
+        text(out, value);
+    }
+}
+
+pub(crate) fn time(out: &mut Vec<u8>, time: Time) {
+    number(out, time.0);
+}
+
+pub(crate) fn packet_id(out: &mut Vec<u8>, packet_id: PacketId) {
+    out.extend_from_slice(&packet_id.value().to_le_bytes());
+}
+
+pub(crate) fn session(out: &mut Vec<u8>, session: SessionRef) {
+    varint(out, u64::from(session.shard.0));
+    varint(out, u64::from(session.slot));
+    varint(out, u64::from(session.generation));
+}
+
+pub(crate) fn kind(out: &mut Vec<u8>, kind: Kind, of: SessionRef) {
+    out.push(kind as u8);
+    session(out, of);
+}
+
+pub(crate) fn delivery_flags(qos: QoS, retain: bool) -> u8 {
+    qos as u8 | if retain { RETAIN } else { 0 }
+}
+
+pub(crate) fn identifiers(out: &mut Vec<u8>, identifiers: &[u32]) {
+    varint(out, identifiers.len() as u64);
+    for identifier in identifiers {
+        varint(out, u64::from(*identifier));
+    }
+}
+
+/// A message with what belongs to it, as it stands in the records: gives where it begins.
+pub(crate) fn message(out: &mut Vec<u8>, message: &MessageRef<'_>) -> usize {
+    out.push(Kind::Message as u8);
+    let at = out.len();
+    out.extend_from_slice(&[0; BLOB_HEADER]);
+    message_body(out, message);
+    let length = (out.len() - at - BLOB_HEADER) as u32;
+    out[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    at
+}
+
+/// A message without the length in front.
+pub(crate) fn message_body(out: &mut Vec<u8>, message: &MessageRef<'_>) {
+    number(out, message.recorded.number);
+    time(out, message.expires);
+    out.push(delivery_flags(message.qos, message.retain));
+    text(out, message.topic);
+    varint(out, message.properties.len() as u64);
+    out.extend_from_slice(message.properties);
+    out.extend_from_slice(message.payload);
+}
