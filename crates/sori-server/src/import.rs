@@ -192,7 +192,9 @@ use persist_sqlite::read as read_persist_sqlite;
 
 #[cfg(not(feature = "import-sqlite"))]
 fn read_persist_sqlite(_: &Path, _: &Path) -> Result<Imported, ImportFault> {
-    Err(ImportFault::Unsupported("it is an SQLite database, and this sori was built without the feature import-sqlite".into()))
+    Err(ImportFault::Unsupported(
+        "it is an SQLite database, and this sori was built without the feature import-sqlite".into(),
+    ))
 }
 
 /// Reads a `mosquitto.db` from anywhere; `path` is its name in errors.

@@ -113,11 +113,15 @@ impl Collector {
         };
         let index = self.session_of(client_id);
         let session = &mut self.sessions[index];
-        session.user_name = entry.user_name.and_then(|name| str::from_utf8(name).ok()).map(Into::into);
+        let user_name = entry.user_name.map(legal_text);
+        session.user_name = user_name.flatten().map(Into::into);
         session.expiry_seconds = entry.expiry_seconds;
         session.disconnected_at_unix_millis = entry.disconnected_at_seconds.map(millis);
         session.ends_at_unix_millis = entry.ends_at_seconds.map(millis);
         session.last_packet_id = PacketId::new(entry.last_packet_id).or(session.last_packet_id);
+        if user_name == Some(None) {
+            self.remark(Reason::UserNameInvalid, place);
+        }
     }
 
     pub(super) fn add_message(&mut self, entry: MessageEntry<'_>, place: Place) -> Result<(), ImportFault> {
@@ -170,8 +174,7 @@ impl Collector {
         match direction {
             Direction::Incoming => self.add_incoming(index, packet_id, message, place),
             Direction::Outgoing => {
-                let delivery =
-                    ImportedDelivery { message, qos, retain: entry.retain, identifiers: entry.identifiers };
+                let delivery = ImportedDelivery { message, qos, retain: entry.retain, identifiers: entry.identifiers };
                 self.add_outgoing(index, packet_id.zip(waits_for), entry.dup, delivery, place);
             }
         }
@@ -330,8 +333,12 @@ fn qos(value: u8, place: Place) -> Result<QoS, ImportFault> {
 }
 
 fn legal_client_id(bytes: &[u8]) -> Option<&str> {
-    let is_legal = |client_id: &&str| !client_id.is_empty() && client_id.len() <= 65_535 && !client_id.contains('\0');
-    str::from_utf8(bytes).ok().filter(is_legal)
+    legal_text(bytes).filter(|client_id| !client_id.is_empty())
+}
+
+/// A UTF-8 encoded string of MQTT.
+fn legal_text(bytes: &[u8]) -> Option<&str> {
+    str::from_utf8(bytes).ok().filter(|text| text.len() <= 65_535 && !text.contains('\0'))
 }
 
 const fn millis(seconds: u64) -> u64 {

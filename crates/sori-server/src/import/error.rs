@@ -76,14 +76,14 @@ impl fmt::Display for ImportError {
             ImportFault::Io(error) => {
                 write!(f, "cannot be read: {error}. Check that it is there and that the broker's user may read it")
             }
-            ImportFault::Foreign => {
-                f.write_str("is neither a mosquitto.db nor an SQLite database. Name another file, or move this one away")
-            }
+            ImportFault::Foreign => f.write_str(
+                "is neither a mosquitto.db nor an SQLite database. Name another file, or move this one away",
+            ),
             ImportFault::Unsupported(why) => {
                 write!(f, "cannot be imported: {why}. {WITHOUT_IT}")
             }
             ImportFault::Damaged { place, what } => {
-                write!(f, "is damaged at {place}: {what}. Nothing was imported; put back a good copy. {WITHOUT_IT}")
+                write!(f, "is damaged{place}: {what}. Nothing was imported; put back a good copy. {WITHOUT_IT}")
             }
         }
     }
@@ -91,12 +91,13 @@ impl fmt::Display for ImportError {
 
 const WITHOUT_IT: &str = "To start without what it holds, move it away";
 
+/// Follows what is said to be there, as in "damaged at byte 23".
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Byte(offset) => write!(f, "byte {offset}"),
-            Self::Row { table, rowid } => write!(f, "row {rowid} of table {table}"),
-            Self::Database => f.write_str("the database"),
+            Self::Byte(offset) => write!(f, " at byte {offset}"),
+            Self::Row { table, rowid } => write!(f, " at row {rowid} of table {table}"),
+            Self::Database => Ok(()),
         }
     }
 }

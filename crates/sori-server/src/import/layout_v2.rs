@@ -13,9 +13,7 @@
 use super::ImportFault;
 use super::chunk::Chunk;
 use super::collector::{Collector, DeliveryEntry, MessageEntry, SessionEntry, SubscriptionEntry};
-use super::mosquitto_db::{
-    CLIENT, CONFIGURATION, DELIVERY, MESSAGE, RETAINED, SUBSCRIPTION, check_store_id_width,
-};
+use super::mosquitto_db::{CLIENT, CONFIGURATION, DELIVERY, MESSAGE, RETAINED, SUBSCRIPTION, check_store_id_width};
 use sori_mqtt::PropertyBuffer;
 
 pub(super) fn take(
@@ -63,10 +61,8 @@ fn message(collector: &mut Collector, chunk: &mut Chunk<'_>, version: u32) -> Re
     let length = chunk.four_bytes()?;
     let payload = chunk.take(length as usize)?;
     let properties = PropertyBuffer::new();
-    collector.add_message(
-        MessageEntry { store_id, topic, payload, properties, qos, retain, expires_seconds: None },
-        place,
-    )
+    collector
+        .add_message(MessageEntry { store_id, topic, payload, properties, qos, retain, expires_seconds: None }, place)
 }
 
 fn delivery(collector: &mut Collector, chunk: &mut Chunk<'_>) -> Result<(), ImportFault> {

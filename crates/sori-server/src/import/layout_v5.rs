@@ -19,9 +19,7 @@
 use super::ImportFault;
 use super::chunk::Chunk;
 use super::collector::{Collector, DeliveryEntry, MessageEntry, SessionEntry, SubscriptionEntry};
-use super::mosquitto_db::{
-    CLIENT, CONFIGURATION, DELIVERY, MESSAGE, RETAINED, SUBSCRIPTION, check_store_id_width,
-};
+use super::mosquitto_db::{CLIENT, CONFIGURATION, DELIVERY, MESSAGE, RETAINED, SUBSCRIPTION, check_store_id_width};
 use super::properties::{self, Kept};
 
 pub(super) fn take(
@@ -113,7 +111,14 @@ fn client(collector: &mut Collector, chunk: &mut Chunk<'_>, version: u32) -> Res
     let user_name = Some(chunk.take(user_name_length)?).filter(|user_name| !user_name.is_empty());
     let disconnected_at_seconds = None;
     collector.add_session(
-        &SessionEntry { client_id, user_name, expiry_seconds, disconnected_at_seconds, ends_at_seconds, last_packet_id },
+        &SessionEntry {
+            client_id,
+            user_name,
+            expiry_seconds,
+            disconnected_at_seconds,
+            ends_at_seconds,
+            last_packet_id,
+        },
         place,
     );
     Ok(())

@@ -79,8 +79,11 @@ fn version(header: &[u8]) -> Result<u32, ImportFault> {
     if !header.starts_with(MAGIC) && !MAGIC.starts_with(header) {
         return Err(ImportFault::Foreign);
     }
+    if header.len() < HEADER_LENGTH as usize {
+        return Err(truncated(0, "its header"));
+    }
     let mut rest = Chunk::new("header", MAGIC.len() as u64, header.get(MAGIC.len()..).unwrap_or_default());
-    rest.four_bytes()?;
+    let _checksum = rest.four_bytes()?;
     match rest.four_bytes()? {
         version @ 2..=6 => Ok(version),
         newer @ 7.. => Err(ImportFault::Unsupported(format!(

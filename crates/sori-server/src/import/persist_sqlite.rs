@@ -19,6 +19,8 @@ mod block_on;
 mod pages;
 mod properties;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use super::chunk::SECONDS_MAX;
 use super::collector::{
@@ -74,8 +76,7 @@ fn fault(error: sqlx::Error) -> ImportFault {
 }
 
 async fn check_integrity(database: &mut SqliteConnection) -> Result<(), ImportFault> {
-    let verdict: String =
-        sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(database).await.map_err(fault)?;
+    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(database).await.map_err(fault)?;
     if verdict == "ok" { Ok(()) } else { Err(ImportFault::damaged(Place::Database, verdict)) }
 }
 
@@ -88,7 +89,9 @@ async fn has_wills(database: &mut SqliteConnection) -> Result<bool, ImportFault>
     .await
     .map_err(fault)?;
     if tables != 2 {
-        return Err(ImportFault::Unsupported("it is an SQLite database, and not one of the plugin persist-sqlite".into()));
+        return Err(ImportFault::Unsupported(
+            "it is an SQLite database, and not one of the plugin persist-sqlite".into(),
+        ));
     }
     let version = sqlx::query_as::<_, (i64, i64)>(
         "SELECT CAST(major AS INTEGER), CAST(minor AS INTEGER) FROM version_info WHERE component = 'database_schema'",

@@ -9,6 +9,7 @@ pub(super) enum Reason {
     EmptyFile,
     UnknownChunk,
     ClientIdInvalid,
+    UserNameInvalid,
     TopicInvalid,
     FilterInvalid,
     WillInvalid,
@@ -26,14 +27,19 @@ impl Reason {
             Self::EmptyFile => "empty file: there was nothing to import",
             Self::UnknownChunk => "chunk of an unknown kind, left out",
             Self::ClientIdInvalid => "client without a legal client identifier, left out with all that belongs to it",
+            Self::UserNameInvalid => {
+                "user name that no client can have (Mosquitto 1.6.11 to 1.6.15 write such), left out"
+            }
             Self::TopicInvalid => "message whose topic is not a topic name of MQTT, left out",
             Self::FilterInvalid => "subscription whose filter is not a topic filter of MQTT, left out",
-            Self::WillInvalid => "will whose topic or properties MQTT does not allow, left out",
+            Self::WillInvalid => "will whose topic is not a topic name of MQTT, left out",
             Self::TopicWasNumber => {
                 "topic that SQLite has kept as a number; the client may have written it differently (007 became 7)"
             }
             Self::ClientUnknown => "entry of a client that has no session in the file, left out",
-            Self::SessionMade => "client that has entries but no session in the file, imported as one that never expires",
+            Self::SessionMade => {
+                "client that has entries but no session in the file, imported as one that never expires"
+            }
             Self::MessageMissing => "delivery of a message that Mosquitto did not save ($SYS or expired), left out",
             Self::PacketIdMissing => "message received with QoS 2 and without a packet identifier, left out",
             Self::PacketIdTwice => "message in flight whose packet identifier is taken, queued to be sent with another",
@@ -54,8 +60,8 @@ impl Remarks {
         let sentence = |(reason, (count, place)): (Reason, (u64, Place))| {
             let text = reason.text();
             match count {
-                1 => format!("at {place}: {text}"),
-                _ => format!("{count} times, first at {place}: {text}"),
+                1 => format!("once,{place}: {text}"),
+                _ => format!("{count} times, first{place}: {text}"),
             }
         };
         self.0.into_iter().map(sentence).collect()

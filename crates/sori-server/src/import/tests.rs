@@ -1,7 +1,21 @@
-#[test]
-fn dump() {
-    let data = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/mosquitto"));
-    for name in ["v3-1.4.15.db", "v4-1.5.9.db", "v5-1.6.15.db", "v6-2.0.22.db", "v6-2.1.2.db", "stopped.sqlite3", "crashed.sqlite3"] {
-        println!("=== {name}\n{:#?}", super::read(&data.join(name), &std::env::temp_dir()));
-    }
+//! Files that real brokers wrote (`tests/data/mosquitto`), files made up field by field, and damaged ones.
+
+mod damage;
+mod encoder;
+mod formats;
+mod outline;
+mod real_files;
+
+pub(super) use outline::outline;
+
+use super::{ImportError, Imported, read_mosquitto_db};
+use std::path::{Path, PathBuf};
+
+/// A file that a real Mosquitto wrote.
+pub(super) fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mosquitto").join(name)
+}
+
+fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
+    read_mosquitto_db(Path::new("mosquitto.db"), bytes)
 }
