@@ -409,7 +409,7 @@ impl Committer {
         self.is_checkpoint_requested
             || liveness.wants_checkpoint(log_bytes, forgotten, self.options.checkpoint_bytes_min)
             || self.state == State::Full
-                && liveness.wants_checkpoint_for_room(log_bytes, forgotten, self.options.reserve_bytes.max(1))
+                && liveness.wants_checkpoint_for_room(log_bytes, forgotten, self.options.reserve_bytes)
     }
 
     fn begin_checkpoint(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {

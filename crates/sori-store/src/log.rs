@@ -30,6 +30,8 @@ pub(crate) struct Log {
     pub(crate) synced_upto: u64,
     /// The last complete checkpoint.
     pub(crate) checkpoint: Checkpoint,
+    /// A torn write was cut off, and that is not durable yet.
+    is_cut: bool,
     /// Frames that are built and not written.
     buffer: Vec<u8>,
     /// Where in `buffer` the frame begins that is being built.
@@ -72,6 +74,7 @@ impl Log {
             sequence: end.sequence,
             synced_upto: end.sequence - 1,
             checkpoint: end.checkpoint,
+            is_cut: false,
             buffer: Vec::new(),
             frame_at: 0,
             frames_built: 0,
@@ -186,6 +189,7 @@ impl Log {
         if let Err(error) = written {
             let cut = self.disk.truncate(&self.head_file, self.head_bytes);
             cut.map_err(|cut| Trouble::Failed(format!("cannot cut off {} after {error}: {cut}", self.head_file)))?;
+            self.is_cut = true;
             return Err(trouble("write to", &self.head_file, &error));
         }
         self.head_bytes += bytes;
@@ -198,10 +202,11 @@ impl Log {
 
     /// Makes durable what was written.
     pub(crate) fn sync(&mut self) -> Result<(), Trouble> {
-        if self.is_dirty() {
+        if self.is_dirty() || self.is_cut {
             self.syncs += 1;
             self.disk.sync(&self.head_file).map_err(|error| sync_failed(&self.head_file, &error))?;
             self.synced_upto = self.sequence - 1;
+            self.is_cut = false;
         }
         Ok(())
     }

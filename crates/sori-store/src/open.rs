@@ -35,8 +35,10 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, replay: &mut Replay<
         survey.remove_leftovers()?;
         return create(disk, options);
     };
-    survey.replay(&tail, replay)?;
-    survey.check_older(options.verify_bytes_max)?;
+    survey
+        .replay(&tail, replay)
+        .and_then(|()| survey.check_older(options.verify_bytes_max))
+        .map_err(|error| tail.blame(error))?;
     survey.mend(&tail)?;
     let end = log::End {
         store_id: survey.store_id,
@@ -88,6 +90,19 @@ struct Tail {
     file: Vec<u8>,
     /// Where its last whole frame ends.
     end: u64,
+}
+
+impl Tail {
+    /// If a file is missing and the end of the log is torn, then the torn frame may be the one that said that the file is not
+    /// needed any more: it was durable, and is what is really damaged.
+    fn blame(&self, error: OpenError) -> OpenError {
+        match error {
+            OpenError::Damaged { file, text, .. } if text == MISSING && self.end < self.file.len() as u64 => {
+                damaged(self.segment, self.end, &format!("a frame is damaged, and without it {file} is missing"))
+            }
+            error => error,
+        }
+    }
 }
 
 impl<'a> Survey<'a> {
@@ -227,7 +242,7 @@ impl<'a> Survey<'a> {
 
     fn check_length(&self, number: u32, needed: &Needed) -> Result<(), OpenError> {
         match self.segments.get(&number) {
-            None => Err(damaged(number, 0, "the file is missing")),
+            None => Err(damaged(number, 0, MISSING)),
             Some(bytes) if bytes != &needed.bytes => {
                 let text = format!("the file has {bytes} bytes and not {}", needed.bytes);
                 Err(damaged(number, *bytes.min(&needed.bytes), &text))
@@ -271,7 +286,7 @@ impl<'a> Survey<'a> {
     fn read(&self, number: u32) -> Result<Vec<u8>, OpenError> {
         let file = segment::name(number);
         match segment::read_whole(self.disk, &file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged(number, 0, "the file is missing")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(damaged(number, 0, MISSING)),
             read => read.map_err(|error| io_error(&format!("read {file}"), error)),
         }
     }
@@ -309,3 +324,5 @@ fn damaged(number: u32, offset: u64, text: &str) -> OpenError {
 fn io_error(what: &str, error: io::Error) -> OpenError {
     OpenError::Io { what: what.to_owned(), error }
 }
+
+const MISSING: &str = "the file is missing";

@@ -155,7 +155,7 @@ impl Keeper {
         panic!("the checkpoint never ends");
     }
 
-    fn hear(&mut self, outcome: Outcome) {
+    pub(crate) fn hear(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Durable { writer, upto, place, blobs, .. } => {
                 let writer = &mut self.writers[usize::from(writer)];
