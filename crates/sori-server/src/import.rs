@@ -15,6 +15,9 @@
 //! assert!(error.to_string().starts_with("/nowhere/mosquitto.db: cannot be read"));
 //! ```
 
+// Wills, and what SQLite does to values, come with persist-sqlite only.
+#![cfg_attr(not(feature = "import-sqlite"), allow(dead_code))]
+
 mod chunk;
 mod collector;
 mod error;

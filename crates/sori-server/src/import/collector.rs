@@ -15,7 +15,6 @@ pub(super) enum UnknownClient {
     /// Gets one that never expires, as when Mosquitto reads its `mosquitto.db`.
     GetsSession,
     /// Stays unknown, as when Mosquitto reads the database of its plugin.
-    #[cfg(feature = "import-sqlite")]
     LeftOut,
 }
 
@@ -64,7 +63,6 @@ pub(super) struct SubscriptionEntry<'a> {
 }
 
 /// The will of a client.
-#[cfg(feature = "import-sqlite")]
 pub(super) struct WillEntry<'a> {
     pub(super) client_id: &'a [u8],
     pub(super) message: MessageEntry<'a>,
@@ -210,7 +208,6 @@ impl Collector {
         }
     }
 
-    #[cfg(feature = "import-sqlite")]
     pub(super) fn add_will(&mut self, entry: WillEntry<'_>, place: Place) -> Result<(), ImportFault> {
         let Some(message) = message(entry.message, place)?.map(Arc::new) else {
             self.remark(Reason::WillInvalid, place);
@@ -231,7 +228,6 @@ impl Collector {
     }
 
     /// The packet identifier of the last delivery, where the format does not keep the last one that was used.
-    #[cfg(feature = "import-sqlite")]
     pub(super) fn note_last_packet_id(&mut self, client_id: &[u8], packet_id: u16) {
         let index = str::from_utf8(client_id).ok().and_then(|client_id| self.positions.get(client_id));
         if let Some((index, packet_id)) = index.zip(PacketId::new(packet_id)) {
@@ -266,7 +262,6 @@ impl Collector {
                 self.remark(Reason::SessionMade, place);
                 Some(self.session_of(client_id))
             }
-            #[cfg(feature = "import-sqlite")]
             UnknownClient::LeftOut => {
                 self.remark(Reason::ClientUnknown, place);
                 None

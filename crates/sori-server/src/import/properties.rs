@@ -1,8 +1,8 @@
 //! The properties of a message, checked by the codec that checks them on the wire.
 
-#[cfg(feature = "import-sqlite")]
-use sori_mqtt::encode_variable_byte_integer;
-use sori_mqtt::{Direction, Frame, Properties, Property, PropertyBuffer, Version, decode_publish};
+use sori_mqtt::{
+    Direction, Frame, Properties, Property, PropertyBuffer, Version, decode_publish, encode_variable_byte_integer,
+};
 
 /// The properties of one PUBLISH, as far as a session keeps them.
 #[derive(Debug, Default, PartialEq)]
@@ -26,7 +26,6 @@ pub(super) fn decoded(encoded: &[u8]) -> Result<Kept, String> {
 }
 
 /// Checks properties that were put together from another form.
-#[cfg(feature = "import-sqlite")]
 pub(super) fn checked(properties: &PropertyBuffer) -> Result<Kept, String> {
     let bytes = properties.as_properties().bytes();
     let mut encoded = Vec::with_capacity(bytes.len() + 4);
