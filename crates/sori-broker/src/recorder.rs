@@ -5,8 +5,7 @@ use crate::ids::{SessionRef, ShardId};
 use crate::message::Message;
 use crate::record::write as w;
 use crate::record::{Kind, Records, RecordsStep};
-use crate::session::{Session, StoredWill};
-use crate::time::Time;
+use crate::session::Session;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{PacketId, QoS, SubscribeOptions};
@@ -210,12 +209,7 @@ impl Recorder {
         options: SubscribeOptions,
         identifier: u32,
     ) {
-        let out = self.begin(Kind::Subscribed, me);
-        w::text(out, filter);
-        // As in SUBSCRIBE: bits 0 and 1 QoS, bit 2 No Local, bit 3 Retain As Published.
-        let flags = options.qos as u8 | u8::from(options.no_local) << 2 | u8::from(options.retain_as_published) << 3;
-        out.push(flags);
-        w::varint(out, u64::from(identifier));
+        w::subscription(&mut self.piece.bytes, me, filter, options, identifier);
     }
 
     pub(crate) fn note_unsubscribed(&mut self, me: SessionRef, session: &Session, filter: &str) {
@@ -463,15 +457,6 @@ fn session_head(out: &mut Vec<u8>, session: &Session) {
     w::optional_text(out, session.identity.user_name.as_deref());
     out.push(u8::from(session.will.is_some()));
     if let Some(will) = &session.will {
-        write_will(out, will);
+        w::will(out, &will.message.view(), will.delay_seconds, will.expiry_seconds);
     }
-}
-
-fn write_will(out: &mut Vec<u8>, will: &StoredWill) {
-    out.extend_from_slice(&will.delay_seconds.to_le_bytes());
-    w::time(out, will.expiry_seconds.map_or(Time::NEVER, |seconds| Time(u64::from(seconds))));
-    let mut body = Vec::new();
-    w::message_body(&mut body, &will.message.view());
-    w::varint(out, body.len() as u64);
-    out.extend_from_slice(&body);
 }

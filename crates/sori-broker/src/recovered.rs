@@ -288,6 +288,10 @@ impl Recovered {
         &self.lost
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &RecoveredSession)> {
+        self.sessions.iter()
+    }
+
     /// How many sessions there are.
     #[must_use]
     pub fn sessions(&self) -> usize {
@@ -475,6 +479,11 @@ impl RecoveredSession {
     }
 
     /// What waits for the client, oldest first.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &Owed> {
+        self.written.iter().chain(&self.owed)
+    }
+
+    /// The same, taken out.
     pub(crate) fn take_waiting(&mut self) -> impl Iterator<Item = Owed> + use<> {
         core::mem::take(&mut self.written).into_iter().chain(core::mem::take(&mut self.owed))
     }

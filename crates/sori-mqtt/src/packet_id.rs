@@ -9,6 +9,8 @@ pub struct PacketId(NonZeroU16);
 impl PacketId {
     /// The identifier that follows 65535.
     pub const FIRST: Self = Self(NonZeroU16::MIN);
+    /// The identifier before [`PacketId::FIRST`].
+    pub const LAST: Self = Self(NonZeroU16::MAX);
 
     /// Checks that `value` is not zero. [MQTT-2.2.1-3] [MQTT-2.2.1-4] [MQTT311-2.3.1-1]
     #[must_use]

@@ -5,7 +5,7 @@ use crate::message::MessageRef;
 use crate::record::{BLOB_HEADER, Kind};
 use crate::time::Time;
 use alloc::vec::Vec;
-use sori_mqtt::{PacketId, QoS};
+use sori_mqtt::{PacketId, QoS, SubscribeOptions};
 
 /// Bit 2 of a delivery's flags: RETAIN.
 pub(crate) const RETAIN: u8 = 0b100;
@@ -84,4 +84,27 @@ pub(crate) fn message_body(out: &mut Vec<u8>, message: &MessageRef<'_>) {
     varint(out, message.properties.len() as u64);
     out.extend_from_slice(message.properties);
     out.extend_from_slice(message.payload);
+}
+
+pub(crate) fn subscription(
+    out: &mut Vec<u8>,
+    of: SessionRef,
+    filter: &str,
+    options: SubscribeOptions,
+    identifier: u32,
+) {
+    kind(out, Kind::Subscribed, of);
+    text(out, filter);
+    // As in SUBSCRIBE: bits 0 and 1 QoS, bit 2 No Local, bit 3 Retain As Published.
+    out.push(options.qos as u8 | u8::from(options.no_local) << 2 | u8::from(options.retain_as_published) << 3);
+    varint(out, u64::from(identifier));
+}
+
+pub(crate) fn will(out: &mut Vec<u8>, message: &MessageRef<'_>, delay_seconds: u32, expiry_seconds: Option<u32>) {
+    out.extend_from_slice(&delay_seconds.to_le_bytes());
+    number(out, expiry_seconds.map_or(u64::MAX, u64::from));
+    let mut body = Vec::new();
+    message_body(&mut body, message);
+    varint(out, body.len() as u64);
+    out.extend_from_slice(&body);
 }
