@@ -72,6 +72,8 @@ struct File {
     durable: Vec<u8>,
     /// What has happened to it since.
     changes: Vec<Change>,
+    /// Something was not stored when it had to be, though readers find it.
+    has_failed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -148,6 +150,17 @@ impl File {
             }
         }
         self.content.clone_from(&self.durable);
+        self.has_failed = false;
+    }
+
+    /// Whatever could not be stored is not found any more either.
+    fn forget_failed(&mut self) {
+        if std::mem::take(&mut self.has_failed) {
+            self.content.clone_from(&self.durable);
+            for change in &self.changes {
+                change.apply(&mut self.content);
+            }
+        }
     }
 
     fn sync(&mut self) {
@@ -265,6 +278,7 @@ impl State {
             let content = self.files[file].content.clone();
             self.files[file].lose_power(Spared::Parts, &mut self.random);
             self.files[file].content = content;
+            self.files[file].has_failed = true;
             return Err(broken("a sync failed"));
         }
         if stops {
@@ -355,6 +369,11 @@ impl SimDisk {
         self.state().stops_after = Some(operations);
     }
 
+    /// The machine does not stop after all, if it has not yet.
+    pub fn go_on(&self) {
+        self.state().stops_after = None;
+    }
+
     /// Whether the machine has stopped.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -362,8 +381,10 @@ impl SimDisk {
     }
 
     /// The program was killed and may be started again: all that was written is there, but nothing more of it is durable.
+    /// After a failed sync the operating system does not pretend any longer that it has what it could not store.
     pub fn kill(&self) {
         let mut state = self.state();
+        state.files.iter_mut().for_each(File::forget_failed);
         (state.is_stopped, state.stops_after) = (false, None);
     }
 
@@ -428,7 +449,7 @@ impl SimDisk {
             other.files = state
                 .files
                 .iter()
-                .map(|file| File { content: file.durable.clone(), durable: file.durable.clone(), changes: Vec::new() })
+                .map(|file| File { content: file.durable.clone(), durable: file.durable.clone(), ..File::default() })
                 .collect();
             other.names.clone_from(&state.durable_names);
             other.durable_names.clone_from(&state.durable_names);

@@ -11,6 +11,11 @@ use sori_broker::{
     Access, Cause, ConnectionId, Effect, Event, Handoff, ListenerSettings, Mail, MemoryUse, Recovered, Settings, Shard,
     ShardId, Space, Time,
 };
+use sori_store::{OpenError, Options};
+
+use crate::disk::SimDisk;
+use crate::space::SimSpace;
+use crate::storage::{Storage, Told};
 
 /// One connection as the network sees it, wherever its session lives. Numbers are never used twice.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
@@ -39,6 +44,10 @@ pub(crate) trait Wire {
     }
     /// The broker closed the connection. All that the peer will ever get has been written.
     fn closed_by_broker(&mut self, link: LinkId);
+    /// Which turn it is.
+    fn turn(&self) -> u64 {
+        0
+    }
     /// The connection goes to another shard.
     fn moved(&mut self, _link: LinkId, _to: u16) {}
     /// The broker says something to its operators.
@@ -64,40 +73,31 @@ struct Link {
     shown: usize,
 }
 
-/// No message stands at place 0.
-const LOG_BEGIN: u64 = 1 << 32;
-
-/// A message of the log.
-fn read(log: &[(u64, Vec<u8>)], place: u64) -> Option<Vec<u8>> {
-    let at = log.partition_point(|(begin, _)| *begin <= place).checked_sub(1)?;
-    let (begin, bytes) = &log[at];
-    let blob = bytes.get((place - begin) as usize..)?;
-    let length = u32::from_le_bytes(blob.get(..4)?.try_into().ok()?) as usize;
-    blob.get(8..8 + length).map(Vec::from)
+/// What a broker is made of, again after each crash.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) settings: Settings,
+    pub(crate) shards: u16,
+    pub(crate) access: Arc<dyn Access>,
 }
 
 pub(crate) struct Host {
     now: Time,
-    /// Pieces of records with their places; durable at once.
-    log: Vec<(u64, Vec<u8>)>,
-    end: u64,
+    plan: Plan,
+    space: Arc<dyn Space>,
     nodes: Vec<Node>,
     links: Vec<Link>,
+    storage: Option<Storage>,
+    /// Bytes of records that the start itself took.
+    records_before: usize,
 }
 
-fn new_nodes(
-    settings: Settings,
-    shards: u16,
-    seed: u64,
-    space: &Arc<dyn Space>,
-    access: &Arc<dyn Access>,
-    now: Time,
-) -> Vec<Node> {
-    let settings = Arc::new(settings);
+fn new_nodes(plan: &Plan, seed: u64, space: &Arc<dyn Space>, now: Time) -> Vec<Node> {
+    let settings = Arc::new(plan.settings.clone());
     let node = |id: u16| {
-        let (settings, space, access) = (Arc::clone(&settings), Arc::clone(space), Arc::clone(access));
+        let (settings, space, access) = (Arc::clone(&settings), Arc::clone(space), Arc::clone(&plan.access));
         Node {
-            shard: Shard::new(ShardId(id), shards, settings, space, access, seed ^ (u64::from(id) << 48), now),
+            shard: Shard::new(ShardId(id), plan.shards, settings, space, access, seed ^ (u64::from(id) << 48), now),
             inbox: VecDeque::new(),
             outbox: VecDeque::new(),
             arrivals: VecDeque::new(),
@@ -105,43 +105,39 @@ fn new_nodes(
             links: BTreeMap::new(),
         }
     };
-    (0..shards).map(node).collect()
+    (0..plan.shards).map(node).collect()
 }
 
 impl Host {
-    pub(crate) fn new(
-        settings: Settings,
-        shards: u16,
-        seed: u64,
-        space: &Arc<dyn Space>,
-        access: &Arc<dyn Access>,
-        now: Time,
-    ) -> Host {
-        Host {
-            now,
-            nodes: new_nodes(settings, shards, seed, space, access, now),
-            links: Vec::new(),
-            log: Vec::new(),
-            end: LOG_BEGIN,
-        }
+    /// A broker without a disk.
+    pub(crate) fn new(plan: Plan, seed: u64, now: Time) -> Host {
+        let space: Arc<dyn Space> = Arc::new(SimSpace::new(None));
+        let nodes = new_nodes(&plan, seed, &space, now);
+        Host { now, plan, space, nodes, links: Vec::new(), storage: None, records_before: 0 }
     }
 
-    pub(crate) fn durable_turn(&self, turn: u64) -> u64 {
-        turn
-    }
-
-    /// Throws every shard away, with all that it had in memory, and begins anew with the records of what happened.
-    pub(crate) fn restart(&mut self, settings: Settings, seed: u64, space: &Arc<dyn Space>, access: &Arc<dyn Access>) {
-        self.nodes = new_nodes(settings, self.shards(), seed, space, access, self.now);
+    /// The broker is dead: takes the disk out of it.
+    pub(crate) fn bury(&mut self) -> Option<(SimDisk, Options)> {
         for link in &mut self.links {
             link.place = Place::Gone;
         }
-        let mut recovered = Recovered::new();
-        for (place, bytes) in &self.log {
-            recovered.apply(*place, bytes).expect("records are read as they were written");
-        }
-        let log = &self.log;
-        let read = &mut |place| read(log, place);
+        self.nodes.clear();
+        self.storage.take().map(Storage::into_parts)
+    }
+
+    /// Begins with what is on the disk, and with nothing else.
+    pub(crate) fn start(&mut self, seed: u64, disk: SimDisk, options: Options) -> Result<(), OpenError> {
+        let (storage, mut recovered) = Storage::open(disk, options, self.plan.shards)?;
+        self.space = Arc::new(SimSpace::new(Some(storage.reader())));
+        self.nodes = new_nodes(&self.plan, seed, &self.space, self.now);
+        self.storage = Some(storage);
+        self.restore(&mut recovered);
+        Ok(())
+    }
+
+    fn restore(&mut self, recovered: &mut Recovered) {
+        let Some(reader) = self.storage.as_ref().map(Storage::reader) else { return };
+        let read = &mut |place| reader.read(place).ok();
         recovered.finish(&MemoryUse::default(), read);
         let retained = recovered.take_retained();
         self.nodes[0].shard.begin_run(recovered.counter());
@@ -150,28 +146,61 @@ impl Host {
         for node in &mut self.nodes {
             node.shard.go_on_after(recovered.counter());
         }
-        for (at, (client_id, session)) in recovered.take_sessions().enumerate() {
+        let mut sessions: Vec<_> = recovered.take_sessions().collect();
+        sessions.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (at, (client_id, session)) in sessions.into_iter().enumerate() {
             self.nodes[at % shards].shard.restore(self.now, client_id, session, read);
         }
-        for shard in 0..shards {
-            self.keep_records(shard);
+        for shard in 0..self.shards() {
+            self.submit(shard, 0);
+        }
+        self.records_before = self.storage.as_ref().map_or(0, Storage::submitted_bytes);
+    }
+
+    /// Hands over what must survive of all that the shard did since the last time.
+    fn submit(&mut self, shard: u16, turn: u64) {
+        let records = self.nodes[usize::from(shard)].shard.take_records();
+        if let (Some(storage), Some(records)) = (&mut self.storage, records) {
+            storage.submit(shard, turn, records);
         }
     }
 
-    /// Bytes of records so far.
-    pub(crate) fn records_len(&self) -> usize {
-        self.log.iter().map(|(_, bytes)| bytes.len()).sum()
+    pub(crate) fn space(&self) -> &dyn Space {
+        &*self.space
     }
 
-    /// Takes over what a shard's turn has changed; false if nothing has.
-    fn keep_records(&mut self, index: usize) -> bool {
-        let Some(mut records) = self.nodes[index].shard.take_records() else { return false };
-        records.placed(self.end);
-        let bytes = std::mem::take(&mut records.bytes);
-        let place = self.end;
-        self.end += bytes.len() as u64;
-        self.log.push((place, bytes));
-        self.nodes[index].shard.durable(self.now, records.upto);
+    pub(crate) fn storage(&mut self) -> Option<&mut Storage> {
+        self.storage.as_mut()
+    }
+
+    /// All that was done until the end of this turn is durable; `now` is the present one.
+    pub(crate) fn durable_turn(&self, now: u64) -> u64 {
+        self.storage.as_ref().map_or(0, |storage| storage.durable_turn(now))
+    }
+
+    /// Bytes of all records since the start.
+    pub(crate) fn records_len(&self) -> usize {
+        self.storage.as_ref().map_or(0, Storage::submitted_bytes) - self.records_before
+    }
+
+    pub(crate) fn untold(&self, shard: u16) -> usize {
+        self.storage.as_ref().map_or(0, |storage| storage.untold(shard))
+    }
+
+    /// Lets the shard hear one thing of the store, or of what was read for it. False if there is nothing.
+    pub(crate) fn tell_one(&mut self, shard: u16) -> bool {
+        let Some(storage) = &mut self.storage else { return false };
+        let (now, node) = (self.now, &mut self.nodes[usize::from(shard)].shard);
+        if let Some(fetch) = storage.next_found(shard) {
+            node.fetched(now, *fetch);
+            return true;
+        }
+        match storage.next_told(shard) {
+            Some(Told::Durable(upto)) => node.durable(now, upto),
+            Some(Told::Checkpoint(number, order)) => node.checkpoint(now, number, order),
+            Some(Told::State(state)) => node.set_store(now, state),
+            None => return false,
+        }
         true
     }
 
@@ -307,7 +336,6 @@ impl Host {
                     self.flush(link, wire);
                 }
             }
-            quiet &= !self.keep_records(index);
             while let Some(post) = self.nodes[index].shard.next_mail() {
                 quiet = false;
                 self.nodes[index].outbox.push_back(post);
@@ -320,6 +348,8 @@ impl Host {
                 break;
             }
         }
+        // Before its mail is posted.
+        self.submit(shard, wire.turn());
         // What joins output that already waits for its peer is not announced again.
         let waiting: Vec<LinkId> =
             self.nodes[index].links.values().copied().filter(|link| self.links[link.0].shown > 0).collect();
@@ -356,9 +386,10 @@ impl Host {
                     wire.moved(link, to.0);
                 }
             }
-            Effect::Fetch(mut fetch) => {
-                fetch.found = fetch.places.iter().map(|place| read(&self.log, *place)).collect();
-                self.nodes[index].shard.fetched(self.now, *fetch);
+            Effect::Fetch(fetch) => {
+                if let Some(storage) = &mut self.storage {
+                    storage.want(index as u16, fetch);
+                }
             }
             Effect::Event(event) => wire.event(event),
         }

@@ -33,6 +33,8 @@ mod network;
 mod random;
 mod seen;
 mod simulation;
+mod space;
+mod storage;
 mod wires;
 mod workload;
 mod world;

@@ -7,18 +7,23 @@
 
 use std::sync::Arc;
 
-use sori_broker::{Access, Cause, ListenerSettings, PlainSpace, QueueFull, Settings, Space, Time, Totals};
+use sori_broker::{Cause, ListenerSettings, QueueFull, Settings, Time, Totals};
 use sori_mqtt::{PINGREQ, QoS};
 
 use crate::check::{End, Finding, Rest};
 use crate::device::{Device, Wish};
+use crate::disk::SimDisk;
 use crate::facts::{Lasting, What};
-use crate::host::{Host, LinkId, Place};
+use crate::host::{Host, LinkId, Place, Plan};
 use crate::network::Pipe;
 use crate::random::Random;
 use crate::wires::Wires;
 use crate::workload::{self, Names};
 use crate::world::START;
+
+mod machine;
+
+use machine::Trouble;
 
 /// How a run went.
 #[derive(Debug)]
@@ -68,7 +73,6 @@ struct Simulation {
     names: Names,
     settings: Settings,
     listener: Arc<ListenerSettings>,
-    space: Arc<dyn Space>,
     host: Host,
     wires: Wires,
     devices: Vec<Device>,
@@ -76,6 +80,7 @@ struct Simulation {
     /// A shard whose thread does not run at the moment: it may be in the middle of posting its mail.
     paused: Option<u16>,
     weather: Weather,
+    trouble: Option<Trouble>,
     /// What earlier lives of the broker have counted.
     earlier: Totals,
 }
@@ -92,9 +97,6 @@ const ROUNDS_TO_REST_MAX: u32 = 20_000;
 /// More deadlines than that at one moment is a defect.
 const TICKS_AT_ONE_MOMENT_MAX: u32 = 1_000;
 
-/// How many things happen between two crashes.
-const STEPS_BETWEEN_CRASHES: usize = 400;
-
 /// Clients that are thrown out by a full queue may need some attempts.
 const ATTEMPTS_TO_CONNECT_MAX: u32 = 12;
 
@@ -102,11 +104,15 @@ impl Simulation {
     fn new(seed: u64, weather: Weather, verbose: bool) -> Simulation {
         let mut random = Random::new(seed);
         let crashes = weather == Weather::Crashes;
-        let settings = Settings { keeps_records: crashes, ..workload::settings(&mut random) };
+        let settings =
+            if crashes { workload::settings_with_disk(&mut random) } else { workload::settings(&mut random) };
         let shards = random.pick(&[1, 2, 2, 3, 4]);
-        let space: Arc<dyn Space> = Arc::new(PlainSpace::default());
-        let access: Arc<dyn Access> = crate::everybody();
-        let host = Host::new(settings.clone(), shards, random.next(), &space, &access, START);
+        let plan = Plan { settings: settings.clone(), shards, access: crate::everybody() };
+        let mut host = Host::new(plan, random.next(), START);
+        if crashes {
+            let (disk, options) = (SimDisk::new(random.next()), workload::store_options(&mut random));
+            host.start(random.next(), disk, options).expect("an empty disk makes a store");
+        }
         let observer = if crashes { workload::lasting_observer() } else { workload::observer() };
         let mut devices = vec![Device::new("observer".to_owned(), observer)];
         for number in 0..random.range(2, 10) {
@@ -124,13 +130,13 @@ impl Simulation {
             names: Names::default(),
             settings,
             listener: Arc::new(ListenerSettings::default()),
-            space,
             host,
             wires,
             devices,
             probes: 0,
             paused: None,
             weather,
+            trouble: None,
             earlier: Totals::default(),
         }
     }
@@ -163,7 +169,7 @@ impl Simulation {
         self.wires.remark("trouble");
         while self.wires.moment.turn < until_turn && !self.failed() {
             if self.weather == Weather::Crashes {
-                self.crashes_happen();
+                self.the_machine_acts();
             }
             match self.random.below(100) {
                 0..12 => self.somebody_acts(),
@@ -387,44 +393,6 @@ impl Simulation {
         while !self.host.post_one(shard) {}
     }
 
-    // ---- crashes ----
-
-    fn crashes_happen(&mut self) {
-        if self.devices[OBSERVER].sockets.is_empty() {
-            self.connect(OBSERVER, 1);
-        }
-        if self.random.below(STEPS_BETWEEN_CRASHES) == 0 {
-            self.crash();
-        }
-    }
-
-    /// The broker is gone with all that it had in memory, and comes back with what it finds on the disk.
-    fn crash(&mut self) {
-        self.paused = None;
-        let durable = self.host.durable_turn(self.wires.moment.turn);
-        let downtime = self.random.pick(&[0, 1, 20, 500, 3000]);
-        self.host.set_now(Time(self.host.now().0 + downtime));
-        self.wires.begin_turn(self.host.now().0);
-        self.wires.remark(&format!("the broker crashes; everything until turn {durable} is durable"));
-        for index in self.wires.open.clone() {
-            let pipe = &mut self.wires.pipes[index];
-            if !pipe.broker_gone {
-                let arriving = self.random.below(pipe.to_client.len() + 1);
-                pipe.crash(arriving);
-                self.wires.emit(LinkId(index), What::Crashed);
-            }
-        }
-        self.wires.facts.note_crash(self.wires.moment, durable);
-        self.earlier = self.totals();
-        self.space = Arc::new(PlainSpace::default());
-        let seed = self.random.next();
-        self.host.restart(self.settings.clone(), seed, &self.space, &crate::everybody());
-        for shard in 0..self.host.shards() {
-            self.host.drain(shard, &mut self.wires);
-        }
-        self.wires.end_turn();
-    }
-
     // ---- shards ----
 
     /// One turn of a shard with some of what lies before it, or with all. False if there was nothing.
@@ -441,6 +409,11 @@ impl Simulation {
             self.tick(shard);
         }
         self.wires.begin_turn(self.host.now().0);
+        let untold = self.host.untold(shard);
+        let heard_of_store = if thorough || self.random.chance(60) { untold } else { self.random.below(untold + 1) };
+        for _ in 0..heard_of_store {
+            self.host.tell_one(shard);
+        }
         let waiting = self.host.mail_waiting(shard);
         // Sockets are read only when no mail is left: what another shard sent before a client came here must not arrive
         // after what the client says here.
@@ -456,7 +429,7 @@ impl Simulation {
                 heard.push(self.wires.pipes[link.0].device);
             }
         }
-        let mut did = due || mail > 0 || !heard.is_empty();
+        let mut did = due || heard_of_store > 0 || mail > 0 || !heard.is_empty();
         let open = self.wires.open.clone();
         let first = self.random.below(open.len());
         for index in open[first..].iter().chain(&open[..first]) {
@@ -587,6 +560,7 @@ impl Simulation {
                 while !self.host.post_one(shard) {}
                 busy |= self.host.mail_waiting(shard) + self.host.arrivals_waiting(shard) > 0;
             }
+            busy |= self.machine_works();
             for index in 0..self.devices.len() {
                 busy |= self.acknowledge(index, usize::MAX);
                 self.ship(index);
@@ -607,6 +581,7 @@ impl Simulation {
 
     fn rest(&mut self) {
         self.wires.remark("rest");
+        self.repair_machine();
         for index in self.wires.open.clone() {
             let pipe = &mut self.wires.pipes[index];
             (pipe.stalled, pipe.frozen, pipe.silent) = (false, false, false);
@@ -632,7 +607,10 @@ impl Simulation {
         }
         let totals = self.totals();
         let Some(observer) = self.devices[OBSERVER].active().map(|socket| socket.link) else { return };
+        let figures = self.host.storage().map(|storage| storage.committer().figures());
         let rest = Rest {
+            figures,
+            memory_used: self.host.space().memory_used(),
             facts: &self.wires.facts,
             settings: &self.settings,
             now: self.host.now().0,
@@ -712,9 +690,9 @@ impl Simulation {
         self.come_to_rest();
         let totals = self.totals();
         let mut client_ids = 0;
-        self.space.registry(&mut |registry| client_ids = registry.len());
+        self.host.space().registry(&mut |registry| client_ids = registry.len());
         let mut subscriptions = 0;
-        self.space.read_index(&mut |index| subscriptions = index.len());
+        self.host.space().read_index(&mut |index| subscriptions = index.len());
         self.wires.oracle.at_end(&End { totals: &totals, client_ids, subscriptions });
     }
 

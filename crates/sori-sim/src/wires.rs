@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use sori_broker::{Event as BrokerEvent, Settings};
-use sori_mqtt::{Direction, Version};
+use sori_mqtt::{Direction, PacketType, QoS, Version};
 
 use crate::check::Oracle;
 use crate::facts::{Event, Facts, Moment, What};
@@ -22,6 +22,8 @@ pub(crate) struct Wires {
     /// Links that are not over, by number.
     pub(crate) open: Vec<usize>,
     pub(crate) verbose: bool,
+    /// A packet that promises something, and how many of it are still to be seen before that is put to the test.
+    promise: Option<(PacketType, u32)>,
     /// A digest of everything that happened: two runs of one seed must agree on it.
     pub(crate) digest: u64,
 }
@@ -41,6 +43,7 @@ impl Wires {
             moment: Moment { turn: 0, number: 0, at: START.0 },
             open: Vec::new(),
             verbose,
+            promise: None,
             digest: 0xcbf2_9ce4_8422_2325,
         }
     }
@@ -54,6 +57,40 @@ impl Wires {
             from_broker: Reader::new(Direction::ToClient, Version::V5),
         });
         self.emit(link, What::Opened);
+    }
+
+    /// Waits until so many packets of this kind have left.
+    pub(crate) fn watch_promises(&mut self, kind: PacketType, count: u32) {
+        self.remark(&format!("the power will fail after {count} {}", kind.name()));
+        self.promise = Some((kind, count));
+    }
+
+    /// They have left.
+    pub(crate) fn has_seen_promise(&mut self) -> bool {
+        let has_seen = self.promise.is_some_and(|(_, count)| count == 0);
+        if has_seen {
+            self.promise = None;
+        }
+        has_seen
+    }
+
+    pub(crate) fn forget_promise(&mut self) {
+        self.promise = None;
+    }
+
+    fn look_for_promise(&mut self, seen: &Seen) {
+        let Some((kind, count)) = &mut self.promise else { return };
+        let is_promise = match seen {
+            Seen::ConnAck(_) => *kind == PacketType::ConnAck,
+            Seen::Ack { kind: other, .. } => other == kind,
+            Seen::Publish(publish) => *kind == PacketType::Publish && publish.qos == QoS::ExactlyOnce,
+            Seen::SubAck { .. } => *kind == PacketType::SubAck,
+            Seen::UnsubAck { .. } => *kind == PacketType::UnsubAck,
+            _ => false,
+        };
+        if is_promise {
+            *count = count.saturating_sub(1);
+        }
     }
 
     /// What happens from now on is not simultaneous with what has happened.
@@ -136,7 +173,10 @@ impl Wire for Wires {
         self.taps[link.0].from_broker.push(bytes);
         loop {
             match self.taps[link.0].from_broker.next() {
-                Ok(Some((seen, size))) => self.emit(link, What::Out(seen, size)),
+                Ok(Some((seen, size))) => {
+                    self.look_for_promise(&seen);
+                    self.emit(link, What::Out(seen, size));
+                }
                 Ok(None) => break,
                 Err(text) => {
                     self.emit(link, What::Garbled(text));
@@ -167,6 +207,10 @@ impl Wire for Wires {
     fn closed_by_broker(&mut self, link: LinkId) {
         self.pipes[link.0].broker_gone = true;
         self.emit(link, What::BrokerClosed);
+    }
+
+    fn turn(&self) -> u64 {
+        self.moment.turn
     }
 
     fn moved(&mut self, link: LinkId, to: u16) {

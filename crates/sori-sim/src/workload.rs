@@ -5,6 +5,7 @@ use sori_mqtt::{
     Connect, Disconnect, Properties, Property, PropertyBuffer, QoS, ReasonCode, RetainHandling, Subscribe,
     SubscribeOptions, TopicFilter, Unsubscribe, Version, Will,
 };
+use sori_store::Options;
 
 use crate::device::{Device, Draft, Habits, Socket};
 use crate::facts::payload_of;
@@ -64,6 +65,23 @@ pub(crate) fn settings(random: &mut Random) -> Settings {
     }
     settings.strict_receive_maximum = random.chance(50);
     settings
+}
+
+/// Little memory, so that what waits is on the disk only.
+pub(crate) fn settings_with_disk(random: &mut Random) -> Settings {
+    let memory_limit = random.pick(&[0, 0, 4_000, 20_000]);
+    Settings { keeps_records: true, memory_limit, ..settings(random) }
+}
+
+/// A store of many small segments.
+pub(crate) fn store_options(random: &mut Random) -> Options {
+    Options {
+        segment_bytes: random.pick(&[4 << 10, 16 << 10, 64 << 10]),
+        reserve_bytes: 4 << 10,
+        checkpoint_bytes_min: random.pick(&[8 << 10, 32 << 10, 1 << 20]),
+        store_id: random.next(),
+        ..Options::default()
+    }
 }
 
 pub(crate) fn habits(random: &mut Random) -> Habits {

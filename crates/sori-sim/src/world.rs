@@ -2,12 +2,18 @@
 //!
 //! Every call runs the shards until nothing is left to do, so a test reads as a list of what a peer sends
 //! and what it then finds in its socket. Faults are on request only: [`World::cut`], [`World::stall`].
+//!
+//! With [`Settings::keeps_records`] there is a store on a simulated disk, and every call waits until it has kept all that
+//! there was to be kept, unless the test holds it up: [`World::hold_store`]. [`World::crash`] ends the broker between
+//! two calls, [`World::kill`] and [`World::power_cut`] in the middle of what it was doing.
 
 use std::sync::Arc;
 
-use sori_broker::{Access, Cause, Event, ListenerSettings, PlainSpace, Settings, Space, Time, Totals};
+use sori_broker::{Access, Cause, Event, ListenerSettings, Settings, Time, Totals};
+use sori_store::Options;
 
-use crate::host::{Host, LinkId, Place, Wire};
+use crate::disk::SimDisk;
+use crate::host::{Host, LinkId, Place, Plan, Wire};
 
 /// A socket of a test.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
@@ -19,8 +25,8 @@ pub struct World {
     listener: Arc<ListenerSettings>,
     sockets: Sockets,
     next_shard: u16,
-    settings: Settings,
-    access: Arc<dyn Access>,
+    seed: u64,
+    is_store_held: bool,
 }
 
 #[derive(Default)]
@@ -41,6 +47,17 @@ struct Socket {
 
 /// The clock of a new world: far from zero, so that "an hour ago" exists.
 pub const START: Time = Time(1_000_000_000);
+
+/// Small segments, so that a test sees many.
+fn store_options(seed: u64) -> Options {
+    Options {
+        segment_bytes: 16 << 10,
+        reserve_bytes: 4 << 10,
+        checkpoint_bytes_min: 32 << 20,
+        store_id: seed,
+        ..Options::default()
+    }
+}
 
 /// How often a shard may ask for the same moment before that is a defect.
 const TICKS_AT_ONE_MOMENT_MAX: u32 = 1_000;
@@ -68,30 +85,71 @@ impl World {
         seed: u64,
     ) -> World {
         assert!(shards > 0, "a world has at least one shard");
-        let space: Arc<dyn Space> = Arc::new(PlainSpace::default());
+        let keeps_records = settings.keeps_records;
+        let mut host = Host::new(Plan { settings, shards, access }, seed, START);
+        if keeps_records {
+            host.start(seed, SimDisk::new(seed), store_options(seed)).expect("an empty disk makes a store");
+        }
         World {
-            host: Host::new(settings.clone(), shards, seed, &space, &access, START),
+            host,
             listener: Arc::new(listener),
             sockets: Sockets::default(),
             next_shard: 0,
-            settings,
-            access,
+            seed,
+            is_store_held: false,
         }
     }
 
-    /// The power fails: every connection is gone, and so is all that the shards had in memory. New shards begin with
-    /// what the records tell (`Settings::keeps_records`), their sessions on whatever shard comes first.
+    /// The broker dies when it has nothing left to do: every connection is gone, and so is all that the shards had in
+    /// memory. New shards begin with what the store tells, their sessions on whatever shard comes first.
     pub fn crash(&mut self) {
         self.run();
+        self.start_again(SimDisk::kill);
+    }
+
+    /// The broker dies at once. What the store has written is there when it comes back, synced or not.
+    pub fn kill(&mut self) {
+        self.start_again(SimDisk::kill);
+    }
+
+    /// The power fails at once: nothing survives but what the store has synced.
+    pub fn power_cut(&mut self) {
+        self.start_again(SimDisk::cut_power_hard);
+    }
+
+    fn start_again(&mut self, end: impl Fn(&SimDisk)) {
         for socket in &mut self.sockets.all {
             socket.cut = true;
             socket.closed_by_broker = true;
         }
         self.sockets.unread.clear();
-        let space: Arc<dyn Space> = Arc::new(PlainSpace::default());
-        let seed = self.host.records_len() as u64;
-        self.host.restart(self.settings.clone(), seed, &space, &self.access);
+        self.seed += 1;
+        let (disk, options) = self.host.bury().expect("there is a store");
+        end(&disk);
+        if let Err(error) = self.host.start(self.seed, disk, options) {
+            panic!("{error}");
+        }
         self.run();
+    }
+
+    /// As long as it is held up, the store keeps nothing and reads nothing.
+    pub fn hold_store(&mut self, held: bool) {
+        self.is_store_held = held;
+        self.run();
+    }
+
+    /// The store begins a checkpoint, though none is due.
+    pub fn checkpoint(&mut self) {
+        if let Some(storage) = self.host.storage() {
+            storage.committer().request_checkpoint();
+        }
+        self.run();
+    }
+
+    /// The disk, for its faults.
+    #[must_use]
+    pub fn disk(&mut self) -> Option<SimDisk> {
+        self.host.storage().map(|storage| storage.disk().clone())
     }
 
     /// Bytes of all records so far.
@@ -232,7 +290,7 @@ impl World {
                     self.host.tick(shard);
                     quiet = false;
                 }
-                while self.host.deliver_one(shard) {
+                while self.host.tell_one(shard) || self.host.deliver_one(shard) {
                     quiet = false;
                 }
                 while self.host.adopt_one(shard, 0).is_some() {
@@ -240,10 +298,18 @@ impl World {
                 }
             }
             quiet &= !self.read_sockets();
+            quiet = quiet && !self.store_works();
             if quiet {
                 break;
             }
         }
+    }
+
+    /// The store keeps and reads all that is asked of it. False if there is nothing.
+    fn store_works(&mut self) -> bool {
+        let now = self.host.now();
+        let Some(storage) = self.host.storage().filter(|_| !self.is_store_held) else { return false };
+        storage.work(now)
     }
 
     /// False if nothing could be read. What belongs to a moving connection waits for its adoption, and what a shard does

@@ -4,6 +4,7 @@
 //! broker has come to rest. It knows nothing of the broker but what crosses its border.
 
 use sori_broker::{Settings, Totals};
+use sori_store::Figures;
 
 use crate::facts::{Event, Facts};
 use crate::host::LinkId;
@@ -23,6 +24,7 @@ mod retained;
 mod retained_or_live;
 mod session_state;
 mod shared;
+mod store;
 mod will;
 
 /// What a rule found broken.
@@ -57,6 +59,10 @@ pub(crate) struct Rest<'a> {
     /// Milliseconds of the virtual clock.
     pub(crate) now: u64,
     pub(crate) totals: &'a Totals,
+    /// How the store is doing, if there is one; a checkpoint has just been completed.
+    pub(crate) figures: Option<Figures>,
+    /// Bytes of messages that wait and of subscriptions.
+    pub(crate) memory_used: u64,
     /// A connection that subscribed to everything after the broker had come to rest.
     pub(crate) probe: LinkId,
     /// A connection that has been subscribed to everything from the beginning.
@@ -112,6 +118,7 @@ impl Oracle {
             Box::new(retained_or_live::RetainedOrLive),
             Box::new(session_state::SessionState),
             Box::new(shared::Shared),
+            Box::new(store::Store),
             Box::new(will::Wills),
         ];
         Oracle { checks, found: Findings::default() }

@@ -1,0 +1,225 @@
+//! What a program keeps beneath its shards: the committer, what it has to tell them, and what they want to read back.
+//!
+//! In production the committer and the readers have threads of their own. Here each of their steps is a call, so that the
+//! seed decides how many turns of the shards pass before something is durable, and how many more before they are told.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sori_broker::{CheckpointOrder, Fetch, Records, RecordsStep, Recovered, StoreState, Time};
+use sori_store::{Committer, OpenError, Options, Outcome, Piece, Reader, State, Step};
+
+use crate::disk::SimDisk;
+
+/// A store on a simulated disk, opened.
+pub(crate) struct Storage {
+    disk: SimDisk,
+    options: Options,
+    committer: Committer,
+    reader: Reader,
+    /// Submitted and not durable yet, in order.
+    waiting: VecDeque<Waiting>,
+    /// By shard, what it has not been told yet, in order.
+    told: Vec<VecDeque<Told>>,
+    /// What shards want to read.
+    wanted: Vec<(u16, Box<Fetch>)>,
+    /// By shard, what was read for it.
+    found: Vec<VecDeque<Box<Fetch>>>,
+    state: State,
+    submitted_bytes: usize,
+}
+
+struct Waiting {
+    shard: u16,
+    upto: u64,
+    /// The turn in which it was submitted.
+    turn: u64,
+    records: Records,
+}
+
+/// What the committer says to a shard.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    Durable(u64),
+    Checkpoint(u64, CheckpointOrder),
+    State(StoreState),
+}
+
+impl Storage {
+    /// Opens the store, or makes it, and reads what is to be known from its records.
+    pub(crate) fn open(disk: SimDisk, options: Options, shards: u16) -> Result<(Storage, Recovered), OpenError> {
+        let mut recovered = Recovered::new();
+        let mut replay = |place: u64, bytes: &[u8]| recovered.apply(place, bytes).map_err(|error| error.to_string());
+        let committer = Committer::open(Arc::new(disk.clone()), options.clone(), shards, &mut replay)?;
+        let storage = Storage {
+            disk,
+            options,
+            reader: committer.reader(),
+            committer,
+            waiting: VecDeque::new(),
+            told: (0..shards).map(|_| VecDeque::new()).collect(),
+            wanted: Vec::new(),
+            found: (0..shards).map(|_| VecDeque::new()).collect(),
+            state: State::Ok,
+            submitted_bytes: 0,
+        };
+        Ok((storage, recovered))
+    }
+
+    /// What it takes to open it again.
+    pub(crate) fn into_parts(self) -> (SimDisk, Options) {
+        (self.disk, self.options)
+    }
+
+    pub(crate) fn disk(&self) -> &SimDisk {
+        &self.disk
+    }
+
+    pub(crate) fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn committer(&mut self) -> &mut Committer {
+        &mut self.committer
+    }
+
+    /// Takes over what a shard's turn has changed.
+    pub(crate) fn submit(&mut self, shard: u16, turn: u64, mut records: Records) {
+        let step = records.step.map(|step| match step {
+            RecordsStep::Walked(number) => Step::Walked(number),
+            RecordsStep::Passed(number) => Step::Passed(number),
+        });
+        self.submitted_bytes += records.bytes.len();
+        self.committer.submit(Piece {
+            writer: shard,
+            upto: records.upto,
+            is_awaited: records.is_awaited,
+            bytes: std::mem::take(&mut records.bytes),
+            blobs: std::mem::take(&mut records.blobs),
+            references: std::mem::take(&mut records.references),
+            step,
+        });
+        self.waiting.push_back(Waiting { shard, upto: records.upto, turn, records });
+    }
+
+    /// All that was submitted until the end of this turn is durable; `now` is the present one.
+    pub(crate) fn durable_turn(&self, now: u64) -> u64 {
+        self.waiting.front().map_or(now, |first| first.turn.saturating_sub(1))
+    }
+
+    /// One step of the committer. If the machine stops in it, nobody hears of what it did.
+    pub(crate) fn step(&mut self, now: Time) {
+        let outcomes = self.committer.step(now.0);
+        if self.disk.is_stopped() {
+            return;
+        }
+        for outcome in outcomes {
+            self.take(outcome);
+        }
+    }
+
+    fn take(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Durable { writer, upto, place, .. } => {
+                let known = |waiting: &Waiting| waiting.shard == writer && waiting.upto == upto;
+                let index = self.waiting.iter().position(known);
+                if let Some(Waiting { records, .. }) = index.and_then(|index| self.waiting.remove(index)) {
+                    records.placed(place);
+                    self.told[usize::from(writer)].push_back(Told::Durable(upto));
+                }
+            }
+            Outcome::Checkpoint { number, order } => {
+                let order = match order {
+                    sori_store::CheckpointOrder::Begin => CheckpointOrder::Begin,
+                    sori_store::CheckpointOrder::Pass => CheckpointOrder::Pass,
+                };
+                self.tell_all(&Told::Checkpoint(number, order));
+            }
+            Outcome::State(state) => {
+                self.tell_all(&Told::State(match state {
+                    State::Ok => StoreState::Ok,
+                    State::Full => StoreState::Full,
+                    State::Failed { .. } => StoreState::Failed,
+                }));
+                self.state = state;
+            }
+            Outcome::Cleaned { .. } | Outcome::Unreadable(_) => {}
+        }
+    }
+
+    fn tell_all(&mut self, told: &Told) {
+        self.told.iter_mut().for_each(|queue| queue.push_back(told.clone()));
+    }
+
+    /// How much a shard has not been told yet.
+    pub(crate) fn untold(&self, shard: u16) -> usize {
+        self.told[usize::from(shard)].len() + self.found[usize::from(shard)].len()
+    }
+
+    /// Some shard has not heard yet how the store is.
+    pub(crate) fn has_news(&self) -> bool {
+        self.told.iter().flatten().any(|told| matches!(told, Told::State(_)))
+    }
+
+    pub(crate) fn next_told(&mut self, shard: u16) -> Option<Told> {
+        self.told[usize::from(shard)].pop_front()
+    }
+
+    pub(crate) fn next_found(&mut self, shard: u16) -> Option<Box<Fetch>> {
+        self.found[usize::from(shard)].pop_front()
+    }
+
+    pub(crate) fn want(&mut self, shard: u16, fetch: Box<Fetch>) {
+        self.wanted.push((shard, fetch));
+    }
+
+    pub(crate) fn wanted(&self) -> usize {
+        self.wanted.len()
+    }
+
+    /// Reads what one of the shards wants.
+    pub(crate) fn read(&mut self, which: usize) {
+        if which >= self.wanted.len() {
+            return;
+        }
+        let (shard, mut fetch) = self.wanted.remove(which);
+        fetch.found = fetch.places.iter().map(|place| self.reader.read(*place).ok()).collect();
+        if !self.disk.is_stopped() {
+            self.found[usize::from(shard)].push_back(fetch);
+        }
+    }
+
+    /// Bytes of all records that were handed over.
+    pub(crate) fn submitted_bytes(&self) -> usize {
+        self.submitted_bytes
+    }
+
+    /// Does all that there is to do; false if there is nothing.
+    pub(crate) fn work(&mut self, now: Time) -> bool {
+        let has_work = self.committer.wants_step() || !self.wanted.is_empty() || !self.is_settled();
+        if has_work {
+            self.fence();
+            self.step(now);
+            while !self.wanted.is_empty() {
+                self.read(0);
+            }
+        }
+        has_work && !self.disk.is_stopped()
+    }
+
+    /// Whether everything that was submitted is durable, or nothing will be any more.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.state, State::Failed { .. }) || self.waiting.is_empty()
+    }
+
+    /// Has all that was submitted written with the next step though nobody waits for it.
+    pub(crate) fn fence(&mut self) {
+        if !self.waiting.is_empty() {
+            self.committer.submit(Piece { is_awaited: true, ..Piece::default() });
+        }
+    }
+}
