@@ -216,14 +216,11 @@ impl Shard {
     pub(crate) fn release_held(&mut self, upto: u64) {
         while self.holds.waiting.front().is_some_and(|hold| hold.number <= upto) {
             let Some(hold) = self.holds.waiting.pop_front() else { break };
+            let ConnectionId { slot, generation } = hold.connection;
+            let Some(c) = self.connections.get_mut(slot, generation) else { continue };
             match hold.what {
                 What::Close => self.effects.push_back(Effect::Close(hold.connection)),
-                What::Packet(kind, length) => {
-                    let ConnectionId { slot, generation } = hold.connection;
-                    if let Some(c) = self.connections.get_mut(slot, generation) {
-                        self.holds.release(&mut self.outbox, c, kind, length);
-                    }
-                }
+                What::Packet(kind, length) => self.holds.release(&mut self.outbox, c, kind, length),
             }
         }
     }
@@ -247,8 +244,8 @@ impl Shard {
     /// acknowledgement.
     fn refuse_held(&mut self, hold: &Hold) {
         let id = hold.connection;
-        let What::Packet(kind, length) = hold.what else { return self.effects.push_back(Effect::Close(id)) };
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        let What::Packet(kind, length) = hold.what else { return self.effects.push_back(Effect::Close(id)) };
         let (version, key) = (c.version, c.session);
         let Some(held) = c.held.as_mut() else { return };
         let packet = held.take(kind, length);

@@ -151,8 +151,9 @@ impl Recorder {
 
     /// The session as it is now, without what waits for it.
     pub(crate) fn note_begun(&mut self, me: SessionRef, session: &mut Session) {
-        session.is_recorded = true;
+        let is_new = !core::mem::replace(&mut session.is_recorded, true);
         let out = self.begin(Kind::Connected, me);
+        out.push(u8::from(is_new));
         session_head(out, session);
     }
 

@@ -56,6 +56,8 @@ pub struct RecoveredSession {
     pub(crate) in_flight: Vec<(PacketId, Option<Owed>)>,
     unreleased: Vec<(PacketId, u64, u64)>,
     pub(crate) last_packet_id: Option<PacketId>,
+    /// It is being written down once more, which tells nothing new.
+    is_written_again: bool,
 }
 
 /// A will as it is kept.
@@ -190,13 +192,17 @@ impl Recovered {
         let name = reader.session()?;
         match kind {
             Kind::Connected => {
+                let is_new = reader.byte()? != 0;
                 let (client_id, head) = read_head(reader)?;
-                let early = self.early.remove(&name);
-                let session = self.sessions.entry(Arc::clone(&client_id)).or_default();
-                self.names.insert(name, client_id);
-                (session.expiry_seconds, session.user_name, session.will) = head;
-                session.disconnected = None;
-                session.owed.extend(early.into_iter().flatten());
+                if is_new {
+                    let owed = self.early.remove(&name).unwrap_or_default().into();
+                    self.names.insert(name, Arc::clone(&client_id));
+                    self.sessions.insert(client_id, RecoveredSession { owed, ..RecoveredSession::default() });
+                }
+                if let Some(session) = self.session_mut(name) {
+                    (session.expiry_seconds, session.user_name, session.will) = head;
+                    session.disconnected = None;
+                }
             }
             Kind::Named => {
                 let client_id: Arc<str> = Arc::from(reader.text()?);
@@ -221,8 +227,9 @@ impl Recovered {
         Ok(())
     }
 
-    /// A session is written down: what was known of it is void, but for what other shards have recorded for it and it has
-    /// not seen.
+    /// A session is written down. If it is known, that goes on: this checkpoint may not have come to its end. If not, its
+    /// records are read from here on; what other shards have recorded for it and it has not seen yet comes after what is
+    /// written down now.
     fn apply_whole(&mut self, name: SessionRef, reader: &mut Reader<'_>) -> Result<(), RecordError> {
         let (client_id, head) = read_head(reader)?;
         let is_disconnected = reader.byte()? != 0;
@@ -237,8 +244,11 @@ impl Recovered {
             owed.is_from_elsewhere && last.is_none_or(|last| owed.key > *last)
         };
         let early = self.early.remove(&name).into_iter().flatten();
-        let old = self.session_mut(name).map(core::mem::take).unwrap_or_default();
-        let owed = old.owed.into_iter().chain(early).filter(is_unseen).collect();
+        let owed = early.filter(is_unseen).collect();
+        if let Some(session) = self.session_mut(name) {
+            session.is_written_again = true;
+            return Ok(());
+        }
         let (expiry_seconds, user_name, will) = head;
         self.names.insert(name, Arc::clone(&client_id));
         let session = RecoveredSession {
@@ -438,7 +448,9 @@ impl RecoveredSession {
                     let key = reader.number()?;
                     Some(Owed::read(reader, key)?)
                 };
-                self.in_flight.push((packet_id, owed));
+                if !self.is_written_again {
+                    self.in_flight.push((packet_id, owed));
+                }
             }
             Kind::Received => {
                 let received = (reader.packet_id()?, reader.number()?, reader.number()?);

@@ -27,7 +27,7 @@ use alloc::vec::Vec;
 pub(crate) enum Kind {
     /// A run of the broker begins: sessions get new names.
     Run = 1,
-    /// The session has a connection from now on. It begins here if it was not there before.
+    /// The session has a connection from now on; it begins here, or goes on.
     Connected = 2,
     /// The session of an earlier run has this name now.
     Named = 3,
@@ -63,8 +63,8 @@ pub(crate) enum Kind {
     Retained = 18,
     /// A topic has no retained message any more.
     RetainedGone = 19,
-    /// All of a session is written down again from here on; what was recorded of it before is void, but for messages of
-    /// other shards that it has not seen.
+    /// All of a session is written down again from here on. Who knows the session has no need of it; who begins to read
+    /// in the middle begins with it, and with messages of other shards that it has not seen.
     Session = 20,
     /// One message that waited when the session was written down.
     Waiting = 21,
