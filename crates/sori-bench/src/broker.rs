@@ -53,6 +53,15 @@ impl Broker {
              max_queued_messages 0\nmax_queued_bytes 0\nsys_interval 0\nset_tcp_nodelay true\n",
             data.display()
         );
+        // A later line with the same first word replaces ours.
+        for line in &options.lines {
+            if let Some(word) = line.split_whitespace().next() {
+                text = text
+                    .lines()
+                    .filter(|ours| !ours.starts_with(&format!("{word} ")))
+                    .fold(String::new(), |text, line| text + line + "\n");
+            }
+        }
         // Mosquitto would leave root behind, and then could not write into our directory.
         if is_root() {
             text.push_str("user root\n");
@@ -152,6 +161,5 @@ fn free_port(seed: u64) -> io::Result<u16> {
 }
 
 fn is_root() -> bool {
-    fs::read_to_string("/proc/self/status")
-        .is_ok_and(|status| status.lines().any(|line| line.starts_with("Uid:\t0\t")))
+    fs::read_to_string("/proc/self/status").is_ok_and(|status| status.lines().any(|line| line.starts_with("Uid:\t0\t")))
 }

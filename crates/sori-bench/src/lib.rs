@@ -5,4 +5,5 @@
 
 pub mod broker;
 pub mod crash;
+pub mod measure;
 mod random;

@@ -1,6 +1,7 @@
 //! `sori-bench`: what can be asked.
 
 mod crash;
+mod figures;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,12 @@ struct Arguments {
 enum Command {
     /// Kill the broker under load, again and again, and check what it promised
     Crash(crash::Arguments),
+    /// Watch the system calls: PUBACK only after a completed sync of the message
+    SyncOrder(figures::SyncOrder),
+    /// Measure rate, cost and latency of acknowledged messages
+    DurableRate(figures::DurableRate),
+    /// Fill, kill, restart, and measure how long that takes
+    Restart(figures::Restart),
 }
 
 /// The broker under test.
@@ -53,6 +60,9 @@ impl BrokerArguments {
 pub(crate) fn run() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Crash(arguments) => crash::run(&arguments),
+        Command::SyncOrder(arguments) => figures::sync_order(&arguments),
+        Command::DurableRate(arguments) => figures::durable_rate(&arguments),
+        Command::Restart(arguments) => figures::restart(&arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -5,8 +5,8 @@ use sori_mqtt::{Property, QoS, Version};
 
 use super::book::{Book, Kind, Promise};
 use super::line::Line;
-use super::role::{Expirer, Habits, Probe, Publisher, Role, Subscriber, WillClient, WillKeeper};
 use super::role::EXPIRY_SECONDS;
+use super::role::{Expirer, Habits, Probe, Publisher, Role, Subscriber, WillClient, WillKeeper};
 use crate::random::Random;
 
 pub(super) struct Actor {
@@ -39,7 +39,9 @@ pub(super) fn cast(scale: usize, uses_receive_maximum: bool, book: &mut Book, ra
         .collect();
     let retained: Vec<Vec<u16>> = (0..owners)
         .map(|owner| {
-            (0..6).map(|topic| book.add_stream(&format!("r/{owner}/{topic}"), QoS::AtLeastOnce, Kind::Retained)).collect()
+            (0..6)
+                .map(|topic| book.add_stream(&format!("r/{owner}/{topic}"), QoS::AtLeastOnce, Kind::Retained))
+                .collect()
         })
         .collect();
     let mut cast = Cast { actors: Vec::new(), uses_receive_maximum, book, random };
@@ -50,7 +52,8 @@ pub(super) fn cast(scale: usize, uses_receive_maximum: bool, book: &mut Book, ra
             streams.remove(0);
         }
         let pause = cast.random.range(3, 30);
-        let options = if number % 4 == 3 { cast.ending(&format!("p{number}")) } else { cast.kept(&format!("p{number}")) };
+        let options =
+            if number % 4 == 3 { cast.ending(&format!("p{number}")) } else { cast.kept(&format!("p{number}")) };
         cast.add(options, Box::new(Publisher::new(streams, pause)));
     }
     for (number, streams) in retained.into_iter().enumerate() {
@@ -143,7 +146,8 @@ impl Cast<'_> {
 
     /// A session that outlives its connections.
     fn kept(&mut self, client_id: &str) -> ConnectOptions {
-        let options = ConnectOptions { client_id: client_id.to_owned(), clean_start: false, ..ConnectOptions::default() };
+        let options =
+            ConnectOptions { client_id: client_id.to_owned(), clean_start: false, ..ConnectOptions::default() };
         if self.random.chance(50) {
             ConnectOptions { version: Version::V311, ..options }
         } else {

@@ -2,8 +2,8 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,9 @@ use mio::Waker;
 /// The end of one broker.
 #[derive(Debug)]
 pub(super) enum Death {
-    Killed { at: Instant },
+    Killed {
+        at: Instant,
+    },
     /// Nobody killed it.
     ByItself(ExitStatus),
 }

@@ -9,8 +9,8 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use sori_mqtt::client_session::{ConnectOptions, ConnectionError, Event, Outcome};
 use sori_mqtt::{
-    ClientSession, Direction, Disconnect, Packet, Properties, Publish, QoS, ReasonCode, Split,
-    SubscribeOptions, TopicFilter, decode, split,
+    ClientSession, Direction, Disconnect, Packet, Properties, Publish, QoS, ReasonCode, Split, SubscribeOptions,
+    TopicFilter, decode, split,
 };
 
 use super::book::{Book, Delivery, Micros, parse, payload};
@@ -24,14 +24,20 @@ const STALE_MAX: Micros = 5_000_000;
 /// What a client learns.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Seen {
-    Connected { is_present: bool },
+    Connected {
+        is_present: bool,
+    },
     Message(Delivery),
-    Subscribed { is_granted: bool },
+    Subscribed {
+        is_granted: bool,
+    },
     Unsubscribed,
     /// SUBSCRIBE or UNSUBSCRIBE will not be answered.
     RequestLost,
     /// The connection is gone, with or without CONNACK.
-    Lost { was_connected: bool },
+    Lost {
+        was_connected: bool,
+    },
 }
 
 /// What the next CONNACK must say about the session.

@@ -23,8 +23,20 @@ struct Line {
 pub(super) enum What {
     Remark(&'static str),
     /// To the broker, or from it; its kind and packet identifier.
-    Packet { to_broker: bool, kind: &'static str, packet_id: u16, code: u8 },
-    Publish { to_broker: bool, packet_id: u16, qos: u8, dup: bool, retain: bool, key: Option<(u16, u32)> },
+    Packet {
+        to_broker: bool,
+        kind: &'static str,
+        packet_id: u16,
+        code: u8,
+    },
+    Publish {
+        to_broker: bool,
+        packet_id: u16,
+        qos: u8,
+        dup: bool,
+        retain: bool,
+        key: Option<(u16, u32)>,
+    },
 }
 
 impl PacketLog {

@@ -45,6 +45,8 @@ const AFTERMATH: Micros = 1_500_000;
 const START_MAX: Micros = 60_000_000;
 /// The end takes no longer than this, even if something comes all the time.
 const DRAIN_MAX: Micros = 180_000_000;
+/// A broker that dies more often by itself is beyond a test.
+const DEATHS_MAX: u32 = 5;
 const WAKER: Token = Token(usize::MAX);
 
 struct Run<'a> {
@@ -61,6 +63,7 @@ struct Run<'a> {
     kill_at_answer: Option<u64>,
     restart_at: Micros,
     kills_left: u32,
+    deaths_by_itself: u32,
 }
 
 /// Runs it.
@@ -104,6 +107,7 @@ impl<'a> Run<'a> {
             kill_at_answer: None,
             restart_at: 0,
             kills_left: options.kills,
+            deaths_by_itself: 0,
         })
     }
 
@@ -135,7 +139,8 @@ impl<'a> Run<'a> {
             }
             looked_at = self.book.now;
             let counts = &self.book.counts;
-            let now = (counts.received_first, counts.acknowledged[1] + counts.acknowledged[2], self.book.probes_done.min(4));
+            let now =
+                (counts.received_first, counts.acknowledged[1] + counts.acknowledged[2], self.book.probes_done.min(4));
             if now != progress {
                 (progress, since) = (now, self.book.now);
             }
@@ -237,6 +242,11 @@ impl<'a> Run<'a> {
                 return Err(io::Error::other(format!("it serves nobody:\n{}", self.broker.last_words())));
             }
         } else if self.book.now >= self.restart_at {
+            if self.deaths_by_itself > DEATHS_MAX {
+                let words = self.broker.last_words();
+                self.broker.keep_directory();
+                return Err(io::Error::other(format!("it dies again and again:\n{words}")));
+            }
             self.start_broker()?;
         }
         Ok(())
@@ -251,6 +261,7 @@ impl<'a> Run<'a> {
         if served_at != 0 {
             self.book.restart_times.push(served_at - self.last_start());
         }
+        self.deaths_by_itself += u32::from(matches!(death, Death::ByItself(_)));
         let at = match death {
             Death::Killed { at } => at.duration_since(self.began).as_micros() as Micros,
             Death::ByItself(status) => {
@@ -266,7 +277,8 @@ impl<'a> Run<'a> {
         self.life = None;
         self.restart_at = self.book.now + if self.random.chance(50) { 0 } else { self.random.range(0, 60_000) };
         if self.options.is_verbose {
-            let served = if served_at == 0 { "nobody".to_owned() } else { format!("from {:.3} s", served_at as f64 / 1e6) };
+            let served =
+                if served_at == 0 { "nobody".to_owned() } else { format!("from {:.3} s", served_at as f64 / 1e6) };
             eprintln!("kill {} at {:.6} s; it served {served}", self.book.kills, at as f64 / 1e6);
         }
         for Actor { line, role } in &mut self.actors {

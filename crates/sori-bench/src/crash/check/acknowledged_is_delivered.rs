@@ -57,6 +57,7 @@ pub(super) fn look(book: &mut Book) {
             _ => receiver.name.clone(),
         };
         let kills = book.streams[stream].sent[number as usize].acknowledged_after_kill;
-        book.faults.add("acknowledged and lost", kills, || format!("{who} (QoS {}) never got {story}", receiver.qos as u8));
+        book.faults
+            .add("acknowledged and lost", kills, || format!("{who} (QoS {}) never got {story}", receiver.qos as u8));
     }
 }

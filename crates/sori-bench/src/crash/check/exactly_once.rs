@@ -10,7 +10,8 @@ pub(super) fn look(book: &mut Book, receiver: usize, delivery: Delivery) {
     let is_exact = book.streams[stream].qos == QoS::ExactlyOnce && receiver.qos == QoS::ExactlyOnce;
     if is_exact && receiver.seen[stream].times[number as usize] > 1 {
         let (name, story, dup) = (&receiver.name, book.story(stream, number), delivery.is_resent);
-        book.faults.add("QoS 2 twice", book.kills, || format!("{name} got (DUP {dup}, QoS {}) {story}", delivery.qos as u8));
+        book.faults
+            .add("QoS 2 twice", book.kills, || format!("{name} got (DUP {dup}, QoS {}) {story}", delivery.qos as u8));
     }
 }
 

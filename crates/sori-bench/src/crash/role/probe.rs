@@ -62,7 +62,10 @@ impl Probe {
             let is_removal = scene.book.streams[stream].sent[acknowledged as usize].is_removal;
             let (old, story) = (scene.book.name(stream, number), scene.book.story(stream, acknowledged));
             let kills = scene.book.kills;
-            scene.book.faults.add("retained is old", kills, || format!("{old}, though (removal: {is_removal}) {story}"));
+            scene
+                .book
+                .faults
+                .add("retained is old", kills, || format!("{old}, though (removal: {is_removal}) {story}"));
         }
     }
 

@@ -77,7 +77,9 @@ impl Subscriber {
     }
 
     fn ask(&mut self, scene: &mut Scene<'_>) {
-        if self.asked != Asked::Nothing || !scene.line.is_connected() || self.has_subscription == Some(self.wants_subscription)
+        if self.asked != Asked::Nothing
+            || !scene.line.is_connected()
+            || self.has_subscription == Some(self.wants_subscription)
         {
             return;
         }

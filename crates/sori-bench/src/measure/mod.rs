@@ -1,0 +1,16 @@
+//! Figures of one running broker: what it writes and when, how fast it is, what it costs.
+
+mod load;
+mod process;
+mod sync_probe;
+mod wire;
+
+pub mod durable_rate;
+pub mod restart;
+pub mod sync_order;
+
+/// The value below which `percent` of the sorted values lie.
+fn percentile(sorted: &[u64], percent: usize) -> u64 {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((sorted.len() * percent / 100).min(last)).copied().unwrap_or(0)
+}

@@ -1,0 +1,131 @@
+//! One client, one packet after the other.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use sori_mqtt::{
+    Connect, DISCONNECT, Direction, Packet, PacketId, PacketType, Properties, Publish, QoS, Split, Subscribe,
+    SubscribeOptions, TopicFilter, Version, decode, split,
+};
+
+const VERSION: Version = Version::V311;
+
+pub(super) struct Wire {
+    pub(super) stream: TcpStream,
+    bytes: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects; whether the broker has the session.
+    pub(super) fn connect(port: u16, client_id: &str, clean_start: bool) -> io::Result<(Wire, bool)> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        let mut wire = Wire { stream, bytes: Vec::new() };
+        let mut connect = Vec::new();
+        Connect {
+            version: VERSION,
+            bridge: false,
+            clean_start,
+            keep_alive: 0,
+            client_id,
+            will: None,
+            user_name: None,
+            password: None,
+            properties: Properties::EMPTY,
+        }
+        .encode(&mut connect);
+        wire.stream.write_all(&connect)?;
+        let mut is_present = false;
+        wire.until(PacketType::ConnAck, |packet| {
+            if let Packet::ConnAck(connack) = packet {
+                is_present = connack.session_present;
+            }
+        })?;
+        Ok((wire, is_present))
+    }
+
+    /// As soon as the broker answers a CONNECT at all.
+    pub(super) fn connect_within(
+        port: u16,
+        client_id: &str,
+        clean_start: bool,
+        patience: Duration,
+    ) -> io::Result<(Wire, bool)> {
+        let until = Instant::now() + patience;
+        loop {
+            match Wire::connect(port, client_id, clean_start) {
+                Err(error) if Instant::now() > until => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_micros(500)),
+                connected => return connected,
+            }
+        }
+    }
+
+    pub(super) fn subscribe(&mut self, filter: &str, qos: QoS) -> io::Result<()> {
+        let filter = TopicFilter::new(filter).map_err(io::Error::other)?;
+        let filters = [(filter, SubscribeOptions { qos, ..SubscribeOptions::default() })];
+        let mut bytes = Vec::new();
+        Subscribe::new(PacketId::FIRST, Properties::EMPTY, &filters).encode(VERSION, &mut bytes);
+        self.stream.write_all(&bytes)?;
+        self.until(PacketType::SubAck, |_| ())
+    }
+
+    /// Publishes with QoS 1 and waits for PUBACK.
+    pub(super) fn publish(&mut self, topic: &str, packet_id: PacketId, payload: &[u8]) -> io::Result<()> {
+        self.stream.write_all(&publish(topic, packet_id, payload))?;
+        self.until(PacketType::PubAck, |_| ())
+    }
+
+    pub(super) fn disconnect(mut self) -> io::Result<()> {
+        self.stream.write_all(&DISCONNECT)?;
+        // The broker closes: then it has dealt with it.
+        while self.stream.read(&mut [0; 1024])? > 0 {}
+        Ok(())
+    }
+
+    /// Reads until a packet of this kind has come; all that came before it is shown, too.
+    pub(super) fn until(&mut self, kind: PacketType, mut show: impl FnMut(&Packet<'_>)) -> io::Result<()> {
+        loop {
+            while let Split::Frame(frame) = split(&self.bytes, usize::MAX).map_err(io::Error::other)? {
+                let size = frame.size;
+                let packet = decode(frame, VERSION, Direction::ToClient).map_err(io::Error::other)?;
+                show(&packet);
+                let found = packet.packet_type() == kind;
+                self.bytes.drain(..size);
+                if found {
+                    return Ok(());
+                }
+            }
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => self.bytes.extend_from_slice(&buffer[..count]),
+            }
+        }
+    }
+}
+
+/// A PUBLISH with QoS 1.
+pub(super) fn publish(topic: &str, packet_id: PacketId, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Publish {
+        dup: false,
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        topic,
+        packet_id: Some(packet_id),
+        properties: Properties::EMPTY,
+        payload,
+    }
+    .encode(VERSION, &mut bytes);
+    bytes
+}
+
+/// A kept session that subscribes and goes away: what is published now has to be kept for it.
+pub(super) fn leave_a_session(port: u16, client_id: &str, filter: &str) -> io::Result<()> {
+    let (mut wire, _) = Wire::connect_within(port, client_id, false, Duration::from_secs(30))?;
+    wire.subscribe(filter, QoS::AtLeastOnce)?;
+    wire.disconnect()
+}
