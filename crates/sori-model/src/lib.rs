@@ -19,6 +19,7 @@ mod link;
 mod packets;
 mod socket;
 #[path = "../../sori-server/src/space.rs"]
+#[expect(dead_code, reason = "nothing lies on disk in the scenarios")]
 mod space;
 mod sync;
 mod worker;

@@ -5,7 +5,7 @@
 
 use crate::socket::{Admittance, Stream};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, Waker};
-use sori_broker::{Access, Handoff, ListenerSettings, Mail, Settings, Shard};
+use sori_broker::{Access, CheckpointOrder, Fetch, Handoff, ListenerSettings, Mail, Settings, Shard, StoreState};
 use std::collections::VecDeque;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -29,6 +29,16 @@ pub(crate) enum Letter {
     LogLines,
     /// The other end of an in-process connection has written or read.
     Stirred(usize),
+    /// The shard's records up to this number are durable.
+    Durable(u64),
+    /// The store makes a checkpoint.
+    Checkpoint(u64, CheckpointOrder),
+    /// The store's state has changed.
+    StoreState(StoreState),
+    /// The store has room for more, of which it has had too much.
+    StoreHasRoom,
+    /// Messages that live on disk only, as the shard wanted them.
+    Fetched(Box<Fetch>),
     /// Say good-bye and stop.
     Stop,
 }

@@ -1,17 +1,30 @@
 //! SIGUSR2: what the broker holds, as log lines for people.
 
 use crate::log::Log;
+use crate::store::gauges;
 use sori_broker::SessionView;
+use sori_store::Figures;
 use std::collections::BTreeMap;
 
 /// A filter with more subscribers has several lines.
 const SUBSCRIBERS_PER_LINE: usize = 50;
 
-/// One line for each topic filter with its subscribers, one for each session that lost messages, and the sums.
-pub(crate) fn log(log: &Log, sessions: Vec<SessionView>) {
-    for line in lines(&sessions) {
+/// One line for each topic filter with its subscribers, one for each session that lost messages, the sums, and one for
+/// the store.
+pub(crate) fn log(log: &Log, sessions: &[SessionView], store: Option<&Figures>) {
+    for line in lines(sessions).into_iter().chain(store.map(store_line)) {
         log.notice(format_args!("{line}"));
     }
+}
+
+fn store_line(figures: &Figures) -> String {
+    let Figures { state, pieces, commits, syncs, checkpoints, pieces_waiting, .. } = figures;
+    format!(
+        "The store is {}: {}; {pieces} changes written in {commits} commits with {syncs} syncs, {pieces_waiting} wait; \
+         {checkpoints} checkpoints",
+        gauges::word(state),
+        gauges::sizes(figures),
+    )
 }
 
 fn lines(sessions: &[SessionView]) -> Vec<String> {
@@ -44,6 +57,17 @@ fn lines(sessions: &[SessionView]) -> Vec<String> {
 mod tests {
     use super::*;
     use sori_mqtt::QoS;
+
+    #[test]
+    fn the_store_has_a_line() {
+        let figures =
+            Figures { disk_bytes: 2048, live_bytes: 1024, segments: 1, pieces: 9, commits: 4, ..Figures::default() };
+        assert_eq!(
+            store_line(&figures),
+            "The store is ok: 2.0 KiB on disk in 1 segments, about 1.0 KiB of them in use; 9 changes written in 4 commits \
+             with 0 syncs, 0 wait; 0 checkpoints"
+        );
+    }
 
     #[test]
     fn an_overview_names_subscribers_and_losers() {

@@ -4,9 +4,10 @@ use crate::board::Board;
 use crate::log::TopicLines;
 use crate::machine;
 use crate::space::LockedSpace;
+use crate::store::gauges::{self, Gauges};
 use crate::sys::{self, SysTree};
 use crate::worker::Clock;
-use sori_broker::{MessageRef, Recorded, SessionRef, Shard, Space, Time};
+use sori_broker::{MessageRef, Recorded, SessionRef, Shard, Space, Time, Totals};
 use sori_mqtt::QoS;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ const LOG_LINE_EXPIRY: u64 = 20;
 /// The broker's own voice.
 pub(crate) struct Publisher {
     space: Arc<LockedSpace>,
+    store: Option<Arc<Gauges>>,
     tree: SysTree,
     interval: Option<NonZeroU16>,
     started: Time,
@@ -28,12 +30,13 @@ pub(crate) struct Publisher {
 impl Publisher {
     pub(crate) fn new(
         space: Arc<LockedSpace>,
+        store: Option<Arc<Gauges>>,
         interval: Option<NonZeroU16>,
         clock: Clock,
         lines: TopicLines,
     ) -> Publisher {
         let started = clock.now();
-        Publisher { space, tree: SysTree::new(), interval, started, due: interval.map(|_| started), lines }
+        Publisher { space, store, tree: SysTree::new(), interval, started, due: interval.map(|_| started), lines }
     }
 
     /// Look at the tree so often from now on, or never.
@@ -109,7 +112,29 @@ impl Publisher {
             packets_waiting: t.queued,
             packets_waiting_bytes: t.queued_bytes,
             resident_bytes: machine::resident_bytes().unwrap_or(0),
+            store: self.store.as_ref().map(|store| store_totals(store, &t)),
         }
+    }
+}
+
+fn store_totals(gauges: &Gauges, t: &Totals) -> sys::StoreTotals {
+    let figures = gauges.figures();
+    sys::StoreTotals {
+        state: gauges::word(&figures.state),
+        bytes: figures.disk_bytes,
+        live_bytes: figures.live_bytes,
+        segments: figures.segments,
+        changes: figures.pieces,
+        changes_waiting: figures.pieces_waiting,
+        commits: figures.commits,
+        syncs: figures.syncs,
+        bytes_written: figures.bytes_written,
+        checkpoints: figures.checkpoints,
+        messages_durable: t.recorded,
+        messages_on_disk: t.queued_in_store,
+        messages_lost: t.dropped_damaged,
+        refused: t.refused_by_store,
+        unreadable: gauges.unreadable(),
     }
 }
 

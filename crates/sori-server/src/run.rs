@@ -15,6 +15,7 @@ use crate::process::privileges::{self, Wish};
 use crate::process::{daemon, open_files, umask};
 use crate::server;
 use crate::startup::{Origin, RunError, Startup, log_remarks};
+use crate::store::place::Place;
 
 /// Exit codes, which scripts know from Mosquitto.
 const OK: u8 = 0;
@@ -97,7 +98,9 @@ fn start(config: Config, remarks: &[Remark], origin: Origin) -> Result<(), u8> {
         daemon::leave_terminal().map_err(|error| refuse(format!("in setsid: {error}")))?;
     }
     open_files::raise_limit();
-    let warnings = privileges::give_up(&wish(&config, origin.called_as_mosquitto)).map_err(refuse)?;
+    let wish = wish(&config, origin.called_as_mosquitto);
+    make_location(&config, &wish)?;
+    let warnings = privileges::give_up(&wish).map_err(refuse)?;
     if let Some(mask) = env::var_os("UMASK_SET") {
         umask::apply(&mask).map_err(refuse)?;
     }
@@ -120,6 +123,23 @@ fn start(config: Config, remarks: &[Remark], origin: Origin) -> Result<(), u8> {
     log.information(format_args!("{}", lines::terminating("sori", crate::VERSION)));
     log.flush(LAST_LINES);
     result.map_err(|_| FAILED)
+}
+
+/// Whoever the process becomes could not make the directory of the store in one of root's.
+fn make_location(config: &Config, wish: &Wish) -> Result<(), u8> {
+    if !config.persistence {
+        return Ok(());
+    }
+    let place = Place::of(config);
+    let made = place.make_location().map_err(|error| error.to_string());
+    let done = made.and_then(|is_new| match is_new {
+        true => privileges::hand_over(place.location(), wish).map_err(|text| format!("Error: {text}")),
+        false => Ok(()),
+    });
+    done.map_err(|text| {
+        eprintln!("{text}");
+        FAILED
+    })
 }
 
 fn start_with_pid_file(config: Config, origin: Origin, log: Log, daemon: bool) -> Result<(), RunError> {

@@ -14,6 +14,8 @@ use crate::publisher::Publisher;
 use crate::socket::Stream;
 use crate::space::LockedSpace;
 use crate::startup::{RunError, Startup, log_remarks};
+use crate::store::portion::{self, Portion};
+use crate::store::running::Store;
 use crate::wait::wait;
 use crate::worker::{Beginning, Clock, WAKE, Worker};
 use mio::{Events, Poll, Token, Waker};
@@ -62,6 +64,7 @@ pub struct Server {
     access: Arc<dyn Access + Send + Sync>,
     log: Log,
     machine: Machine,
+    store: Option<Store>,
 }
 
 /// For the thread that accepts connections.
@@ -90,7 +93,6 @@ impl Server {
         access: Arc<dyn Access + Send + Sync>,
     ) -> Result<Server, RunError> {
         let shards = u16::try_from(machine.threads(&config)).unwrap_or(u16::MAX);
-        let space = Arc::new(LockedSpace::new(shards));
         let board = Arc::new(Board::new(shards));
         let listening: Vec<_> = config.listeners.iter().map(ListenerConfig::place).collect();
         let places = Arc::new(Places::new(Limits::of(&config, &listening)));
@@ -100,36 +102,96 @@ impl Server {
             inboxes.push(Arc::new(Inbox::new(Waker::new(poll.registry(), WAKE)?)));
         }
         let listeners = Listeners::open(&config, inboxes.clone(), Arc::clone(&places), log.clone())?;
-        let (workers, acceptor) = (Vec::new(), None);
-        let mut server = Server { inboxes, workers, acceptor, space, places, listening, board, access, log, machine };
+        // Who connects from now on waits until everything that was kept is there again.
+        let clock = Clock::start();
+        let (store, space, portions) = match config.persistence {
+            true => {
+                let (store, recovered) = Store::open(&config, inboxes.clone(), clock, &log)?;
+                let space = LockedSpace::new(shards).with_places(store.places());
+                let portions = portion::portions(recovered, store.reader(), shards, &space.memory(ShardId(0)));
+                (Some(store), space, portions)
+            }
+            false => (None, LockedSpace::new(shards), (0..shards).map(|_| Portion::default()).collect()),
+        };
+        let (workers, acceptor, space) = (Vec::new(), None, Arc::new(space));
+        let mut server =
+            Server { inboxes, workers, acceptor, space, places, listening, board, access, log, machine, store };
         // What has been started ends with `server`, if this fails.
-        server.start_workers(&config, polls)?;
+        server.start_workers(&config, clock, polls, portions)?;
         server.start_acceptor(listeners)?;
         Ok(server)
     }
 
-    fn start_workers(&mut self, config: &Config, polls: Vec<Poll>) -> Result<(), RunError> {
-        let settings = Arc::new(settings(config, &self.machine, &self.log));
-        let clock = Clock::start();
+    /// Start the workers. Each makes the sessions of its portion again, and none begins before all have done so: a will
+    /// that is due may have subscribers anywhere.
+    fn start_workers(
+        &mut self,
+        config: &Config,
+        clock: Clock,
+        polls: Vec<Poll>,
+        portions: Vec<Portion>,
+    ) -> Result<(), RunError> {
+        let settings = Arc::new(settings(config, &self.machine, &self.log, self.store.is_some()));
         let shards = self.inboxes.len() as u16;
-        for (number, poll) in (0..shards).zip(polls) {
+        let (ready, restored) = channel();
+        let mut waiting = Vec::new();
+        for ((number, poll), portion) in (0..shards).zip(polls).zip(portions) {
+            let id = ShardId(number);
             let (space, board, inboxes) = (Arc::clone(&self.space), Arc::clone(&self.board), self.inboxes.clone());
             let (settings, access, log) = (Arc::clone(&settings), Arc::clone(&self.access), self.log.clone());
             let connection_messages = config.connection_messages;
+            let gauges = self.store.as_ref().map(|store| Arc::clone(store.gauges()));
             let publisher = (number == 0).then(|| {
                 let lines = self.log.topic_lines().clone();
-                Publisher::new(Arc::clone(&self.space), config.sys_interval, clock, lines)
+                Publisher::new(Arc::clone(&self.space), gauges, config.sys_interval, clock, lines)
             });
+            let keeper = self.store.as_ref().map(|store| store.keeper(id));
+            let (go, may_go) = channel();
+            let (begun, has_begun) = channel();
+            let ready = ready.clone();
             let begin = move || {
-                let (id, seed) = (ShardId(number), RandomState::new().hash_one(number));
+                let seed = RandomState::new().hash_one(number);
                 let space: Arc<dyn Space> = space;
-                let shard = Shard::new(id, shards, settings, space, access, seed, clock.now());
-                let beginning =
-                    Beginning { shard, id, poll, inboxes, board, clock, log, connection_messages, publisher };
-                Worker::new(beginning).run();
+                let mut shard = Shard::new(id, shards, settings, space, access, seed, clock.now());
+                portion.begin(id, &mut shard);
+                let mut worker = Worker::new(Beginning {
+                    shard,
+                    id,
+                    poll,
+                    inboxes,
+                    board,
+                    clock,
+                    log,
+                    connection_messages,
+                    publisher,
+                    keeper,
+                });
+                worker.hand_in_records();
+                // None of these fails unless the start as a whole has failed.
+                let _ = begun.send(());
+                let _ = ready.send(worker.restore(portion));
+                drop(ready);
+                if may_go.recv().is_ok() {
+                    worker.run();
+                }
             };
+            waiting.push(go);
             let thread = std::thread::Builder::new().name(format!("shard {number}")).spawn(begin)?;
             self.workers.push(thread);
+            // The records of the first are to be the first of all. That a thread has ended shows below.
+            let _ = has_begun.recv();
+        }
+        drop(ready);
+        let all: Vec<Totals> = restored.iter().collect();
+        if all.len() < waiting.len() {
+            return Err(RunError::new("A worker thread has ended before its time."));
+        }
+        if let Some(store) = &self.store {
+            store.tell_opened(&all, &self.space, &self.log);
+        }
+        for go in waiting {
+            // A worker that has ended has said why.
+            let _ = go.send(());
         }
         let first = Arc::clone(&self.inboxes[0]);
         self.log.topic_lines().wake_with(move || first.post(Letter::LogLines));
@@ -184,11 +246,20 @@ impl Server {
         views.into_iter().flatten().collect()
     }
 
+    /// Bring everything to disk that is not there yet, and write the store anew in as little room as it needs. It happens
+    /// beside what else goes on; the log tells when it is done.
+    pub fn write_store_anew(&self) {
+        match &self.store {
+            Some(store) => store.write_anew(),
+            None => self.log.notice(format_args!("There is nothing to save: persistence is off.")),
+        }
+    }
+
     /// Use other settings from now on, as far as they can change while the broker runs.
     pub fn reconfigure(&self, config: &Config) {
         self.places.set_limits(Limits::of(config, &self.listening));
         let new = NewSettings {
-            settings: Arc::new(settings(config, &self.machine, &self.log)),
+            settings: Arc::new(settings(config, &self.machine, &self.log, self.store.is_some())),
             access: Arc::clone(&self.access),
             connection_messages: config.connection_messages,
             sys_interval: config.sys_interval,
@@ -225,6 +296,9 @@ impl Drop for Server {
             // Likewise.
             let _ = worker.join();
         }
+        if let Some(store) = self.store.take() {
+            store.close();
+        }
     }
 }
 
@@ -254,7 +328,7 @@ fn accept_connections(mut poll: Poll, mut listeners: Listeners, orders: &Receive
 }
 
 /// The broker's settings from the configuration.
-fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
+fn settings(config: &Config, machine: &Machine, log: &Log, keeps_records: bool) -> Settings {
     Settings {
         allow_duplicate_messages: config.allow_duplicate_messages,
         client_id_prefix: config.clientid_prefix.clone(),
@@ -278,8 +352,7 @@ fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
         response_information: config.response_information.clone(),
         strict_receive_maximum: config.strict_receive_maximum,
         clients_max: config.global_max_clients.map(|n| u64::from(n.get())),
-        // Nothing keeps them yet: sessions live in memory only.
-        keeps_records: false,
+        keeps_records,
         report_subscriptions: log.enabled(Kind::Subscribe) || log.enabled(Kind::Unsubscribe),
     }
 }
@@ -288,15 +361,21 @@ fn settings(config: &Config, machine: &Machine, log: &Log) -> Settings {
 pub(crate) fn start(config: Config, startup: Startup) -> Result<(), RunError> {
     let reopen_log = SIGRTMIN();
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, reopen_log])?;
+    if !config.persistence {
+        startup.log.notice(format_args!(
+            "Persistence is off: a restart forgets all sessions, queued and retained messages. `persistence true` keeps them."
+        ));
+    }
     let server = Server::start(config.clone(), startup.log.clone(), startup.machine)?;
     startup.ready(&config)?;
     for signal in signals.forever() {
         match signal {
             SIGHUP => reload(&server, &startup),
-            SIGUSR1 => startup.log.notice(format_args!(
-                "There is nothing to save: in this version sessions and messages live in memory only."
-            )),
-            SIGUSR2 => overview::log(&startup.log, server.sessions()),
+            SIGUSR1 => server.write_store_anew(),
+            SIGUSR2 => {
+                let figures = server.store.as_ref().map(|store| store.gauges().figures());
+                overview::log(&startup.log, &server.sessions(), figures.as_ref());
+            }
             other if other == reopen_log => startup.log.reopen(),
             _ => break,
         }

@@ -5,6 +5,7 @@
 
 use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError, ShardedLock};
 use sori_broker::{MemoryUse, Registry, Retained, ShardId, Space, SubscriptionIndex};
+use std::sync::Arc;
 
 /// The space of a broker with several threads.
 #[derive(Debug)]
@@ -15,9 +16,25 @@ pub(crate) struct LockedSpace {
     retained: Mutex<Retained>,
     memory: Vec<MemoryUse>,
     index_memory: MemoryUse,
+    places: Option<Arc<dyn Places>>,
+}
+
+/// Whoever knows where messages lie on disk.
+pub(crate) trait Places: Send + Sync {
+    /// Where a message is now that was at this place.
+    fn current(&self, place: u64) -> u64;
+    /// Nobody needs the message at this place any more, which has so many bytes.
+    fn forget(&self, place: u64, bytes: u32);
+}
+
+impl std::fmt::Debug for dyn Places {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Places")
+    }
 }
 
 impl LockedSpace {
+    /// A space whose messages live in memory.
     pub(crate) fn new(shards: u16) -> LockedSpace {
         let index = SubscriptionIndex::default();
         LockedSpace {
@@ -27,7 +44,17 @@ impl LockedSpace {
             registry: Mutex::default(),
             retained: Mutex::default(),
             memory: (0..shards).map(|_| MemoryUse::default()).collect(),
+            places: None,
         }
+    }
+
+    /// The same, with messages that may lie on disk.
+    pub(crate) fn with_places(self, places: Arc<dyn Places>) -> LockedSpace {
+        let memory = self.memory.iter().map(|_| {
+            let places = Arc::clone(&places);
+            MemoryUse::telling(Box::new(move |place, bytes| places.forget(place, bytes)))
+        });
+        LockedSpace { memory: memory.collect(), places: Some(places), ..self }
     }
 }
 
@@ -61,5 +88,9 @@ impl Space for LockedSpace {
 
     fn memory_used(&self) -> u64 {
         self.memory.iter().chain([&self.index_memory]).map(MemoryUse::bytes).sum()
+    }
+
+    fn current_place(&self, place: u64) -> u64 {
+        self.places.as_ref().map_or(place, |places| places.current(place))
     }
 }

@@ -3,5 +3,5 @@
 
 pub(crate) use crossbeam_utils::sync::ShardedLock;
 pub(crate) use mio::Waker;
-pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

@@ -54,6 +54,43 @@ pub struct Totals {
     pub packets_waiting_bytes: u64,
     /// Bytes of memory the process occupies.
     pub resident_bytes: u64,
+    /// The store, if there is one.
+    pub store: Option<StoreTotals>,
+}
+
+/// How the store is doing. Counters run since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreTotals {
+    /// `ok`, `full` or `failed`.
+    pub state: &'static str,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Bytes of them that are in use, by estimate.
+    pub live_bytes: u64,
+    /// Its segment files.
+    pub segments: u64,
+    /// Changes that were written; a change is what one turn of one shard has to keep.
+    pub changes: u64,
+    /// Changes that wait to be durable.
+    pub changes_waiting: u64,
+    /// Writes, each of all changes that waited.
+    pub commits: u64,
+    /// Syncs.
+    pub syncs: u64,
+    /// Bytes that were written.
+    pub bytes_written: u64,
+    /// Checkpoints that were completed.
+    pub checkpoints: u64,
+    /// Messages that were kept for sessions which outlive their connections.
+    pub messages_durable: u64,
+    /// Messages queued now that lie in the store only.
+    pub messages_on_disk: u64,
+    /// Messages that could not be read back and are lost.
+    pub messages_lost: u64,
+    /// Messages and requests that were refused because the store was full or had failed.
+    pub refused: u64,
+    /// Places that could not be read, because the disk fails or was damaged.
+    pub unreadable: u64,
 }
 
 /// Messages that did not reach somebody, by cause.
@@ -150,10 +187,25 @@ impl SysTree {
                 changes.push((topic, new.to_string()));
             }
         }
+        changes.extend(store_changes(before.as_ref().and_then(|before| before.totals.store), sample.totals.store));
         changes.extend(sample.update_loads(before.as_ref()));
         self.latest = Some(sample);
         changes
     }
+}
+
+fn store_changes(before: Option<StoreTotals>, now: Option<StoreTotals>) -> Vec<Change> {
+    let Some(now) = now else { return Vec::new() };
+    let mut changes = Vec::new();
+    if before.map(|before| before.state) != Some(now.state) {
+        changes.push(("$SYS/broker/store/state", now.state.to_owned()));
+    }
+    for (topic, number) in STORE {
+        if before.as_ref().map(number) != Some(number(&now)) {
+            changes.push((topic, number(&now).to_string()));
+        }
+    }
+    changes
 }
 
 /// Seconds from this wall-clock second until the next sample; samples lie on multiples of the interval.
@@ -241,6 +293,26 @@ const DROPS: &[DropCount] = &[
     ("$SYS/broker/publish/messages/dropped/too_large", |d| d.too_large),
 ];
 
+type StoreNumber = (&'static str, fn(&StoreTotals) -> u64);
+
+/// The numbers of the store and their topics, which Mosquitto does not have.
+const STORE: &[StoreNumber] = &[
+    ("$SYS/broker/store/bytes", |s| s.bytes),
+    ("$SYS/broker/store/bytes/live", |s| s.live_bytes),
+    ("$SYS/broker/store/bytes/written", |s| s.bytes_written),
+    ("$SYS/broker/store/segments", |s| s.segments),
+    ("$SYS/broker/store/changes", |s| s.changes),
+    ("$SYS/broker/store/changes/waiting", |s| s.changes_waiting),
+    ("$SYS/broker/store/commits", |s| s.commits),
+    ("$SYS/broker/store/syncs", |s| s.syncs),
+    ("$SYS/broker/store/checkpoints", |s| s.checkpoints),
+    ("$SYS/broker/store/messages/durable", |s| s.messages_durable),
+    ("$SYS/broker/store/messages/on_disk", |s| s.messages_on_disk),
+    ("$SYS/broker/store/messages/lost", |s| s.messages_lost),
+    ("$SYS/broker/store/refused", |s| s.refused),
+    ("$SYS/broker/store/unreadable", |s| s.unreadable),
+];
+
 type LoadOf = ([&'static str; SPANS], fn(&Totals) -> u64);
 
 macro_rules! load {
@@ -293,6 +365,24 @@ mod tests {
         assert_eq!(all["$SYS/broker/version"], format!("sori version {}", crate::VERSION));
         assert_eq!(all["$SYS/broker/retained messages/count"], "0");
         assert_eq!(all["$SYS/broker/load/publish/sent/15min"], "0.00");
+    }
+
+    #[test]
+    fn a_store_has_topics_of_its_own() {
+        let mut tree = SysTree::new();
+        let without = sample(&mut tree, 0, &Totals::default()).len();
+        let mut store = StoreTotals { state: "ok", commits: 3, ..StoreTotals::default() };
+        let with = |store| Totals { store: Some(store), ..Totals::default() };
+        let all = sample(&mut SysTree::new(), 0, &with(store));
+        assert_eq!(all.len(), without + 1 + STORE.len());
+        assert_eq!((&*all["$SYS/broker/store/state"], &*all["$SYS/broker/store/commits"]), ("ok", "3"));
+
+        let mut tree = SysTree::new();
+        sample(&mut tree, 0, &with(store));
+        (store.state, store.commits) = ("full", 4);
+        let changed = sample(&mut tree, 10, &with(store));
+        assert_eq!(changed.len(), 3, "with the uptime");
+        assert_eq!((&*changed["$SYS/broker/store/state"], &*changed["$SYS/broker/store/commits"]), ("full", "4"));
     }
 
     #[test]

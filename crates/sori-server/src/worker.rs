@@ -10,10 +10,12 @@ use crate::log::Log;
 use crate::publisher::Publisher;
 use crate::report;
 use crate::socket::{Admittance, Stream};
+use crate::store::keeper::Keeper;
+use crate::store::portion::Portion;
 use crate::tap::Tap;
 use crate::wait::wait;
 use mio::{Events, Poll, Token};
-use sori_broker::{Cause, ConnectionId, Effect, Handoff, ListenerSettings, Shard, ShardId, Time};
+use sori_broker::{Cause, ConnectionId, Effect, Handoff, ListenerSettings, Shard, ShardId, Time, Totals};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -30,6 +32,10 @@ const EVENTS_MAX: usize = 1024;
 const LINGER: Duration = Duration::from_secs(1);
 /// How often a connection that is to be taken over is read at most: a client that sends without end is not worth more.
 const DRAIN_READS_MAX: usize = 64;
+/// After so many turns each client that had sent something has been heard.
+const TURNS_BEHIND_MAX: u32 = 16;
+/// How long the last things may take to become durable when the broker stops.
+const LAST_WRITES: Duration = Duration::from_secs(5);
 /// How long a worker waits before it looks again whether a shard that is behind has caught up.
 const OVERFULL_WAIT: Duration = Duration::from_millis(1);
 
@@ -63,6 +69,8 @@ pub(crate) struct Beginning {
     pub(crate) connection_messages: bool,
     /// One worker publishes `$SYS` and log lines.
     pub(crate) publisher: Option<Publisher>,
+    /// What must survive goes there, if anything must.
+    pub(crate) keeper: Option<Keeper>,
 }
 
 impl Beginning {
@@ -105,6 +113,8 @@ pub(crate) struct Worker {
     /// How often something came that may change the shard's counters and is not in its own count of activity.
     inputs: u64,
     now: Time,
+    /// Turns since there was nothing left to be read.
+    turns_behind: u32,
     /// The last poll reported as much as it can: there is more.
     is_poll_full: bool,
     is_stopping: bool,
@@ -122,9 +132,17 @@ impl Worker {
             lingering: VecDeque::new(),
             buffer: vec![0; READ_BYTES],
             inputs: 0,
+            turns_behind: 0,
             is_poll_full: false,
             is_stopping: false,
         }
+    }
+
+    /// Make sessions again that were kept, before the first turn of any worker.
+    pub(crate) fn restore(&mut self, portion: Portion) -> Totals {
+        portion.restore(&mut self.b.shard, self.now);
+        self.hand_in_records();
+        self.b.shard.totals()
     }
 
     /// Turn after turn, until the broker stops.
@@ -149,12 +167,10 @@ impl Worker {
 
     fn turn(&mut self) {
         self.read_inbox();
-        if !self.is_any_inbox_overfull() {
+        if !self.is_any_inbox_overfull() && !self.is_store_overfull() {
             self.read_sockets();
         }
-        // After a pause of the whole machine all Keep Alives may seem over, while what keeps them alive waits to be read.
-        let is_caught_up = self.readable.is_empty() && !self.is_poll_full;
-        if is_caught_up && self.b.shard.next_deadline().is_some_and(|due| due <= self.now) {
+        if self.may_tick() && self.b.shard.next_deadline().is_some_and(|due| due <= self.now) {
             self.note_input();
             self.b.shard.tick(self.now);
         }
@@ -167,8 +183,25 @@ impl Worker {
         self.b.board.report(self.b.id, &self.b.shard, activity, self.now);
     }
 
+    /// After a pause of the whole machine all Keep Alives may seem over, while what keeps them alive waits to be read: it
+    /// comes first. But who is never caught up has time that passes, too.
+    fn may_tick(&mut self) -> bool {
+        if self.is_store_overfull() {
+            return false;
+        }
+        let is_caught_up = self.readable.is_empty() && !self.is_poll_full;
+        self.turns_behind = if is_caught_up { 0 } else { self.turns_behind + 1 };
+        let may = is_caught_up || self.turns_behind > TURNS_BEHIND_MAX;
+        if may {
+            self.turns_behind = 0;
+        }
+        may
+    }
+
     /// Write, post and carry out until nothing is left of this turn.
     fn settle(&mut self) {
+        // First of all, because the disk takes longest.
+        self.hand_in_records();
         self.flush();
         self.post_mail();
         self.carry_out_effects();
@@ -191,11 +224,14 @@ impl Worker {
         if self.is_any_inbox_overfull() {
             return Some(OVERFULL_WAIT);
         }
-        if !self.readable.is_empty() || self.b.shard.flushes_due() > 0 {
+        // Who waits for the disk is told when it has caught up.
+        let goes_on = !self.is_store_overfull();
+        if (goes_on && !self.readable.is_empty()) || self.b.shard.flushes_due() > 0 {
             return Some(Duration::ZERO);
         }
         let publisher = self.b.publisher.as_ref().and_then(Publisher::next_due);
-        let due = [self.b.shard.next_deadline(), publisher, self.b.board.next_report(self.b.id)];
+        let deadline = self.b.shard.next_deadline().filter(|_| goes_on);
+        let due = [deadline, publisher, self.b.board.next_report(self.b.id)];
         let timed = due.into_iter().flatten().min().map(|due| {
             match due.0.saturating_sub(self.b.clock.now().0) {
                 0 => Duration::ZERO,
@@ -212,6 +248,10 @@ impl Worker {
     fn is_any_inbox_overfull(&self) -> bool {
         let me = usize::from(self.b.id.0);
         self.b.inboxes.iter().enumerate().any(|(at, inbox)| at != me && inbox.is_overfull())
+    }
+
+    fn is_store_overfull(&self) -> bool {
+        self.b.keeper.as_ref().is_some_and(Keeper::is_overfull)
     }
 
     fn note_readiness(&mut self, events: &Events) {
@@ -256,11 +296,43 @@ impl Worker {
                     }
                 }
                 Letter::Stirred(token) => self.stirred(token),
+                Letter::Durable(_) | Letter::Checkpoint(..) | Letter::StoreState(_) | Letter::Fetched(_) => {
+                    self.note_input();
+                    self.hear_of_store(letter);
+                }
+                // The turn goes on with what it could not read until now.
+                Letter::StoreHasRoom => {}
                 Letter::Stop => self.stop(),
             }
             if self.b.shard.is_flush_urgent() {
                 self.flush();
             }
+        }
+    }
+
+    fn hear_of_store(&mut self, letter: Letter) {
+        let (now, Some(keeper)) = (self.now, &mut self.b.keeper) else { return };
+        match letter {
+            Letter::Durable(upto) => {
+                keeper.note_durable(upto);
+                self.b.shard.durable(now, upto);
+            }
+            Letter::Checkpoint(number, order) => self.b.shard.checkpoint(now, number, order),
+            Letter::StoreState(state) => {
+                keeper.note_state(state);
+                self.b.shard.set_store(now, state);
+            }
+            Letter::Fetched(fetch) => self.b.shard.fetched(now, *fetch),
+            _ => {}
+        }
+    }
+
+    /// What this turn has changed and must survive goes to the store before anybody learns of it.
+    pub(crate) fn hand_in_records(&mut self) {
+        if let Some(keeper) = &mut self.b.keeper
+            && let Some(records) = self.b.shard.take_records()
+        {
+            keeper.hand_in(records);
         }
     }
 
@@ -454,6 +526,7 @@ impl Worker {
     }
 
     fn post_mail(&mut self) {
+        self.hand_in_records();
         while let Some((to, mail)) = self.b.shard.next_mail() {
             self.b.inboxes[usize::from(to.0)].post(Letter::Mail(mail));
         }
@@ -476,8 +549,11 @@ impl Worker {
                     self.b.inboxes[usize::from(to.0)].post(letter);
                 }
             }
-            // Nothing lies in a store yet.
-            Effect::Fetch(_) => {}
+            Effect::Fetch(fetch) => {
+                if let Some(keeper) = &self.b.keeper {
+                    keeper.fetch(fetch);
+                }
+            }
             Effect::Event(event) => report::event(&self.b.log, &event, self.b.connection_messages),
         }
     }
@@ -543,10 +619,36 @@ impl Worker {
         }
     }
 
+    /// Everything that has come in is brought to its end, as far as that goes soon; then everybody is told.
     fn stop(&mut self) {
-        self.is_stopping = true;
+        if std::mem::replace(&mut self.is_stopping, true) {
+            return;
+        }
+        let until = Instant::now() + LAST_WRITES;
+        self.settle();
+        self.wait_for_store(until);
         self.b.shard.shutdown(self.now);
         self.settle();
+        self.wait_for_store(until);
+    }
+
+    /// Until everything that was handed in is durable, and what waited for that has left.
+    fn wait_for_store(&mut self, until: Instant) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while self.b.keeper.as_ref().is_some_and(|keeper| !keeper.is_settled()) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return self
+                    .b
+                    .log
+                    .error(format_args!("Error: The store did not finish in time; what it has not written is lost."));
+            }
+            // The inbox's waker is all that matters here; a failure only makes the next look come sooner.
+            let _ = self.b.poll.poll(&mut events, Some(left));
+            self.now = self.b.clock.now();
+            self.read_inbox();
+            self.settle();
+        }
     }
 }
 

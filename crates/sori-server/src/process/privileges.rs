@@ -2,7 +2,8 @@
 
 use std::ffi::{CString, OsString};
 
-use nix::unistd::{Gid, Uid, User, getegid, geteuid, initgroups, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, User, chown, getegid, geteuid, initgroups, setgid, setgroups, setuid};
+use std::path::Path;
 
 /// What decides whom the process becomes.
 #[derive(Debug, Default)]
@@ -39,6 +40,20 @@ pub fn give_up(wish: &Wish) -> Result<Vec<Warning>, String> {
         }
     }
     Ok(warnings)
+}
+
+/// Makes a directory of root's that of whom the wish asks for, who could not have made it.
+pub fn hand_over(directory: &Path, wish: &Wish) -> Result<(), String> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    // What there is to warn of is told when the wish is fulfilled.
+    let (uid, gid) = match decide(wish, &look_up, &mut Vec::new())? {
+        Becomes::Itself => return Ok(()),
+        Becomes::Numbers { uid, gid } => (uid, gid),
+        Becomes::Named { uid, gid, .. } => (Some(uid), Some(gid)),
+    };
+    chown(directory, uid, gid).map_err(|error| format!("Unable to hand {} over: {error}.", directory.display()))
 }
 
 type LookUp<'a> = &'a dyn Fn(&str) -> Result<Option<(Uid, Gid)>, String>;

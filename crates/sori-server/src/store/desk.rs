@@ -3,7 +3,7 @@
 //! The order of handing in is the order of the store. The committer is woken by the first thing that somebody waits
 //! for; what nobody waits for does not wake it while it has set itself a time at which it looks anyway.
 
-use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, PoisonError};
+use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, PoisonError};
 use std::time::Duration;
 
 /// What nobody waits for may wait so long for a committer that has set itself a time.
@@ -16,8 +16,10 @@ pub(crate) struct Desk<T> {
     something_came: Condvar,
     /// Bytes handed in and not yet settled.
     bytes: AtomicUsize,
-    /// So many may be; 0 while waiting would be of no use.
-    limit: AtomicUsize,
+    /// So many may be.
+    limit: usize,
+    /// There is no use in waiting until there are fewer.
+    is_limitless: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,8 @@ impl<T> Desk<T> {
             pile: Mutex::new(pile),
             something_came: Condvar::new(),
             bytes: AtomicUsize::new(0),
-            limit: AtomicUsize::new(limit),
+            limit,
+            is_limitless: AtomicBool::new(false),
         }
     }
 
@@ -100,18 +103,17 @@ impl<T> Desk<T> {
     /// any longer.
     pub(crate) fn settle(&self, bytes: usize) -> bool {
         let before = self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        let limit = self.limit.load(Ordering::Relaxed);
-        before > limit && before - bytes <= limit
+        before > self.limit && before - bytes <= self.limit
     }
 
-    /// From now on nothing is too much: it would not become less by waiting. Or so many bytes again.
-    pub(crate) fn set_limit(&self, limit: Option<usize>) {
-        self.limit.store(limit.unwrap_or(usize::MAX), Ordering::Relaxed);
+    /// From now on nothing is too much, because it would not become less by waiting; or the limit holds again.
+    pub(crate) fn hold_to_limit(&self, holds: bool) {
+        self.is_limitless.store(!holds, Ordering::Relaxed);
     }
 
     /// Are so many bytes waiting that no more should be produced?
     pub(crate) fn is_overfull(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed) > self.limit && !self.is_limitless.load(Ordering::Relaxed)
     }
 
     /// Nothing more is going to be handed in.
@@ -199,9 +201,9 @@ mod tests {
         assert!(desk.settle(1) && !desk.is_overfull());
         assert!(!desk.settle(1));
         desk.hand_in(3, 1000, false);
-        desk.set_limit(None);
+        desk.hold_to_limit(false);
         assert!(!desk.is_overfull());
-        desk.set_limit(Some(10));
+        desk.hold_to_limit(true);
         assert!(desk.is_overfull());
     }
 }

@@ -1,8 +1,15 @@
 //! What the running broker keeps on disk: where that lies, who writes it, and how it is read again.
 //!
-//! The shards say what must survive, the committer's thread writes and syncs it in one order for all of them and tells
-//! them what is durable; `docs/persistence.md` is for operators.
+//! The shards say what must survive; the committer's thread writes and syncs it in one order for all of them and tells
+//! them what is durable; another thread reads back what lives on disk only. `docs/persistence.md` is for operators.
 
-#[cfg(test)]
-mod desk;
+pub(crate) mod committing;
+pub(crate) mod desk;
+pub(crate) mod gauges;
+pub(crate) mod importing;
+pub(crate) mod keeper;
+pub(crate) mod opening;
 pub mod place;
+pub(crate) mod portion;
+pub(crate) mod reading;
+pub(crate) mod running;

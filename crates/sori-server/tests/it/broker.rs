@@ -80,15 +80,41 @@ impl Broker {
         let directory = std::env::temp_dir().join(format!("sori-broker-{}-{number}", std::process::id()));
         fs::create_dir_all(&directory).expect("can be made");
         let port = free_port();
+        Broker::write(&directory, port, options);
+        let child = Broker::spawn(&directory, limits);
+        let broker = Broker { child, directory, port };
+        broker.wait_for_log(" running\n");
+        broker
+    }
+
+    fn spawn(directory: &std::path::Path, limits: Option<(u64, u64)>) -> Child {
         let mut broker_command = command(&["-c", directory.join("broker.conf").to_str().expect("is text")]);
         if let Some((soft, hard)) = limits {
             broker_command.env(OPEN_FILES, format!("{soft} {hard}"));
         }
-        Broker::write(&directory, port, options);
-        let child = broker_command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
-        let broker = Broker { child, directory, port };
-        broker.wait_for_log(" running\n");
-        broker
+        // What would be kept is kept in the directory of the broker.
+        broker_command.current_dir(directory);
+        broker_command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts")
+    }
+
+    /// Ends it with a signal, changes whatever is to be changed meanwhile, and starts it again with an empty log.
+    pub(crate) fn restart(&mut self, signal: Signal, meanwhile: impl FnOnce(&std::path::Path)) {
+        self.end(signal);
+        meanwhile(&self.directory);
+        self.start_again();
+        self.wait_for_log(" running\n");
+    }
+
+    /// Ends it with a signal; its exit code.
+    pub(crate) fn end(&mut self, signal: Signal) -> Option<i32> {
+        kill(self.pid(), signal).expect("it runs");
+        self.child.wait().expect("ends").code()
+    }
+
+    /// Starts it again with an empty log, without waiting for it.
+    pub(crate) fn start_again(&mut self) {
+        let _ = fs::remove_file(self.file("log"));
+        self.child = Broker::spawn(&self.directory, None);
     }
 
     fn write(directory: &std::path::Path, port: u16, options: &str) {

@@ -3,6 +3,7 @@
 mod broker;
 mod client;
 mod debug_lines;
+mod durability;
 mod endurance;
 mod keep_alive;
 mod limits;

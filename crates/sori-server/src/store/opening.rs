@@ -1,0 +1,142 @@
+//! From a directory to sessions: opening the store, reading what is in it, and why that may not be possible.
+
+use crate::config::{Config, Durability};
+use crate::log::Log;
+use crate::progress::Progress;
+use crate::startup::RunError;
+use crate::store::place::{Place, without_number};
+use sori_broker::Recovered;
+use sori_store::{Committer, Disk, FileDisk, OpenError, Options};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+/// An open store, and what it held.
+pub(crate) struct Opened {
+    pub(crate) committer: Committer,
+    pub(crate) recovered: Recovered,
+}
+
+/// How a configuration wants its store.
+pub(crate) fn options(config: &Config) -> Options {
+    Options {
+        durability: match config.durability {
+            Durability::Always => sori_store::Durability::Always,
+            Durability::Interval(interval) => sori_store::Durability::Interval(interval),
+            Durability::Never => sori_store::Durability::Never,
+        },
+        size_limit: config.store_size_limit.map(std::num::NonZero::get),
+        ..Options::default()
+    }
+}
+
+/// Opens the store of a broker with so many shards, or makes one. An existing database of Mosquitto's is taken over
+/// when it is made.
+pub(crate) fn open(config: &Config, shards: u16, log: &Log) -> Result<Opened, RunError> {
+    let place = Place::of(config);
+    place.make_location()?;
+    if !place.store().exists() {
+        super::importing::take_over(&place, log)?;
+    }
+    let opened = open_at(&place.store(), options(config), shards)?;
+    if let Err(error) = place.put_marker() {
+        log.warning(format_args!(
+            "Warning: Unable to leave a line in {} that says where the data is: {}.",
+            place.location().display(),
+            without_number(&error)
+        ));
+    }
+    Ok(opened)
+}
+
+/// Opens the store in a directory for so many writers.
+pub(crate) fn open_at(path: &Path, options: Options, writers: u16) -> Result<Opened, RunError> {
+    let disk = FileDisk::open(path).map_err(|error| refused(path, &error))?;
+    let mut reading = Reading::new(&disk);
+    let committer = Committer::open(Arc::new(disk), options, writers, &mut |place, bytes| reading.apply(place, bytes))
+        .map_err(|error| refused(path, &error))?;
+    Ok(Opened { committer, recovered: reading.recovered })
+}
+
+/// Records on their way to sessions.
+pub(crate) struct Reading {
+    recovered: Recovered,
+    progress: Progress,
+    done: u64,
+    of: u64,
+}
+
+impl Reading {
+    pub(crate) fn new(disk: &dyn Disk) -> Reading {
+        let names = disk.list().unwrap_or_default();
+        let of = names.iter().filter(|name| name.ends_with(".log")).filter_map(|name| disk.length(name).ok()).sum();
+        Reading { recovered: Recovered::new(), progress: Progress::start("Reading the store"), done: 0, of }
+    }
+
+    pub(crate) fn apply(&mut self, place: u64, bytes: &[u8]) -> Result<(), String> {
+        self.done += bytes.len() as u64;
+        self.progress.show(self.done, self.of);
+        self.recovered.apply(place, bytes).map_err(|error| error.to_string())
+    }
+}
+
+/// Why a store could not be opened, and what can be done about it.
+pub(crate) fn refused(path: &Path, error: &OpenError) -> RunError {
+    let path = path.display();
+    RunError::new(match error {
+        OpenError::InUse { pid, .. } => {
+            let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+            format!(
+                "The store {path} is in use by {who}. Is another broker running? Give each its own directory with \
+                 persistence_location."
+            )
+        }
+        OpenError::Io { what, error } => {
+            let advice = match error.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                    " Make it writable, choose another directory with persistence_location, or switch persistence off."
+                }
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => " Make room on that disk.",
+                _ => "",
+            };
+            format!("Unable to open the store {path}: cannot {what}: {}.{advice}", without_number(error))
+        }
+        OpenError::Newer { file, version } => format!(
+            "The store {path} was written by a newer version of sori: {file} has format version {version}. Start that \
+             version, or choose another directory with persistence_location."
+        ),
+        OpenError::Damaged { file, offset, text } => format!(
+            "The store {path} is damaged: {file}, offset {offset}: {text}. Look after the disk, keep a copy of the \
+             directory, then run `sori store repair {path}`, which keeps what is whole and tells what is not."
+        ),
+        OpenError::Records { file, offset, text } => format!(
+            "The store {path} holds records that this version of sori cannot read: {file}, offset {offset}: {text}. \
+             `sori store verify {path}` tells more."
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn refusals_say_what_can_be_done() {
+        let io = |kind: i32| OpenError::Io { what: "make it".to_owned(), error: io::Error::from_raw_os_error(kind) };
+        let damaged = OpenError::Damaged { file: "00000001.log".to_owned(), offset: 42, text: "not whole".to_owned() };
+        for (error, words) in [
+            (OpenError::InUse { path: String::new(), pid: Some(7) }, ["in use by process 7", "persistence_location"]),
+            (OpenError::InUse { path: String::new(), pid: None }, ["by another process", "Is another broker running?"]),
+            (io(30), ["Read-only file system.", "switch persistence off"]),
+            (io(28), ["No space left on device.", "Make room"]),
+            (io(5), ["cannot make it", "Input/output error."]),
+            (OpenError::Newer { file: "f".to_owned(), version: 2 }, ["newer version of sori", "format version 2"]),
+            (damaged, ["00000001.log, offset 42: not whole", "sori store repair /d/sori.store"]),
+        ] {
+            let text = refused(Path::new("/d/sori.store"), &error).to_string();
+            assert!(words.iter().all(|word| text.contains(word)), "{text}");
+            assert!(text.starts_with("Error: ") && text.contains("/d/sori.store"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What a restart, and a kill, leave as it was: over real sockets, with real files.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use sori_mqtt::{Connect, PacketId, PacketType, Property, PropertyBuffer, Publish, QoS, Version, Will};
+
+use super::broker::{Broker, wait_until};
+use super::client::{Client, Received, hello, publish};
+
+const KEPT: &str = "persistence true";
+
+fn id(number: u16) -> PacketId {
+    PacketId::new(number).expect("is not 0")
+}
+
+fn retain(client: &mut Client, topic: &str, payload: &[u8]) {
+    client.say(|out| Publish { retain: true, ..publish(topic, payload, QoS::AtLeastOnce, 9) }.encode(Version::V5, out));
+    assert_eq!(client.receive(), Received::Ack(PacketType::PubAck, id(9)));
+}
+
+fn retained(port: u16, filter: &str) -> Vec<(String, Vec<u8>)> {
+    let mut client = Client::connect(port, "looks");
+    client.subscribe(filter, QoS::AtMostOnce);
+    client.send(&sori_mqtt::PINGREQ);
+    let mut found = Vec::new();
+    loop {
+        match client.receive() {
+            Received::PingResp => return found,
+            Received::Message { topic, payload, .. } => found.push((topic, payload)),
+            other => unreachable!("{other:?}"),
+        }
+    }
+}
+
+/// Everything that there is to be kept, then a restart, then all of it is looked for.
+fn everything_survives(signal: Signal) {
+    let mut broker = Broker::start(&format!("{KEPT}\nthreads 2"));
+    let port = broker.port;
+
+    let (mut away, was_there) = Client::resume(port, "away");
+    assert!(!was_there);
+    away.subscribe("a/#", QoS::ExactlyOnce);
+    drop(away);
+    let (mut halfway, _) = Client::resume(port, "halfway");
+    halfway.subscribe("b", QoS::ExactlyOnce);
+    let mut publisher = Client::connect(port, "publisher");
+    for number in 0..5 {
+        publisher.publish_and_wait("a/b", format!("message {number}").as_bytes());
+    }
+    // Towards a client: one message that has got its PUBREC, and one that has not.
+    for payload in [b"one", b"two"] {
+        publisher.publish("b", payload, QoS::ExactlyOnce, 7);
+        assert_eq!(publisher.receive(), Received::Ack(PacketType::PubRec, id(7)));
+        publisher.acknowledge(PacketType::PubRel, id(7));
+        assert_eq!(publisher.receive(), Received::Ack(PacketType::PubComp, id(7)));
+    }
+    let mut ids = Vec::new();
+    for payload in [b"one", b"two"] {
+        match halfway.receive() {
+            Received::Message { payload: came, packet_id: Some(packet_id), .. } if came == payload => {
+                ids.push(packet_id)
+            }
+            other => unreachable!("{other:?}"),
+        }
+    }
+    halfway.acknowledge(PacketType::PubRec, ids[0]);
+    assert_eq!(halfway.receive(), Received::Ack(PacketType::PubRel, ids[0]));
+    // From a client: a message whose PUBREL is still to come.
+    let (mut sender, _) = Client::resume(port, "sender");
+    sender.publish("a/c", b"once", QoS::ExactlyOnce, 3);
+    assert_eq!(sender.receive(), Received::Ack(PacketType::PubRec, id(3)));
+    retain(&mut publisher, "r/stays", b"now");
+    retain(&mut publisher, "r/goes", b"then");
+    retain(&mut publisher, "r/goes", b"");
+
+    broker.restart(signal, |_| ());
+
+    assert_eq!(retained(port, "r/#"), [("r/stays".to_owned(), b"now".to_vec())]);
+    let (mut sender, was_there) = Client::resume(port, "sender");
+    assert!(was_there);
+    // The broker knows the message: it is not taken for another one.
+    sender.say(|out| {
+        Publish { dup: true, ..publish("a/c", b"once", QoS::ExactlyOnce, 3) }.encode(Version::V5, out);
+    });
+    assert_eq!(sender.receive(), Received::Ack(PacketType::PubRec, id(3)));
+    sender.acknowledge(PacketType::PubRel, id(3));
+    assert_eq!(sender.receive(), Received::Ack(PacketType::PubComp, id(3)));
+
+    let (mut away, was_there) = Client::resume(port, "away");
+    assert!(was_there);
+    let mut messages = Vec::new();
+    for _ in 0..6 {
+        match away.receive() {
+            Received::Message { payload, qos, packet_id: Some(packet_id), .. } => {
+                messages.push((String::from_utf8(payload).expect("is text"), qos));
+                match qos {
+                    QoS::AtLeastOnce => away.acknowledge(PacketType::PubAck, packet_id),
+                    _ => away.acknowledge(PacketType::PubRec, packet_id),
+                }
+            }
+            Received::Ack(PacketType::PubRel, packet_id) => away.acknowledge(PacketType::PubComp, packet_id),
+            other => unreachable!("{other:?}"),
+        }
+    }
+    let expected: Vec<_> = (0..5).map(|number| (format!("message {number}"), QoS::AtLeastOnce)).collect();
+    assert_eq!(messages[..5], expected);
+    assert_eq!(messages[5], ("once".to_owned(), QoS::ExactlyOnce));
+
+    let (mut halfway, was_there) = Client::resume(port, "halfway");
+    assert!(was_there);
+    assert_eq!(halfway.receive(), Received::Ack(PacketType::PubRel, ids[0]));
+    match halfway.receive() {
+        Received::Message { payload, packet_id, dup: true, .. } => {
+            assert_eq!((payload, packet_id), (b"two".to_vec(), Some(ids[1])));
+        }
+        other => unreachable!("{other:?}"),
+    }
+    // Its subscription is there as well.
+    halfway.acknowledge(PacketType::PubComp, ids[0]);
+    Client::connect(port, "another").publish_and_wait("b", b"three");
+    assert_eq!(halfway.message(), ("b".to_owned(), b"three".to_vec()));
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
+fn everything_survives_a_restart() {
+    everything_survives(Signal::SIGTERM);
+}
+
+#[test]
+fn everything_survives_a_kill() {
+    everything_survives(Signal::SIGKILL);
+}
+
+#[test]
+fn a_will_with_a_delay_is_published_once_after_a_kill() {
+    let mut broker = Broker::start(KEPT);
+    let mut subscriber = Client::resume(broker.port, "subscriber").0;
+    subscriber.subscribe("will", QoS::ExactlyOnce);
+    let mut properties = PropertyBuffer::new();
+    properties.push(Property::SessionExpiryInterval(1000));
+    let mut delay = PropertyBuffer::new();
+    delay.push(Property::WillDelayInterval(1));
+    let will = Will {
+        topic: "will",
+        payload: b"gone",
+        qos: QoS::ExactlyOnce,
+        retain: false,
+        properties: delay.as_properties(),
+    };
+    let mortal = Connect { will: Some(will), properties: properties.as_properties(), ..hello("mortal") };
+    let client = Client::connect_with(broker.port, &mortal).0;
+    broker.restart(Signal::SIGKILL, |_| ());
+    drop(client);
+    let mut subscriber = Client::resume(broker.port, "subscriber").0;
+    match subscriber.receive() {
+        Received::Message { topic, packet_id: Some(packet_id), .. } => {
+            assert_eq!(topic, "will");
+            subscriber.acknowledge(PacketType::PubRec, packet_id);
+            assert_eq!(subscriber.receive(), Received::Ack(PacketType::PubRel, packet_id));
+        }
+        other => unreachable!("{other:?}"),
+    }
+    broker.restart(Signal::SIGKILL, |_| ());
+    let mut subscriber = Client::resume(broker.port, "subscriber").0;
+    assert_eq!(subscriber.receive(), Received::Ack(PacketType::PubRel, id(1)));
+    assert_eq!(subscriber.receive_within(std::time::Duration::from_millis(1500)), None, "it is not published twice");
+}
+
+#[test]
+fn nothing_is_kept_unless_it_is_asked_for() {
+    let mut broker = Broker::start("");
+    broker.wait_for_log("Persistence is off");
+    let (mut away, _) = Client::resume(broker.port, "away");
+    away.subscribe("a", QoS::AtLeastOnce);
+    broker.restart(Signal::SIGTERM, |_| ());
+    assert!(!Client::resume(broker.port, "away").1);
+    assert!(!broker.file("sori.store").exists());
+}
+
+#[test]
+fn durability_without_syncs_survives_a_kill_of_the_broker() {
+    for durability in ["never", "interval 3600000"] {
+        let mut broker = Broker::start(&format!("{KEPT}\ndurability {durability}"));
+        let (mut away, _) = Client::resume(broker.port, "away");
+        away.subscribe("a", QoS::AtLeastOnce);
+        drop(away);
+        Client::connect(broker.port, "publisher").publish_and_wait("a", b"kept");
+        broker.restart(Signal::SIGKILL, |_| ());
+        assert_eq!(Client::resume(broker.port, "away").0.message(), ("a".to_owned(), b"kept".to_vec()));
+    }
+}
+
+#[test]
+fn a_line_says_where_the_data_is() {
+    let broker = Broker::start(&format!("{KEPT}\npersistence_file my.db"));
+    let text = fs::read_to_string(broker.file("my.db")).expect("is there");
+    assert!(text.contains("/sori.store, and nothing in this file."), "{text}");
+    wait_until("the store is there", || broker.file("sori.store/00000001.log").exists());
+}
