@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use sori_mqtt::PacketId;
 
 use super::load::Load;
+use super::store_figures;
 use super::sync_probe::SyncProbe;
 use super::wire::{Wire, leave_a_session};
 use super::{percentile, process};
@@ -41,7 +42,9 @@ pub struct Figures(pub Vec<(&'static str, f64)>);
 /// # Errors
 /// The machine's, or a broker that does not serve.
 pub fn run(options: &Options) -> io::Result<Figures> {
-    let broker = Broker::new(&options.broker, 7)?;
+    let mut settings = options.broker.clone();
+    settings.lines.push("sys_interval 1".to_owned());
+    let broker = Broker::new(&settings, 7)?;
     let mut child = broker.start()?;
     let result = measure(options, &broker, child.id());
     let _ = child.kill();
@@ -81,6 +84,7 @@ fn measure(options: &Options, broker: &Broker, process: u32) -> io::Result<Figur
     };
     // A second of load that does not count: files grow, caches fill.
     load.run(u64::MAX, Duration::from_secs(1))?;
+    let store_before = store_figures::read(port)?;
     let (cpu_before, disk_before) = (process::cpu_time(process)?, process::bytes_below(&broker.data())?);
     let (written_before, writes_before) = process::written(process)?;
     let is_over = AtomicBool::new(false);
@@ -102,10 +106,21 @@ fn measure(options: &Options, broker: &Broker, process: u32) -> io::Result<Figur
     let cpu = process::cpu_time(process)? - cpu_before;
     let disk = process::bytes_below(&broker.data())?.saturating_sub(disk_before);
     let (written, writes) = process::written(process)?;
+    let store = store_figures::read(port)?.since(store_before);
     let messages = loaded.acknowledged as f64;
+    let commits = store.commits.max(1.0);
+    // The same bytes in commits of the same size, without a broker.
+    let bare = probe_rate(broker, (store.bytes_written / commits) as usize)?;
+    let rate = messages / loaded.elapsed.as_secs_f64();
+    let bare_rate = bare * messages / commits;
     let (idle_p50, loaded_p50) = (percentile(&latencies, 50) as f64, percentile(&loaded.latencies, 50) as f64);
     Ok(Figures(vec![
-        ("messages_per_second", messages / loaded.elapsed.as_secs_f64()),
+        ("messages_per_second", rate),
+        ("bare_disk_messages_per_second", if store.commits > 0.0 { bare_rate } else { 0.0 }),
+        ("rate_of_bare_disk", if store.commits > 0.0 { rate / bare_rate } else { 0.0 }),
+        ("messages_per_commit", if store.commits > 0.0 { messages / commits } else { 0.0 }),
+        ("bytes_per_commit", store.bytes_written / commits),
+        ("syncs_per_puback", store.syncs / messages),
         ("cpu_micros_per_message", cpu.as_micros() as f64 / messages),
         ("idle_ack_p50", idle_p50),
         ("idle_ack_p99", percentile(&latencies, 99) as f64),
@@ -119,4 +134,14 @@ fn measure(options: &Options, broker: &Broker, process: u32) -> io::Result<Figur
         ("written_bytes_per_message", (written - written_before) as f64 / messages),
         ("write_calls_per_message", (writes - writes_before) as f64 / messages),
     ]))
+}
+
+/// Appends and syncs of this size per second.
+fn probe_rate(broker: &Broker, bytes: usize) -> io::Result<f64> {
+    let mut probe = SyncProbe::new(broker.directory())?;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(2) {
+        probe.measure(bytes)?;
+    }
+    Ok(probe.latencies.len() as f64 / began.elapsed().as_secs_f64())
 }

@@ -2,6 +2,7 @@
 
 mod load;
 mod process;
+mod store_figures;
 mod sync_probe;
 mod wire;
 

@@ -91,7 +91,7 @@ fn make_sessions(port: u16, sessions: u64) -> io::Result<()> {
                 return Ok(());
             }
             let (mut wire, _) = Wire::connect(port, &format!("session{number}"), false)?;
-            wire.subscribe(&format!("session/{number}/+"), QoS::AtLeastOnce)?;
+            wire.subscribe(&format!("session/{number}/+"), QoS::AtLeastOnce, |_| ())?;
             wire.disconnect()?;
         }
     };

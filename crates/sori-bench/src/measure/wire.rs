@@ -63,13 +63,14 @@ impl Wire {
         }
     }
 
-    pub(super) fn subscribe(&mut self, filter: &str, qos: QoS) -> io::Result<()> {
+    /// What comes before SUBACK is shown.
+    pub(super) fn subscribe(&mut self, filter: &str, qos: QoS, show: impl FnMut(&Packet<'_>)) -> io::Result<()> {
         let filter = TopicFilter::new(filter).map_err(io::Error::other)?;
         let filters = [(filter, SubscribeOptions { qos, ..SubscribeOptions::default() })];
         let mut bytes = Vec::new();
         Subscribe::new(PacketId::FIRST, Properties::EMPTY, &filters).encode(VERSION, &mut bytes);
         self.stream.write_all(&bytes)?;
-        self.until(PacketType::SubAck, |_| ())
+        self.until(PacketType::SubAck, show)
     }
 
     /// Publishes with QoS 1 and waits for PUBACK.
@@ -126,6 +127,6 @@ pub(super) fn publish(topic: &str, packet_id: PacketId, payload: &[u8]) -> Vec<u
 /// A kept session that subscribes and goes away: what is published now has to be kept for it.
 pub(super) fn leave_a_session(port: u16, client_id: &str, filter: &str) -> io::Result<()> {
     let (mut wire, _) = Wire::connect_within(port, client_id, false, Duration::from_secs(30))?;
-    wire.subscribe(filter, QoS::AtLeastOnce)?;
+    wire.subscribe(filter, QoS::AtLeastOnce, |_| ())?;
     wire.disconnect()
 }
