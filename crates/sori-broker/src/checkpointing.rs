@@ -213,10 +213,10 @@ impl Shard {
             let mut messages = Vec::new();
             space.retained(&mut |retained| messages = retained.some_after(&after, ENTRIES_IN_A_GO));
             let Some(last) = messages.last() else { return true };
-            after = String::from(last.topic());
-            for message in &messages {
-                message.move_to(|place| space.current_place(place));
-                self.recorder.write_retained(message);
+            after = String::from(last.message.topic());
+            for retained in &messages {
+                retained.message.move_to(|place| space.current_place(place));
+                self.recorder.write_retained(&retained.message, retained.version);
             }
         }
         checkpoint.retained = Some(after);

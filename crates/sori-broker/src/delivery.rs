@@ -3,7 +3,6 @@
 use crate::message::Message;
 use crate::shared::GroupNumber;
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use sori_mqtt::QoS;
 
 /// The Subscription Identifiers that a delivery carries.
@@ -69,7 +68,7 @@ impl Order {
 /// A message for one session.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
-    pub(crate) message: Arc<Message>,
+    pub(crate) message: Message,
     /// The publication in the records that this delivery comes from; 0 when it is not recorded.
     pub(crate) key: u64,
     pub(crate) extra: Option<Box<Extra>>,
@@ -117,7 +116,7 @@ impl Stored {
     }
 
     /// The delivery again, with its message.
-    pub(crate) fn with(self, message: Arc<Message>) -> Delivery {
+    pub(crate) fn with(self, message: Message) -> Delivery {
         let Stored { key, extra, order, qos, retain, .. } = self;
         Delivery { message, key, extra, order, qos, retain }
     }

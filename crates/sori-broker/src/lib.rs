@@ -138,7 +138,7 @@ pub use record::read::RecordError;
 pub use record::{CheckpointOrder, Records, RecordsStep};
 pub use recovered::{ReadMessage, Recovered, RecoveredSession};
 pub use registry::Registry;
-pub use retained::Retained;
+pub use retained::{Retained, RetainedMessage};
 pub use settings::{ListenerSettings, QueueFull, Settings, VersionSet};
 pub use shard::Shard;
 pub use space::{PlainSpace, Space, StoreState};

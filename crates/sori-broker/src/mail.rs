@@ -37,7 +37,7 @@ enum Body {
     /// In the arena.
     Copied(Copied),
     /// It has been recorded, and so is shared already.
-    Shared(Arc<Message>),
+    Shared(Message),
 }
 
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Mail {
         self.bytes.len() + self.items.len() * size_of::<Item>()
     }
 
-    pub(crate) fn push(&mut self, message: MessageRef<'_>, shared: Option<&Arc<Message>>, set: &Arc<MatchSet>) {
+    pub(crate) fn push(&mut self, message: MessageRef<'_>, shared: Option<&Message>, set: &Arc<MatchSet>) {
         // Messages of one topic come in runs, so the set is nearly always the last one.
         let known = self.sets.last().is_some_and(|last| Arc::ptr_eq(last, set));
         if !known {
@@ -101,7 +101,7 @@ impl Mail {
     pub(crate) fn push_member(
         &mut self,
         message: MessageRef<'_>,
-        shared: Option<&Arc<Message>>,
+        shared: Option<&Message>,
         member: Recipient,
         group: GroupNumber,
         others: u8,
@@ -109,10 +109,10 @@ impl Mail {
         self.push_item(message, shared, Target::Member(member, group, others));
     }
 
-    fn push_item(&mut self, message: MessageRef<'_>, shared: Option<&Arc<Message>>, target: Target) {
+    fn push_item(&mut self, message: MessageRef<'_>, shared: Option<&Message>, target: Target) {
         let Recorded { key, waits, .. } = message.recorded;
         let body = match shared {
-            Some(shared) => Body::Shared(Arc::clone(shared)),
+            Some(shared) => Body::Shared(shared.clone()),
             None => Body::Copied(self.copy(message)),
         };
         self.items.push(Item { body, target, key, waits });
@@ -145,7 +145,7 @@ impl Mail {
         self.checkpoint
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (MessageRef<'_>, Option<&Arc<Message>>, MailTarget<'_>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (MessageRef<'_>, Option<&Message>, MailTarget<'_>)> {
         self.items.iter().map(|item| {
             let (message, shared) = match &item.body {
                 Body::Copied(copied) => (self.copied(copied), None),

@@ -4,11 +4,11 @@ use crate::access::Identity;
 use crate::ids::SessionRef;
 use crate::memory::MemoryUse;
 use crate::time::Time;
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 use sori_mqtt::QoS;
+use triomphe::ThinArc;
 
 /// A message where it lies: in a read buffer, in mail, in a [`Message`].
 #[derive(Copy, Clone, Debug)]
@@ -48,33 +48,26 @@ pub struct Recorded {
 impl MessageRef<'_> {
     /// A copy that can wait, counted in `memory` as long as it lives.
     #[must_use]
-    pub fn to_shared(self, memory: &MemoryUse) -> Arc<Message> {
-        self.to_owned_by(memory, None)
-    }
-
-    /// The same, with who may answer for it: a retained message is delivered only while its publisher may publish it.
-    #[must_use]
-    pub fn to_owned_by(self, memory: &MemoryUse, owner: Option<Arc<Owner>>) -> Arc<Message> {
+    pub fn to_shared(self, memory: &MemoryUse) -> Message {
         let mut bytes = Vec::with_capacity(self.topic.len() + self.properties.len() + self.payload.len());
         bytes.extend_from_slice(self.topic.as_bytes());
         bytes.extend_from_slice(self.properties);
         bytes.extend_from_slice(self.payload);
-        memory.add(Message::memory_of(bytes.len()));
-        Arc::new(Message {
+        memory.add(memory_of(bytes.len()));
+        let header = Header {
             memory: memory.clone(),
-            owner,
-            bytes: bytes.into_boxed_slice(),
-            topic_length: self.topic.len() as u32,
+            length: bytes.len() as u32,
+            topic_length: self.topic.len() as u16,
             properties_length: self.properties.len() as u32,
             expires: self.expires,
             publisher: self.publisher,
-            retained_version: self.retained_version,
             qos: self.qos,
             retain: self.retain,
             waits: self.recorded.waits,
             number: self.recorded.number,
             place: AtomicU64::new(0),
-        })
+        };
+        Message(ThinArc::from_header_and_slice(header, &bytes))
     }
 
     /// Has it expired at `now`? [MQTT-3.3.2-5] is kept by those who ask before a delivery begins.
@@ -84,17 +77,20 @@ impl MessageRef<'_> {
     }
 }
 
-/// A message that waits in a queue, in flight or as a retained value: one allocation for topic, properties and payload.
+/// A message that waits in a queue, in flight or as a retained value. Clones share it: one allocation with topic,
+/// properties and payload.
+#[derive(Clone, Debug)]
+pub struct Message(ThinArc<Header, u8>);
+
 #[derive(Debug)]
-pub struct Message {
+struct Header {
     memory: MemoryUse,
-    owner: Option<Arc<Owner>>,
-    bytes: Box<[u8]>,
     expires: Time,
     publisher: SessionRef,
-    retained_version: u64,
-    topic_length: u32,
+    /// Of topic, properties and payload together.
+    length: u32,
     properties_length: u32,
+    topic_length: u16,
     qos: QoS,
     retain: bool,
     waits: bool,
@@ -114,55 +110,55 @@ pub struct Owner {
 }
 
 impl Message {
-    /// Who published it, where that was kept.
-    #[must_use]
-    pub fn owner(&self) -> Option<&Owner> {
-        self.owner.as_deref()
+    fn header(&self) -> &Header {
+        &self.0.header.header
     }
 
     /// The message as it is routed and encoded.
     #[must_use]
     pub fn view(&self) -> MessageRef<'_> {
-        let (topic, rest) = self.bytes.split_at(self.topic_length as usize);
-        let (properties, payload) = rest.split_at(self.properties_length as usize);
+        let header = self.header();
+        let (topic, rest) = self.0.slice.split_at(usize::from(header.topic_length));
+        let (properties, payload) = rest.split_at(header.properties_length as usize);
         MessageRef {
             topic: core::str::from_utf8(topic).expect("a topic is UTF-8 since it was decoded"),
             payload,
             properties,
-            qos: self.qos,
-            retain: self.retain,
-            expires: self.expires,
-            publisher: self.publisher,
-            retained_version: self.retained_version,
-            recorded: Recorded { number: self.number, key: 0, waits: self.waits && self.place() == 0 },
+            qos: header.qos,
+            retain: header.retain,
+            expires: header.expires,
+            publisher: header.publisher,
+            retained_version: 0,
+            recorded: Recorded { number: header.number, key: 0, waits: header.waits && self.place() == 0 },
         }
     }
 
     /// A copy that the records have under `number`.
-    pub(crate) fn numbered(&self, number: u64) -> Arc<Message> {
+    pub(crate) fn numbered(&self, number: u64) -> Message {
         let view = self.view();
         let recorded = Recorded { number, ..view.recorded };
-        MessageRef { recorded, ..view }.to_owned_by(&self.memory, self.owner.clone())
+        MessageRef { recorded, ..view }.to_shared(&self.header().memory)
     }
 
     /// Bytes of its payload.
     pub(crate) fn payload_length(&self) -> u32 {
-        self.bytes.len() as u32 - self.topic_length - self.properties_length
+        let header = self.header();
+        header.length - u32::from(header.topic_length) - header.properties_length
     }
 
     /// When it expires.
     pub(crate) fn expires(&self) -> Time {
-        self.expires
+        self.header().expires
     }
 
     /// The number under which the records have it; 0 when they do not.
     pub(crate) fn number(&self) -> u64 {
-        self.number
+        self.header().number
     }
 
     /// Where it stands in the store; 0 as long as it is not durable.
     pub(crate) fn place(&self) -> u64 {
-        self.place.load(Ordering::Acquire)
+        self.header().place.load(Ordering::Acquire)
     }
 
     /// The store may have moved it.
@@ -175,7 +171,7 @@ impl Message {
 
     /// It is durable, at this place.
     pub(crate) fn set_place(&self, place: u64) {
-        self.place.store(place, Ordering::Release);
+        self.header().place.store(place, Ordering::Release);
     }
 
     /// The topic name.
@@ -184,18 +180,23 @@ impl Message {
         self.view().topic
     }
 
-    /// The bytes of memory that it takes, with the place in a queue that it waits in.
-    fn memory_of(bytes: usize) -> i64 {
-        i64::try_from(bytes + size_of::<Message>() + 10 * size_of::<usize>()).unwrap_or(i64::MAX)
+    /// Does nobody else hold it?
+    pub(crate) fn is_unshared(&self) -> bool {
+        ThinArc::strong_count(&self.0) == 1
     }
 }
 
-impl Drop for Message {
+/// The bytes of memory that a message takes, with the place in a queue that it waits in.
+fn memory_of(bytes: usize) -> i64 {
+    i64::try_from(bytes + size_of::<Header>() + 64).unwrap_or(i64::MAX)
+}
+
+impl Drop for Header {
     fn drop(&mut self) {
-        self.memory.add(-Message::memory_of(self.bytes.len()));
-        let place = self.place();
+        self.memory.add(-memory_of(self.length as usize));
+        let place = *self.place.get_mut();
         if place != 0 {
-            self.memory.forget(place, self.bytes.len() as u32);
+            self.memory.forget(place, self.length);
         }
     }
 }

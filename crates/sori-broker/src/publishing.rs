@@ -13,6 +13,7 @@ use crate::ids::{ConnectionId, SessionRef};
 use crate::matches::MatchSet;
 use crate::message::{Message, MessageRef, Owner, Recorded};
 use crate::recorder::Mark;
+use crate::retained::RetainedMessage;
 use crate::routing::Routed;
 use crate::session::{Session, SessionKey, Unreleased};
 use crate::settings::Settings;
@@ -327,7 +328,7 @@ impl Shard {
 
     /// What has expired since PUBLISH goes nowhere; the handshake is completed all the same.
     /// [MQTT-3.3.2-5] [MQTT-4.3.3-13]
-    fn release(&mut self, message: Arc<Message>) {
+    fn release(&mut self, message: Message) {
         if message.expires() <= self.now {
             self.totals.dropped_expired += 1;
             return;
@@ -335,7 +336,7 @@ impl Shard {
         let mut view = message.view();
         // However durable the message is: that it has gone on its way is recorded now only.
         view.recorded.waits = message.number() != 0;
-        self.accept_message(view, Some(Arc::clone(&message)));
+        self.accept_message(view, Some(message.clone()));
     }
 
     /// The session ends. What it has taken over with PUBREC it owes to the subscribers, released or not.
@@ -396,7 +397,7 @@ impl Shard {
     }
 
     /// A message from within the broker: a will, one of its own, or one that has waited for its release.
-    pub(crate) fn accept_message(&mut self, message: MessageRef<'_>, mut shared: Option<Arc<Message>>) {
+    pub(crate) fn accept_message(&mut self, message: MessageRef<'_>, mut shared: Option<Message>) {
         let message = self.retain(message, &mut shared);
         let set = self.match_set(message.topic);
         self.route(&set, message, shared);
@@ -405,7 +406,7 @@ impl Shard {
     /// RETAIN 1 replaces or removes the retained message of the topic, before the message is matched: whoever
     /// subscribes meanwhile finds it there or is matched. [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7] [MQTT-3.3.1-8]
     /// [MQTT311-3.3.1-5] [MQTT311-3.3.1-10] [MQTT311-3.3.1-11] [MQTT311-3.3.1-12]
-    fn retain<'a>(&mut self, mut message: MessageRef<'a>, shared: &mut Option<Arc<Message>>) -> MessageRef<'a> {
+    fn retain<'a>(&mut self, mut message: MessageRef<'a>, shared: &mut Option<Message>) -> MessageRef<'a> {
         if !message.retain {
             return message;
         }
@@ -420,9 +421,10 @@ impl Shard {
             if message.payload.is_empty() {
                 retained.remove(message.topic);
             } else {
-                let kept = message.to_owned_by(&memory, owner.clone());
-                stored = Some(Arc::clone(&kept));
-                retained.store(kept);
+                let kept = message.to_shared(&memory);
+                stored = Some(kept.clone());
+                let version = message.retained_version;
+                retained.store(RetainedMessage { message: kept, version, owner: owner.clone() });
             }
             next_expiry = retained.next_expiry();
         });
@@ -432,7 +434,7 @@ impl Shard {
         match stored {
             Some(kept) if is_recorded => {
                 self.recorder.note_message(&kept);
-                self.recorder.note_retained(&kept);
+                self.recorder.note_retained(&kept, message.retained_version);
                 *shared = Some(kept);
             }
             None if is_recorded => {
@@ -465,10 +467,10 @@ impl Shard {
     }
 
     /// May whoever published a retained message still do so?
-    pub(crate) fn is_still_backed(&self, message: &Message) -> bool {
+    pub(crate) fn is_still_backed(&self, retained: &RetainedMessage) -> bool {
         let checks = self.settings.check_retain_source && !self.is_unrestricted;
-        let may = |owner: &Owner| self.may_publish(&owner.identity, &owner.client_id, message.topic());
-        !checks || message.owner().is_none_or(may)
+        let may = |owner: &Owner| self.may_publish(&owner.identity, &owner.client_id, retained.message.topic());
+        !checks || retained.owner.as_deref().is_none_or(may)
     }
 
     fn session_may_publish(&mut self, key: SessionKey, topic: &str) -> bool {

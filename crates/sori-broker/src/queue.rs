@@ -13,7 +13,6 @@ use crate::memory::MemoryUse;
 use crate::message::Message;
 use crate::time::Time;
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::QoS;
 
@@ -289,7 +288,7 @@ impl Queue {
         }
         while self.back.front().is_some_and(may_go) {
             let Some(delivery) = self.back.pop_front() else { break };
-            if Arc::strong_count(&delivery.message) == 1 {
+            if delivery.message.is_unshared() {
                 // It is still needed.
                 let stored = Stored::of(delivery.clone());
                 delivery.message.set_place(0);
@@ -325,7 +324,7 @@ impl Queue {
 
     /// The message of the first delivery in the store has been fetched, or is lost. `None` when another one is the first
     /// by now.
-    pub(crate) fn fetched(&mut self, order: Order, message: Option<Arc<Message>>, memory: &MemoryUse) -> Option<Gone> {
+    pub(crate) fn fetched(&mut self, order: Order, message: Option<Message>, memory: &MemoryUse) -> Option<Gone> {
         if self.stored.front().is_none_or(|first| first.order != order) {
             return None;
         }

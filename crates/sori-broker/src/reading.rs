@@ -41,16 +41,16 @@ impl Shard {
                     session.reads.pop_front();
                 }
                 Step::Pause(after) => read.after = Some(after),
-                Step::Found(message) => {
+                Step::Found(retained) => {
                     steps = steps.saturating_sub(1);
-                    read.after = Some(String::from(message.topic()));
+                    read.after = Some(String::from(retained.message.topic()));
                     let (until, granted, identifier) = (read.until, read.granted, read.identifier);
-                    if !self.is_still_backed(&message) {
+                    if !self.is_still_backed(&retained) {
                         continue;
                     }
-                    let mut shared = Some(message.clone());
-                    let message = message.view();
-                    if message.retained_version > until || message.is_expired(now) {
+                    let mut shared = Some(retained.message.clone());
+                    let message = retained.message.view();
+                    if retained.version > until || message.is_expired(now) {
                         continue;
                     }
                     let identifiers = if identifier == 0 { &[][..] } else { &[identifier][..] };

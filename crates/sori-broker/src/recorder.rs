@@ -6,7 +6,6 @@ use crate::message::Message;
 use crate::record::write as w;
 use crate::record::{Kind, Records, RecordsStep};
 use crate::session::Session;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{PacketId, QoS, SubscribeOptions};
 
@@ -241,7 +240,7 @@ impl Recorder {
         write_delivery(out, delivery, number, place);
     }
 
-    fn numbered(&mut self, message: &Message) -> Arc<Message> {
+    fn numbered(&mut self, message: &Message) -> Message {
         let message = message.numbered(self.next_number());
         self.note_message(&message);
         message
@@ -310,11 +309,11 @@ impl Recorder {
     // Messages and publications.
 
     /// A message that has a number, for what refers to it.
-    pub(crate) fn note_message(&mut self, message: &Arc<Message>) {
+    pub(crate) fn note_message(&mut self, message: &Message) {
         if self.is_on {
             let at = w::message(&mut self.piece.bytes, &message.view());
             self.piece.blobs.push(at as u32);
-            self.piece.messages.push((at as u32, Arc::clone(message)));
+            self.piece.messages.push((at as u32, message.clone()));
         }
     }
 
@@ -344,11 +343,11 @@ impl Recorder {
     }
 
     /// A retained message was stored; it has been numbered and written.
-    pub(crate) fn note_retained(&mut self, message: &Message) {
+    pub(crate) fn note_retained(&mut self, message: &Message, version: u64) {
         if !self.is_on {
             return;
         }
-        let (number, place, version) = (message.number(), message.place(), message.view().retained_version);
+        let (number, place) = (message.number(), message.place());
         if number == 0 {
             return;
         }
@@ -425,9 +424,9 @@ impl Recorder {
         self.note_received(me, packet_id, message);
     }
 
-    pub(crate) fn write_retained(&mut self, message: &Message) {
+    pub(crate) fn write_retained(&mut self, message: &Message, version: u64) {
         self.refer(message.place());
-        self.note_retained(message);
+        self.note_retained(message, version);
     }
 
     pub(crate) fn write_counters(&mut self, retained_version: u64) {

@@ -8,6 +8,7 @@ use crate::record::Kind;
 use crate::record::read::{Reader, RecordError, message_body, qos};
 use crate::record::write::RETAIN;
 use crate::recorder::{count_of, shard_of};
+use crate::retained::RetainedMessage;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -26,7 +27,7 @@ pub struct Recovered {
     /// Where the messages of this replay stand.
     messages: HashMap<u64, (u64, u32)>,
     retained: HashMap<Box<str>, RecoveredRetained>,
-    retained_messages: Vec<Arc<Message>>,
+    retained_messages: Vec<RetainedMessage>,
     retained_version: u64,
     counter: u64,
     lost: Vec<u64>,
@@ -271,13 +272,13 @@ impl Recovered {
         for (_, RecoveredRetained { version, message }) in core::mem::take(&mut self.retained) {
             let Some((number, place)) = message else { continue };
             let place = messages.get(&number).map_or(place, |(place, _)| *place);
-            let loaded = read(place).and_then(|bytes| load(&bytes, place, version, SessionRef::NOBODY, memory));
+            let loaded = read(place).and_then(|bytes| load(&bytes, place, SessionRef::NOBODY, memory));
             match loaded {
-                Some(message) => self.retained_messages.push(message),
+                Some(message) => self.retained_messages.push(RetainedMessage { message, version, owner: None }),
                 None => self.lost.push(place),
             }
         }
-        self.retained_messages.sort_by_key(|message| message.view().retained_version);
+        self.retained_messages.sort_by_key(|retained| retained.version);
         for session in self.sessions.values_mut() {
             let owed = session.written.iter_mut().chain(&mut session.owed);
             let in_flight = session.in_flight.iter_mut().filter_map(|(_, owed)| owed.as_mut());
@@ -328,7 +329,7 @@ impl Recovered {
 
     /// The retained messages that there are, in the order in which they were stored.
     #[must_use]
-    pub fn take_retained(&mut self) -> Vec<Arc<Message>> {
+    pub fn take_retained(&mut self) -> Vec<RetainedMessage> {
         core::mem::take(&mut self.retained_messages)
     }
 }
@@ -380,15 +381,9 @@ fn read_will(reader: &mut Reader<'_>) -> Result<RecoveredWill, RecordError> {
 }
 
 /// A message from its bytes, with its name in the new run.
-pub(crate) fn load(
-    bytes: &[u8],
-    place: u64,
-    retained_version: u64,
-    publisher: SessionRef,
-    memory: &MemoryUse,
-) -> Option<Arc<Message>> {
+pub(crate) fn load(bytes: &[u8], place: u64, publisher: SessionRef, memory: &MemoryUse) -> Option<Message> {
     let message = message_body(bytes).ok()?;
-    let message = MessageRef { retained_version, publisher, ..message }.to_shared(memory);
+    let message = MessageRef { publisher, ..message }.to_shared(memory);
     message.set_place(place);
     Some(message)
 }

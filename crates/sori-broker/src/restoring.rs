@@ -2,9 +2,10 @@
 
 use crate::access::Identity;
 use crate::delivery::{Delivery, Kept, Order, Stored};
-use crate::message::{Message, MessageRef};
+use crate::message::MessageRef;
 use crate::record::read::message_body;
 use crate::recovered::{ReadMessage, RecoveredSession, RecoveredWill, load};
+use crate::retained::RetainedMessage;
 use crate::session::{NEVER_EXPIRES, Session, SessionKey, StoredWill, Unreleased};
 use crate::shard::Shard;
 use crate::subscription::{Options, Subscriber};
@@ -63,7 +64,7 @@ impl Shard {
     fn load_messages(&self, key: SessionKey, recovered: &RecoveredSession, read: ReadMessage<'_>) -> Loaded {
         let mut loaded = Loaded { in_flight: Vec::new(), unreleased: Vec::new(), lost: 0 };
         let me = self.session_ref(key);
-        let mut get = |place: u64| read(place).and_then(|bytes| load(&bytes, place, 0, me, &self.memory));
+        let mut get = |place: u64| read(place).and_then(|bytes| load(&bytes, place, me, &self.memory));
         for (packet_id, owed) in &recovered.in_flight {
             let Some(owed) = owed else {
                 loaded.in_flight.push((*packet_id, OutgoingState::Released));
@@ -115,11 +116,11 @@ impl Shard {
     }
 
     /// Store retained messages again; the next change has the version after `version`.
-    pub fn restore_retained<'a>(&mut self, version: u64, messages: impl IntoIterator<Item = &'a Arc<Message>>) {
+    pub fn restore_retained<'a>(&mut self, version: u64, messages: impl IntoIterator<Item = &'a RetainedMessage>) {
         let mut next_expiry = None;
         for message in messages {
             self.space.retained(&mut |retained| {
-                retained.restore(Arc::clone(message));
+                retained.restore(message.clone());
                 next_expiry = retained.next_expiry();
             });
         }

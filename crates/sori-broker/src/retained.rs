@@ -1,6 +1,6 @@
 //! Retained messages of all topics, in the order of their names, so that a wildcard reads a range and not everything.
 
-use crate::message::Message;
+use crate::message::{Message, Owner};
 use crate::time::Time;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -11,9 +11,26 @@ use core::cmp::Ordering;
 use core::ops::Bound;
 use sori_mqtt::{TopicFilter, TopicName};
 
-/// A message, ordered by its topic.
+/// A retained message.
 #[derive(Clone, Debug)]
-struct ByTopic(Arc<Message>);
+pub struct RetainedMessage {
+    /// The message.
+    pub message: Message,
+    /// Which change of the retained messages stored it: higher is later.
+    pub version: u64,
+    /// Who may answer for it; nobody where everybody may do everything.
+    pub(crate) owner: Option<Arc<Owner>>,
+}
+
+/// The same, ordered by its topic.
+#[derive(Clone, Debug)]
+struct ByTopic(RetainedMessage);
+
+impl RetainedMessage {
+    fn topic(&self) -> &str {
+        self.message.topic()
+    }
+}
 
 impl Borrow<str> for ByTopic {
     fn borrow(&self) -> &str {
@@ -70,17 +87,17 @@ impl Retained {
     }
 
     /// The message replaces the one of its topic. [MQTT-3.3.1-5] [MQTT311-3.3.1-5] [MQTT311-3.3.1-7]
-    pub(crate) fn store(&mut self, message: Arc<Message>) {
-        assert_eq!(message.view().retained_version, self.next_version(), "the version was read under the same lock");
+    pub(crate) fn store(&mut self, message: RetainedMessage) {
+        assert_eq!(message.version, self.next_version(), "the version was read under the same lock");
         self.remove(message.topic());
         self.restore(message);
     }
 
     /// A message that was stored before, under the version of then.
-    pub(crate) fn restore(&mut self, message: Arc<Message>) {
-        let expires = message.view().expires;
+    pub(crate) fn restore(&mut self, message: RetainedMessage) {
+        let expires = message.message.expires();
         if expires != Time::NEVER {
-            self.expiries.insert((expires, ByTopic(Arc::clone(&message))));
+            self.expiries.insert((expires, ByTopic(message.clone())));
         }
         self.topics.insert(ByTopic(message));
     }
@@ -94,7 +111,7 @@ impl Retained {
     pub(crate) fn remove(&mut self, topic: &str) -> bool {
         self.version += 1;
         let Some(old) = self.topics.take(topic) else { return false };
-        let expires = old.0.view().expires;
+        let expires = old.0.message.expires();
         if expires != Time::NEVER {
             self.expiries.remove(&(expires, old));
         }
@@ -122,9 +139,9 @@ impl Retained {
     }
 
     /// Up to `count` messages of the topics after `after`.
-    pub(crate) fn some_after(&self, after: &str, count: usize) -> Vec<Arc<Message>> {
+    pub(crate) fn some_after(&self, after: &str, count: usize) -> Vec<RetainedMessage> {
         let after = (Bound::Excluded(after), Bound::Unbounded);
-        self.topics.range::<str, _>(after).take(count).map(|found| Arc::clone(&found.0)).collect()
+        self.topics.range::<str, _>(after).take(count).map(|found| found.0.clone()).collect()
     }
 
     /// The first topic after `after` that matches `filter`, in the order of names. At most `steps` topics are looked
@@ -133,7 +150,7 @@ impl Retained {
         let prefix = literal_prefix(filter.filter());
         if prefix.len() == filter.filter().len() {
             return match (after, self.topics.get(prefix)) {
-                (None, Some(found)) => Step::Found(Arc::clone(&found.0)),
+                (None, Some(found)) => Step::Found(found.0.clone()),
                 _ => Step::End,
             };
         }
@@ -150,7 +167,7 @@ impl Retained {
                 break;
             }
             if TopicName::new(topic).is_ok_and(|name| filter.matches(name)) {
-                return Step::Found(Arc::clone(&candidate.0));
+                return Step::Found(candidate.0.clone());
             }
             *steps = steps.saturating_sub(1);
             if *steps == 0 {
@@ -164,7 +181,7 @@ impl Retained {
 /// What a look for the next matching topic found.
 #[derive(Debug)]
 pub(crate) enum Step {
-    Found(Arc<Message>),
+    Found(RetainedMessage),
     Pause(String),
     End,
 }

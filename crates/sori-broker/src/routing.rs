@@ -56,7 +56,7 @@ impl Shard {
         &mut self,
         set: &Arc<MatchSet>,
         mut message: MessageRef<'_>,
-        mut shared: Option<Arc<Message>>,
+        mut shared: Option<Message>,
     ) -> Routed {
         if set.is_empty() {
             return Routed::Nobody;
@@ -102,7 +102,7 @@ impl Shard {
         set: &MatchSet,
         chosen: &[Option<Subscriber>],
         message: &mut MessageRef<'_>,
-        shared: &mut Option<Arc<Message>>,
+        shared: &mut Option<Message>,
     ) {
         let mut owed = Vec::new();
         for &shard in set.shards() {
@@ -128,19 +128,15 @@ impl Shard {
     }
 
     /// The message where it can be kept, with its number in the records.
-    pub(crate) fn keep_numbered(
-        &mut self,
-        message: &MessageRef<'_>,
-        shared: &mut Option<Arc<Message>>,
-    ) -> Arc<Message> {
+    pub(crate) fn keep_numbered(&mut self, message: &MessageRef<'_>, shared: &mut Option<Message>) -> Message {
         if let Some(kept) = shared.as_ref().filter(|kept| kept.number() != 0) {
-            return Arc::clone(kept);
+            return kept.clone();
         }
         let number = self.recorder.next_number();
         let recorded = Recorded { number, ..message.recorded };
         let kept = MessageRef { recorded, ..*message }.to_shared(&self.memory);
         self.recorder.note_message(&kept);
-        *shared = Some(Arc::clone(&kept));
+        *shared = Some(kept.clone());
         kept
     }
 
@@ -171,7 +167,7 @@ impl Shard {
         &mut self,
         recipients: &[Recipient],
         message: MessageRef<'_>,
-        shared: &mut Option<Arc<Message>>,
+        shared: &mut Option<Message>,
     ) {
         if self.settings.allow_duplicate_messages {
             // [MQTT-3.3.4-5]: one copy for each subscription, with its own identifier.
@@ -186,7 +182,7 @@ impl Shard {
     }
 
     #[inline]
-    fn deliver_to(&mut self, to: &Recipient, message: &MessageRef<'_>, shared: &mut Option<Arc<Message>>) {
+    fn deliver_to(&mut self, to: &Recipient, message: &MessageRef<'_>, shared: &mut Option<Message>) {
         if !is_meant(self.id, to, message) {
             return;
         }
@@ -204,7 +200,7 @@ impl Shard {
 
     /// Overlapping subscriptions of one session: one copy at the highest QoS, with all identifiers.
     /// [MQTT-3.3.4-2] [MQTT-3.3.4-3] [MQTT-3.3.4-4] [MQTT311-3.3.5-1]
-    fn deliver_merged(&mut self, all: &[Recipient], message: &MessageRef<'_>, shared: &mut Option<Arc<Message>>) {
+    fn deliver_merged(&mut self, all: &[Recipient], message: &MessageRef<'_>, shared: &mut Option<Message>) {
         if let [only] = all {
             return self.deliver_to(only, message, shared);
         }
@@ -226,7 +222,7 @@ impl Shard {
         &mut self,
         group: &GroupMatch,
         message: MessageRef<'_>,
-        shared: &mut Option<Arc<Message>>,
+        shared: &mut Option<Message>,
         except: Option<SessionRef>,
         when_all_are_full: WhenFull,
     ) -> bool {
@@ -238,7 +234,7 @@ impl Shard {
         &mut self,
         group: &GroupMatch,
         mut message: MessageRef<'_>,
-        shared: &mut Option<Arc<Message>>,
+        shared: &mut Option<Message>,
         except: Option<SessionRef>,
         others: u8,
         when_all_are_full: WhenFull,
@@ -264,7 +260,7 @@ impl Shard {
         &mut self,
         (member, group, others): (Subscriber, GroupNumber, u8),
         message: MessageRef<'_>,
-        shared: &mut Option<Arc<Message>>,
+        shared: &mut Option<Message>,
         when_all_are_full: WhenFull,
     ) -> bool {
         let to = Recipient::of(&member);
@@ -282,7 +278,7 @@ impl Shard {
         to: &Recipient,
         group: GroupNumber,
         message: MessageRef<'_>,
-        shared: &mut Option<Arc<Message>>,
+        shared: &mut Option<Message>,
         others: u8,
         when_all_are_full: WhenFull,
     ) -> bool {
@@ -317,7 +313,7 @@ impl Shard {
         &mut self,
         group: GroupNumber,
         message: MessageRef<'_>,
-        shared: &mut Option<Arc<Message>>,
+        shared: &mut Option<Message>,
         except: SessionRef,
         others: u8,
         when_all_are_full: WhenFull,
@@ -392,7 +388,7 @@ impl Shard {
                 .filter(|_| !message.is_expired(now))
                 .filter(|others| has_ended || others.has_connected_member())
                 .is_some_and(|others| {
-                    let mut shared = Some(Arc::clone(&delivery.message));
+                    let mut shared = Some(delivery.message.clone());
                     self.deliver_to_group(others, message, &mut shared, Some(me), when_all_are_full)
                 });
             match packet_id {

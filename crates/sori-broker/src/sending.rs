@@ -94,7 +94,7 @@ impl Shard {
         key: SessionKey,
         terms: Terms<'_>,
         message: &MessageRef<'_>,
-        shared: &mut Option<Arc<Message>>,
+        shared: &mut Option<Message>,
     ) -> Outcome {
         let qos = self.qos_of(message, terms.granted);
         let is_recorded = terms.is_recorded && message.recorded.key != 0 && qos != QoS::AtMostOnce;
@@ -120,7 +120,7 @@ impl Shard {
         qos: QoS,
         terms: Terms<'_>,
         message: &MessageRef<'_>,
-        shared: &mut Option<Arc<Message>>,
+        shared: &mut Option<Message>,
     ) -> Outcome {
         let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
@@ -161,7 +161,7 @@ impl Shard {
             let keeps = session.is_persistent() || terms.group.is_some();
             session.inflight_bytes += message.payload.len() as u64;
             if keeps {
-                let message = Arc::clone(shared.get_or_insert_with(|| message.to_shared(&self.memory)));
+                let message = shared.get_or_insert_with(|| message.to_shared(&self.memory)).clone();
                 let extra = Extra::new(terms.identifiers, terms.group);
                 let order = session.queue.next_order();
                 let mut delivery = Delivery { message, key: number, extra, order, qos, retain: terms.retain };
@@ -188,7 +188,7 @@ impl Shard {
         qos: QoS,
         terms: Terms<'_>,
         message: &MessageRef<'_>,
-        shared: &mut Option<Arc<Message>>,
+        shared: &mut Option<Message>,
     ) -> Outcome {
         let now = self.now;
         let me = self.session_ref(key);
@@ -210,7 +210,7 @@ impl Shard {
         }
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
         let delivery = Delivery {
-            message: Arc::clone(shared.get_or_insert_with(|| message.to_shared(&self.memory))),
+            message: shared.get_or_insert_with(|| message.to_shared(&self.memory)).clone(),
             key: number,
             extra: Extra::new(terms.identifiers, terms.group),
             order: Order::default(),
@@ -476,7 +476,7 @@ impl Writer<'_> {
         delivery: Delivery,
         recorder: &mut Recorder,
     ) {
-        let (qos, retain, message) = (delivery.qos, delivery.retain, Arc::clone(&delivery.message));
+        let (qos, retain, message) = (delivery.qos, delivery.retain, delivery.message.clone());
         let extra = delivery.extra.clone();
         let identifiers = extra.as_ref().map_or(&[][..], |extra| extra.identifiers());
         let form = Form { dup: false, qos, retain, packet_id: None, identifiers };

@@ -115,7 +115,7 @@ impl Session {
     }
 
     /// A QoS 2 message is no longer kept.
-    pub(crate) fn forget_unreleased(&mut self, packet_id: PacketId) -> Option<Arc<Message>> {
+    pub(crate) fn forget_unreleased(&mut self, packet_id: PacketId) -> Option<Message> {
         // Releases come in the order of the messages, so it is nearly always the first.
         let at = self.unreleased.iter().position(|kept| kept.packet_id == packet_id)?;
         let Unreleased { message, .. } = self.unreleased.remove(at)?;
@@ -159,7 +159,7 @@ impl Session {
 #[derive(Debug)]
 pub(crate) struct Unreleased {
     pub(crate) packet_id: PacketId,
-    pub(crate) message: Arc<Message>,
+    pub(crate) message: Message,
     /// The same message has come twice without DUP.
     pub(crate) has_come_again: bool,
 }
@@ -167,7 +167,7 @@ pub(crate) struct Unreleased {
 /// The will of a connected client, or of one whose Will Delay Interval runs. [MQTT-3.1.2-7] [MQTT311-3.1.2-8]
 #[derive(Debug)]
 pub(crate) struct StoredWill {
-    pub(crate) message: Arc<Message>,
+    pub(crate) message: Message,
     pub(crate) delay_seconds: u32,
     /// Message Expiry Interval, which begins when the will is published.
     pub(crate) expiry_seconds: Option<u32>,

@@ -18,7 +18,6 @@ pub(crate) mod read;
 pub(crate) mod write;
 
 use crate::message::Message;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// What a record says, by its first byte. Names of sessions are those of one run of the broker: shard, slot, generation.
@@ -143,7 +142,7 @@ pub struct Records {
     pub is_awaited: bool,
     /// A step of a checkpoint is done with this piece.
     pub step: Option<RecordsStep>,
-    pub(crate) messages: Vec<(u32, Arc<Message>)>,
+    pub(crate) messages: Vec<(u32, Message)>,
 }
 
 impl Records {

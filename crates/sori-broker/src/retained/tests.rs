@@ -13,7 +13,7 @@ use crate::ids::SessionRef;
 use crate::memory::MemoryUse;
 use crate::message::{MessageRef, Recorded};
 
-fn message(memory: &MemoryUse, topic: &str, payload: u8, expires: Time, version: u64) -> Arc<Message> {
+fn message(memory: &MemoryUse, topic: &str, payload: u8, expires: Time, version: u64) -> RetainedMessage {
     let message = MessageRef {
         topic,
         payload: &[payload],
@@ -25,7 +25,7 @@ fn message(memory: &MemoryUse, topic: &str, payload: u8, expires: Time, version:
         retained_version: version,
         recorded: Recorded::default(),
     };
-    message.to_shared(memory)
+    RetainedMessage { message: message.to_shared(memory), version, owner: None }
 }
 
 fn store(retained: &mut Retained, memory: &MemoryUse, topic: &str, payload: u8, expires: Time) {
@@ -48,7 +48,7 @@ fn read(retained: &Retained, filter: &str, budget: u32) -> Vec<(String, u8)> {
                 (after, steps) = (Some(at), budget);
             }
             Step::Found(message) => {
-                found.push((message.topic().to_string(), message.view().payload[0]));
+                found.push((message.topic().to_string(), message.message.view().payload[0]));
                 after = Some(message.topic().to_string());
                 assert!(found.len() <= retained.len(), "the reading does not come to an end");
             }

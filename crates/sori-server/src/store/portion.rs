@@ -1,6 +1,6 @@
 //! What one shard gets of what a store held.
 
-use sori_broker::{MemoryUse, Message, Recovered, RecoveredSession, Shard, ShardId, Time};
+use sori_broker::{MemoryUse, Recovered, RecoveredSession, RetainedMessage, Shard, ShardId, Time};
 use sori_store::Reader;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub(crate) struct Portion {
 struct Held {
     sessions: Vec<(Arc<str>, RecoveredSession)>,
     /// For one of the shards: the retained messages and their last version.
-    retained: Option<(u64, Vec<Arc<Message>>)>,
+    retained: Option<(u64, Vec<RetainedMessage>)>,
     counter: u64,
     reader: Reader,
 }
