@@ -15,6 +15,13 @@ pub(crate) fn seal(bytes: &mut [u8], at: u32) -> Option<u64> {
     Some((BLOB_HEADER_BYTES + length) as u64)
 }
 
+/// Whether a blob that begins at `at` is all there, as it was written.
+pub(crate) fn is_whole(bytes: &[u8], at: usize) -> bool {
+    let body = |length: u32| bytes.get(at + BLOB_HEADER_BYTES..(at + BLOB_HEADER_BYTES).checked_add(length as usize)?);
+    let body = u32_at(bytes, at).and_then(body);
+    body.is_some_and(|body| u32_at(bytes, at + 4) == Some(crc32fast::hash(body)))
+}
+
 /// Appends the blob at a place to `into`, header and all, and says how long its bytes are.
 ///
 /// Memory is taken as bytes arrive, not as the length claims.

@@ -52,6 +52,17 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, options: &Options, replay: &mut Replay<
     Ok(Opened { log, relocations: survey.relocations, liveness })
 }
 
+/// Checks a store as it is checked when it is opened, without its records and without changing it. Returns where its log ends.
+pub(crate) fn check(disk: &dyn Disk) -> Result<Option<(u32, u64)>, OpenError> {
+    let mut survey = Survey::new(disk)?;
+    let Some(tail) = survey.find_tail()? else { return Ok(None) };
+    survey
+        .replay(&tail, &mut |_, _| Ok(()))
+        .and_then(|()| survey.check_older(u64::MAX))
+        .map_err(|error| tail.blame(error))?;
+    Ok(Some((tail.segment, tail.end)))
+}
+
 fn create(disk: &Arc<dyn Disk>, options: &Options) -> Result<Opened, OpenError> {
     let end = log::End {
         store_id: options.store_id,
@@ -321,7 +332,7 @@ fn damaged(number: u32, offset: u64, text: &str) -> OpenError {
     OpenError::Damaged { file: segment::name(number), offset, text: text.to_owned() }
 }
 
-fn io_error(what: &str, error: io::Error) -> OpenError {
+pub(crate) fn io_error(what: &str, error: io::Error) -> OpenError {
     OpenError::Io { what: what.to_owned(), error }
 }
 

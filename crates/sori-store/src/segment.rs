@@ -61,7 +61,7 @@ impl Header {
 
     /// Reads whichever copy is whole.
     pub(crate) fn decode_either(file: &[u8]) -> Result<Header, HeaderError> {
-        Header::decode_copy(file, 0).or_else(|_| Header::decode_copy(file, COPY_BYTES))
+        Header::decode_copy(file, 0).or_else(|error| Header::decode_copy(file, COPY_BYTES).map_err(|_| error))
     }
 
     fn decode_copy(file: &[u8], at: usize) -> Result<Header, HeaderError> {

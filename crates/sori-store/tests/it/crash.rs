@@ -2,7 +2,7 @@
 
 use crate::chance::Chance;
 use crate::keeper::Keeper;
-use sori_store::{Durability, Operation, Options};
+use sori_store::{Durability, MemoryDisk, Operation, Options};
 use std::io;
 use std::time::Duration;
 
@@ -27,17 +27,24 @@ fn lives(seed: u64, lives: u64, durability: Durability) -> (u32, u64) {
             operations_left = operations_left.saturating_sub(u64::from(operation != Operation::Read));
             (operations_left == 0).then(|| io::Error::other("the power is off"))
         })));
+        if chance.one_in(4) {
+            let used: usize = keeper.disk.files().values().map(Vec::len).sum();
+            keeper.disk.set_capacity(Some(used as u64 + chance.below(20_000)));
+        }
         for _ in 0..200 {
             keeper.random_turn(&mut chance);
             if chance.one_in(150) {
                 keeper.committer.request_checkpoint();
             }
         }
-        // With the other durabilities a power cut may lose anything; the end of the process loses nothing.
-        let (after, durable) = if durability == Durability::Always {
-            (keeper.disk.after_power_cut(chance.next()), keeper.durable)
+        // With the other durabilities a power cut may lose anything that was told, but what is left must make sense. The end of the
+        // process loses nothing.
+        let is_power_cut = durability == Durability::Always || chance.one_in(2);
+        let (after, durable) = if is_power_cut {
+            let durable = if durability == Durability::Always { keeper.durable } else { 0 };
+            (keeper.disk.after_power_cut(chance.next()), durable)
         } else {
-            (sori_store::MemoryDisk::with_files(keeper.disk.files()), keeper.durable)
+            (MemoryDisk::with_files(keeper.disk.files()), keeper.durable)
         };
         keeper.reopen(after, durable).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
@@ -56,7 +63,7 @@ fn what_was_durable_survives_a_power_cut_after_any_operation() {
 }
 
 #[test]
-fn with_an_interval_or_never_what_was_told_survives_the_end_of_the_process() {
+fn with_an_interval_or_never_what_was_told_survives_the_end_of_the_process_and_a_power_cut_leaves_a_prefix() {
     for seed in 0..10 {
         lives(seed, 6, Durability::Interval(Duration::from_millis(50)));
         lives(seed, 6, Durability::Never);

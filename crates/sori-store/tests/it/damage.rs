@@ -5,43 +5,67 @@
 //! `SORI_STORE_DAMAGE=all cargo test --release -p sori-store damage`
 
 use crate::chance::Chance;
-use crate::keeper::{Found, Keeper, content, open};
+use crate::keeper::{Found, Keeper, content, open, random_length};
 use sori_store::{Committer, Disk, MemoryDisk, OpenError, Options, Reader};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A store, and how far the log goes at which place.
-struct Sample {
-    options: Options,
-    files: BTreeMap<String, Vec<u8>>,
-    /// For each frame of records: the file, where it ends, and the number of its last piece.
-    frames: Vec<(String, u64, u64)>,
+pub(crate) struct Sample {
+    pub(crate) options: Options,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    pub(crate) frames: Vec<SampleFrame>,
     /// What each prefix of the log makes, by the number of its last piece.
     states: BTreeMap<u64, BTreeMap<u64, u64>>,
-    tail: String,
+    pub(crate) tail: String,
+}
+
+/// A frame of records.
+pub(crate) struct SampleFrame {
+    pub(crate) file: String,
+    /// Where its payload begins in the file.
+    pub(crate) at: u64,
+    pub(crate) place: u64,
+    pub(crate) payload: Vec<u8>,
+    /// The number of its last piece.
+    number: u64,
+}
+
+impl SampleFrame {
+    pub(crate) fn end(&self) -> u64 {
+        self.at + self.payload.len() as u64
+    }
 }
 
 impl Sample {
     /// A store that has had checkpoints and moved messages, about as long as said.
-    fn new(bytes: u64) -> Sample {
+    pub(crate) fn new(bytes: u64) -> Sample {
         let options = Options {
             segment_bytes: (bytes / 8).max(4 << 10),
             reserve_bytes: 100,
-            checkpoint_bytes_min: bytes / 4,
+            // They begin when the sample wants them.
+            checkpoint_bytes_min: u64::MAX,
             store_id: 7,
             ..Options::default()
         };
         let mut keeper = Keeper::new(options.clone(), 2);
         let mut chance = Chance(bytes);
-        while keeper.committer.figures().disk_bytes < bytes || keeper.moved_bytes == 0 {
-            keeper.random_turn(&mut chance);
-            if keeper.committer.figures().checkpoints > 0 && keeper.cleaned_segments == 0 {
-                keeper.committer.request_checkpoint();
+        let mut grow = |keeper: &mut Keeper, bytes: u64, drops: usize| {
+            while keeper.committer.figures().disk_bytes < bytes {
+                for writer in 0..2 {
+                    keeper.submit(writer, &[random_length(&mut chance), 100], drops, true);
+                    keeper.step();
+                }
             }
-        }
+        };
+        grow(&mut keeper, bytes / 2, 0);
+        // What one writer has makes each segment sparse.
+        let some = keeper.writers[0].live.len() * 3 / 5;
+        keeper.submit(0, &[], some, true);
+        keeper.committer.request_checkpoint();
         keeper.settle();
-        (0..5).for_each(|_| keeper.random_turn(&mut chance));
-        keeper.settle();
+        assert!(keeper.moved_bytes > bytes / 50, "{} bytes moved", keeper.moved_bytes);
+        grow(&mut keeper, bytes, 1);
         let files = keeper.disk.files();
         let mut sample = Sample { options, files, frames: Vec::new(), states: BTreeMap::new(), tail: String::new() };
         let mut found = Found::default();
@@ -52,20 +76,27 @@ impl Sample {
                 sample.states.insert(0, BTreeMap::new());
             }
             found.apply(place, payload)?;
-            let file = format!("{:08}.log", place >> 32);
-            sample.frames.push((file, (place & 0xffff_ffff) + payload.len() as u64, found.number));
+            sample.frames.push(SampleFrame {
+                file: format!("{:08}.log", place >> 32),
+                at: place & 0xffff_ffff,
+                place,
+                payload: payload.to_vec(),
+                number: found.number,
+            });
             sample.states.insert(found.number, found.live.clone());
             Ok(())
         })
         .expect("a whole store");
+        let tails: std::collections::BTreeSet<_> = sample.frames.iter().map(|frame| frame.file.clone()).collect();
+        assert!(tails.len() > 2 && sample.segments().count() > tails.len() + 1, "{tails:?}");
         sample.tail = sample.files.keys().rfind(|name| name.ends_with(".log")).expect("a segment").clone();
         sample
     }
 
     /// What must be there though the file is damaged from an offset on.
     fn number_before(&self, file: &str, offset: u64) -> u64 {
-        let before = self.frames.iter().filter(|(at, end, _)| (at.as_str(), *end) <= (file, offset));
-        before.map(|(_, _, number)| *number).max().unwrap_or(0)
+        let before = self.frames.iter().filter(|frame| (frame.file.as_str(), frame.end()) <= (file, offset));
+        before.map(|frame| frame.number).max().unwrap_or(0)
     }
 
     /// Opens the store with one file changed at an offset.
@@ -107,7 +138,7 @@ impl Sample {
         self.check(file, length, |bytes| bytes.truncate(length as usize));
     }
 
-    fn segments(&self) -> impl Iterator<Item = (&str, u64)> {
+    pub(crate) fn segments(&self) -> impl Iterator<Item = (&str, u64)> {
         let segments = self.files.iter().filter(|(name, _)| name.ends_with(".log"));
         segments.map(|(name, bytes)| (name.as_str(), bytes.len() as u64))
     }

@@ -298,7 +298,7 @@ fn put(bytes: &mut Vec<u8>, tag: u8, value: u64) {
     bytes.extend_from_slice(&value.to_le_bytes());
 }
 
-fn random_length(chance: &mut Chance) -> usize {
+pub(crate) fn random_length(chance: &mut Chance) -> usize {
     match chance.below(20) {
         0 => 0,
         1 => 3000 + chance.below(6000) as usize,

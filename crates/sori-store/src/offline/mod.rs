@@ -1,0 +1,19 @@
+//! What people do with a store beside a broker: look whether it is whole, mend it, copy it.
+
+mod backup;
+mod inspect;
+mod repair;
+mod verify;
+
+pub use backup::backup;
+pub use repair::{Records, Repaired, repair};
+pub use verify::{Finding, Severity, verify};
+
+/// How far a long work is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes that have been looked at or copied.
+    pub bytes_done: u64,
+    /// All bytes, as far as that is known.
+    pub bytes_total: u64,
+}

@@ -1,0 +1,279 @@
+//! Looking at stores, mending them, and copying them while they are in use.
+
+use crate::chance::Chance;
+use crate::damage::Sample;
+use crate::keeper::{Found, Keeper, content, open};
+use sori_store::{
+    Disk, Finding, MemoryDisk, OpenError, Options, Progress, Records, Repaired, Severity, backup, repair, verify,
+};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// The owner of the records. It refuses pieces with one number.
+#[derive(Default)]
+struct Owner {
+    found: Found,
+    refused: Option<u64>,
+}
+
+impl Records for Owner {
+    fn begin(&mut self) {
+        self.found = Found::default();
+    }
+
+    fn frame(&mut self, place: u64, bytes: &[u8]) -> Result<(), String> {
+        self.found.apply(place, bytes)?;
+        if self.refused == Some(self.found.number) { Err("it makes no sense".into()) } else { Ok(()) }
+    }
+}
+
+fn damage(files: &Files) -> Vec<Finding> {
+    let findings = verify(&MemoryDisk::with_files(files.clone()), &mut |_| ()).expect("it can be read");
+    findings.into_iter().filter(|finding| finding.severity == Severity::Damage).collect()
+}
+
+/// Repairs, and opens what comes out.
+fn mend(sample: &Sample, files: &Files, refused: Option<u64>) -> (Found, Files, Repaired) {
+    let disk = Arc::new(MemoryDisk::with_files(files.clone()));
+    let mut owner = Owner { refused, ..Owner::default() };
+    let repaired = repair(&*disk, &mut owner, &mut |_| ()).expect("it can be repaired");
+    let files = disk.files();
+    let left = damage(&files);
+    assert!(left.is_empty(), "{left:?}");
+    let (committer, found) = open(&disk, &sample.options, 2).expect("it is whole again");
+    for (id, place) in &found.live {
+        // A message may be lost, but none has other bytes than it was given.
+        assert!(committer.reader().read(*place).is_ok_and(|bytes| bytes == content(*id)) || !repaired.lost.is_empty());
+    }
+    (found, files, repaired)
+}
+
+/// What is left if all frames but some are replayed.
+fn without(sample: &Sample, is_lost: impl Fn(&str, u64, u64) -> bool) -> Vec<u64> {
+    let mut found = Found::default();
+    for frame in &sample.frames {
+        if !is_lost(&frame.file, frame.at - 32, frame.end()) {
+            found.apply(frame.place, &frame.payload).expect("it is whole");
+        }
+    }
+    found.live.into_keys().collect()
+}
+
+#[test]
+fn a_whole_store_has_nothing_to_be_repaired() {
+    let sample = Sample::new(60 << 10);
+    assert_eq!(damage(&sample.files), []);
+    let mut seen = Vec::new();
+    verify(&MemoryDisk::with_files(sample.files.clone()), &mut |progress| seen.push(progress)).expect("it can be read");
+    let bytes = sample.segments().map(|(_, bytes)| bytes).sum();
+    assert_eq!(seen.last(), Some(&Progress { bytes_done: bytes, bytes_total: bytes }));
+    let (_, files, repaired) = mend(&sample, &sample.files, None);
+    assert_eq!((files, repaired), (sample.files.clone(), Repaired::default()));
+}
+
+#[test]
+fn repair_loses_the_damaged_frame_and_nothing_else() {
+    let sample = Sample::new(60 << 10);
+    for (file, bytes) in sample.segments() {
+        for at in (0..bytes).step_by(331).chain(0..130) {
+            let mut files = sample.files.clone();
+            files.get_mut(file).expect("a segment")[at as usize] ^= 4;
+            let findings = damage(&files);
+            if findings.is_empty() {
+                // It may as well be a torn end, and is cut off when the store is opened.
+                assert_eq!(file, sample.tail);
+                continue;
+            }
+            assert!(
+                findings.iter().any(|finding| finding.file == file && finding.offset <= at),
+                "{file} {at}: {findings:?}"
+            );
+            let (found, mended, repaired) = mend(&sample, &files, None);
+            let expected = without(&sample, |other, from, to| other == file && (from..to).contains(&at));
+            if file != sample.tail {
+                // At the end of the log what follows the damage is cut off, if nothing says that it was durable.
+                assert_eq!(found.live.into_keys().collect::<Vec<_>>(), expected, "{file} {at}");
+            }
+            let copy = repaired.copies.iter().find(|copy| copy.starts_with(file)).expect("a copy of the damaged file");
+            assert_eq!(mended.get(copy), files.get(file));
+        }
+    }
+}
+
+#[test]
+fn repair_of_a_file_that_was_cut_off_keeps_all_other_files() {
+    let sample = Sample::new(60 << 10);
+    for (file, bytes) in sample.segments() {
+        for length in (0..bytes).step_by(499) {
+            let mut files = sample.files.clone();
+            files.get_mut(file).expect("a segment").truncate(length as usize);
+            if damage(&files).is_empty() {
+                continue;
+            }
+            let (found, ..) = mend(&sample, &files, None);
+            let expected = without(&sample, |other, _, to| other == file && to > length);
+            assert!(file != sample.tail, "a log may end anywhere");
+            assert_eq!(found.live.into_keys().collect::<Vec<_>>(), expected, "{file} {length}");
+        }
+    }
+}
+
+#[test]
+fn repair_goes_on_without_a_missing_segment() {
+    let sample = Sample::new(60 << 10);
+    for (missing, _) in sample.segments() {
+        let mut files = sample.files.clone();
+        files.remove(missing);
+        if damage(&files).is_empty() {
+            continue;
+        }
+        let (found, ..) = mend(&sample, &files, None);
+        let expected = without(&sample, |other, _, _| other == missing);
+        assert_eq!(found.live.into_keys().collect::<Vec<_>>(), expected, "{missing}");
+    }
+}
+
+#[test]
+fn repair_drops_frames_that_their_owner_refuses() {
+    let sample = Sample::new(60 << 10);
+    let frame = &sample.frames[sample.frames.len() / 2];
+    let mut found = Found::default();
+    found.apply(frame.place, &frame.payload).expect("it is whole");
+    let (left, files, repaired) = mend(&sample, &sample.files, Some(found.number));
+    let expected = without(&sample, |file, from, to| file == frame.file && (from..to).contains(&frame.at));
+    assert_eq!(left.live.into_keys().collect::<Vec<_>>(), expected);
+    assert!(matches!(&repaired.lost[..], [lost] if lost.text == "it makes no sense" && lost.file == frame.file));
+    // Once more, nothing is damaged, and the copies stay.
+    let (_, again, repaired) = mend(&sample, &files, None);
+    assert_eq!((again, repaired), (files, Repaired::default()));
+}
+
+#[test]
+fn a_repaired_store_goes_on() {
+    let sample = Sample::new(60 << 10);
+    let mut files = sample.files.clone();
+    let (file, _) = sample.segments().next().expect("a segment");
+    let file = file.to_owned();
+    files.get_mut(&file).expect("a segment").truncate(1000);
+    let (_, files, _) = mend(&sample, &files, None);
+    let disk = Arc::new(MemoryDisk::with_files(files));
+    let (mut committer, found) = open(&disk, &sample.options, 1).expect("it is whole again");
+    let piece =
+        sori_store::Piece { is_awaited: true, bytes: vec![0, 255, 255, 0, 0, 0, 0, 0, 0], ..Default::default() };
+    committer.submit(piece);
+    assert_eq!(committer.step(0).len(), 1);
+    drop(committer.close());
+    let (_, again) = open(&disk, &sample.options, 1).expect("still");
+    assert_eq!((again.number, again.live), (65535, found.live));
+}
+
+#[test]
+fn a_torn_end_is_no_damage() {
+    let sample = Sample::new(60 << 10);
+    let mut files = sample.files.clone();
+    files.get_mut(&sample.tail).expect("a segment").extend_from_slice(&[7; 1000]);
+    let findings = verify(&MemoryDisk::with_files(files), &mut |_| ()).expect("it can be read");
+    let notes: Vec<_> = findings.iter().filter(|finding| finding.file == sample.tail).collect();
+    assert!(
+        matches!(&notes[..], [note] if note.severity == Severity::Note && note.text.contains("1000 bytes")),
+        "{notes:?}"
+    );
+}
+
+/// A store that goes on working whenever somebody reads from it.
+struct InUse {
+    disk: Arc<MemoryDisk>,
+    keeper: Mutex<(Keeper, Chance)>,
+}
+
+impl Disk for InUse {
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+    fn length(&self, name: &str) -> io::Result<u64> {
+        self.disk.length(name)
+    }
+    fn read(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let (keeper, chance) = &mut *self.keeper.lock().expect("no panic");
+        for _ in 0..chance.below(6) {
+            keeper.random_turn(chance);
+        }
+        // In small bits, so that much happens in between.
+        let bytes = into.len().min(4000);
+        self.disk.read(name, offset, &mut into[..bytes])
+    }
+    fn create(&self, _: &str) -> io::Result<()> {
+        unreachable!("it is only read")
+    }
+    fn append(&self, _: &str, _: &[u8]) -> io::Result<()> {
+        unreachable!("it is only read")
+    }
+    fn truncate(&self, _: &str, _: u64) -> io::Result<()> {
+        unreachable!("it is only read")
+    }
+    fn sync(&self, _: &str) -> io::Result<()> {
+        unreachable!("it is only read")
+    }
+    fn sync_directory(&self) -> io::Result<()> {
+        unreachable!("it is only read")
+    }
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        unreachable!("it is only read")
+    }
+    fn remove(&self, _: &str) -> io::Result<()> {
+        unreachable!("it is only read")
+    }
+}
+
+#[test]
+fn a_backup_of_a_store_in_use_is_a_state_that_there_was() {
+    let mut deleted_meanwhile = 0;
+    for seed in 0..12 {
+        let options = Options {
+            segment_bytes: 16 << 10,
+            reserve_bytes: 100,
+            checkpoint_bytes_min: 16 << 10,
+            store_id: seed,
+            ..Options::default()
+        };
+        let (mut keeper, mut chance) = (Keeper::new(options, 2), Chance(seed));
+        (0..300).for_each(|_| keeper.random_turn(&mut chance));
+        let (durable, before) = (keeper.durable, keeper.cleaned_segments);
+        let source = InUse { disk: Arc::clone(&keeper.disk), keeper: Mutex::new((keeper, chance)) };
+        let copy = MemoryDisk::new();
+        let mut last = None;
+        backup(&source, &copy, &mut |progress| last = Some(progress)).expect("it can be copied");
+        assert!(last.is_some_and(|last| last.bytes_done == last.bytes_total), "{last:?}");
+        let (mut keeper, _) = source.keeper.into_inner().expect("no panic");
+        deleted_meanwhile += keeper.cleaned_segments - before;
+        assert_eq!(damage(&copy.files()), []);
+        assert_eq!(copy.after_power_cut(seed).files(), copy.files(), "all is synced");
+        keeper.reopen(copy, durable).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    }
+    assert!(deleted_meanwhile > 10, "{deleted_meanwhile}");
+}
+
+#[test]
+fn a_backup_does_not_replace_another() {
+    let sample = Sample::new(60 << 10);
+    let source = MemoryDisk::with_files(sample.files.clone());
+    let copy = MemoryDisk::new();
+    backup(&source, &copy, &mut |_| ()).expect("an empty directory");
+    let refused = backup(&source, &copy, &mut |_| ()).expect_err("it is not empty");
+    assert!(refused.to_string().contains("there is a store already"), "{refused}");
+}
+
+#[test]
+fn a_damaged_store_is_not_backed_up_as_if_it_were_whole() {
+    let sample = Sample::new(60 << 10);
+    let mut files = sample.files.clone();
+    let (first, _) = sample.segments().next().expect("a segment");
+    files.get_mut(&first.to_owned()).expect("a segment")[1000] ^= 1;
+    match backup(&MemoryDisk::with_files(files), &MemoryDisk::new(), &mut |_| ()) {
+        Err(OpenError::Damaged { file, .. }) => assert_eq!(file, first),
+        other => panic!("{other:?}"),
+    }
+}
