@@ -13,7 +13,7 @@ use crate::space::StoreState;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use sori_mqtt::{Ack, Direction, Packet, PacketType, Properties, ReasonCode, Split, Version, decode, split};
+use sori_mqtt::{Ack, ConnAck, Direction, Packet, PacketType, Properties, ReasonCode, Split, Version, decode, split};
 
 /// Packets of a connection that wait for their records.
 #[derive(Debug, Default)]
@@ -266,12 +266,26 @@ impl Shard {
                     self.send(id, |version, out| ack.encode(kind, version, out));
                 }
             }
-            PacketType::ConnAck | PacketType::SubAck | PacketType::UnsubAck => {
+            PacketType::ConnAck => self.refuse_after_all(id, key),
+            PacketType::SubAck | PacketType::UnsubAck => {
                 let cause = Cause::Protocol(ReasonCode::QuotaExceeded, Box::from("the store has failed"));
                 self.end_connection(id, Some(ReasonCode::QuotaExceeded), cause);
             }
             _ => {}
         }
+    }
+
+    /// The client was about to be let in: it is told that it is not, and nothing comes of its will.
+    fn refuse_after_all(&mut self, id: ConnectionId, key: SessionKey) {
+        let text = "the store has failed";
+        self.discard_will(key);
+        let Some(c) = self.connection(id) else { return };
+        c.held = None;
+        let is_v5 = c.version == Version::V5;
+        let reason_code = if is_v5 { ReasonCode::QuotaExceeded } else { ReasonCode::ServerUnavailable };
+        let connack = ConnAck { session_present: false, reason_code, properties: Properties::EMPTY };
+        self.send(id, |version, out| connack.encode(version, out));
+        self.end_connection(id, None, Cause::Protocol(reason_code, Box::from(text)));
     }
 
     /// Is nothing taken over now that must be kept?

@@ -319,13 +319,15 @@ impl Recorder {
 
     /// Begins the list of those who are owed a message, to be followed by [`Recorder::note_owed`] for each and
     /// [`Recorder::end_publication`].
-    pub(crate) fn begin_publication(&mut self, key: u64, number: u64, place: u64) {
+    pub(crate) fn begin_publication(&mut self, key: u64, message: &Message) {
+        let (number, place) = (message.number(), message.place());
         self.refer(place);
         let out = &mut self.piece.bytes;
         out.push(Kind::Published as u8);
         w::number(out, key);
         w::number(out, number);
         w::number(out, place);
+        w::varint(out, u64::from(message.payload_length()));
     }
 
     pub(crate) fn note_owed(&mut self, owed: &Owed<'_>) {

@@ -153,10 +153,10 @@ impl Recovered {
 
     fn apply_published(&mut self, reader: &mut Reader<'_>) -> Result<(), RecordError> {
         let (key, number, place) = (reader.number()?, reader.number()?, reader.number()?);
+        let length = reader.varint32()?;
         self.counter = self.counter.max(count_of(key));
         let known = self.messages.get(&number).copied();
-        // The length of one that was written before this replay is of no account.
-        let (place, length) = known.unwrap_or((place, 0));
+        let (place, length) = known.unwrap_or((place, length));
         let author = shard_of(key);
         loop {
             let shard = reader.varint()?;

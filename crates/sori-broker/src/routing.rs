@@ -117,7 +117,7 @@ impl Shard {
         let kept = self.keep_numbered(message, shared);
         message.recorded.number = kept.number();
         message.recorded.key = self.recorder.next_number();
-        self.recorder.begin_publication(message.recorded.key, kept.number(), kept.place());
+        self.recorder.begin_publication(message.recorded.key, &kept);
         for (session, qos, retain, identifiers) in &owed {
             let identifiers = identifiers.as_slice();
             self.recorder.note_owed(&Owed { session: *session, qos: *qos, retain: *retain, identifiers });
@@ -246,7 +246,7 @@ impl Shard {
             let kept = self.keep_numbered(&message, shared);
             message.recorded.number = kept.number();
             message.recorded.key = self.recorder.next_number();
-            self.recorder.begin_publication(message.recorded.key, kept.number(), kept.place());
+            self.recorder.begin_publication(message.recorded.key, &kept);
             let (to, retain) = (Recipient::of(&member), member.options.retain_as_published() && message.retain);
             let identifiers = if to.identifier == 0 { &[] } else { core::slice::from_ref(&to.identifier) };
             self.recorder.note_owed(&Owed { session: member.session, qos, retain, identifiers });
