@@ -13,7 +13,7 @@
 use crate::bytes::{u32_at, u64_at};
 use crate::piece::Step;
 use crate::place;
-use crate::segment::Checkpoint;
+use crate::segment::{Checkpoint, SEQUENCE_MAX};
 use std::collections::BTreeMap;
 
 /// A checkpoint under way.
@@ -103,6 +103,9 @@ impl End {
         let (head, entries) = payload.split_at_checked(24)?;
         let checkpoint = Checkpoint { number: u64_at(head, 0)?, first: u32_at(head, 8)? };
         let count = u32_at(head, 12)? as usize;
+        if checkpoint.number >= SEQUENCE_MAX || checkpoint.first == 0 {
+            return None;
+        }
         if entries.len() != count.checked_mul(ENTRY_BYTES)? {
             return None;
         }

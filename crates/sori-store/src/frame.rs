@@ -10,6 +10,7 @@
 //! that come from another store, or that a client sent as a message, never pass for a frame.
 
 use crate::bytes::{u32_at, u64_at};
+use crate::segment::SEQUENCE_MAX;
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +66,13 @@ impl<'a> Frame<'a> {
         let payload = file.get(payload_at..payload_at.checked_add(length)?)?;
         let is_whole = u32_at(header, 0)? == header_crc(home, at as u64, header.get(4..)?)
             && u32_at(header, 4)? == crc32fast::hash(payload);
-        is_whole.then_some(Frame {
-            kind,
-            sequence: u64_at(header, 16)?,
-            synced_upto: u64_at(header, 24)?,
-            payload_at: payload_at as u64,
-            payload,
-        })
+        let (sequence, synced_upto) = (u64_at(header, 16)?, u64_at(header, 24)?);
+        let is_possible = sequence < SEQUENCE_MAX
+            && synced_upto < SEQUENCE_MAX
+            && (kind == Kind::Lost) == (synced_upto >= sequence)
+            && payload_at as u64 <= u64::from(u32::MAX);
+        let payload_at = payload_at as u64;
+        (is_whole && is_possible).then_some(Frame { kind, sequence, synced_upto, payload_at, payload })
     }
 
     /// Where it begins in the file.
@@ -87,8 +88,8 @@ impl<'a> Frame<'a> {
     /// The sequence number of the next one.
     pub(crate) fn next_sequence(&self) -> u64 {
         match self.kind {
-            Kind::Lost => self.synced_upto.saturating_add(1),
-            _ => self.sequence.saturating_add(1),
+            Kind::Lost => self.synced_upto + 1,
+            _ => self.sequence + 1,
         }
     }
 }

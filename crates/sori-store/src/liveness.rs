@@ -19,7 +19,7 @@ pub(crate) struct Liveness {
 impl Liveness {
     /// What is alive by now. `forgotten`: bytes that have ever been forgotten.
     pub(crate) fn live_bytes(&self, forgotten: u64) -> u64 {
-        (self.live_bytes + self.blob_bytes).saturating_sub(forgotten - self.forgotten_before)
+        self.live_bytes.saturating_add(self.blob_bytes).saturating_sub(forgotten - self.forgotten_before)
     }
 
     /// How much has changed since the last checkpoint.

@@ -64,12 +64,8 @@ pub(crate) fn check(disk: &dyn Disk) -> Result<Option<(u32, u64)>, OpenError> {
 }
 
 fn create(disk: &Arc<dyn Disk>, options: &Options) -> Result<Opened, OpenError> {
-    let end = log::End {
-        store_id: options.store_id,
-        segments: BTreeMap::new(),
-        sequence: 1,
-        checkpoint: Checkpoint { number: 0, first: 1 },
-    };
+    let end =
+        log::End { store_id: options.store_id, segments: BTreeMap::new(), sequence: 1, checkpoint: Checkpoint::NONE };
     let mut log = Log::resume(Arc::clone(disk), options.segment_bytes, end);
     match log.prepare() {
         Ok(()) => Ok(Opened { log, relocations: Relocations::default(), liveness: Liveness::default() }),
@@ -127,7 +123,7 @@ impl<'a> Survey<'a> {
             disk,
             segments,
             store_id: 0,
-            end: End { checkpoint: Checkpoint { number: 0, first: 1 }, live_bytes: 0, needed: BTreeMap::new() },
+            end: End { checkpoint: Checkpoint::NONE, live_bytes: 0, needed: BTreeMap::new() },
             sequence: 1,
             relocations: Relocations::default(),
             bytes_since_end: 0,
@@ -167,9 +163,6 @@ impl<'a> Survey<'a> {
     fn replay(&mut self, tail: &Tail, replay: &mut Replay<'_>) -> Result<(), OpenError> {
         let checkpoint = self.end.checkpoint;
         let mut has_end = checkpoint.number == 0;
-        if checkpoint.first == 0 || checkpoint.first > tail.segment {
-            return Err(damaged(tail.segment, 0, "it names a checkpoint that cannot be"));
-        }
         for number in checkpoint.first..=tail.segment {
             let whole;
             let file = if number == tail.segment {
@@ -336,4 +329,4 @@ pub(crate) fn io_error(what: &str, error: io::Error) -> OpenError {
     OpenError::Io { what: what.to_owned(), error }
 }
 
-const MISSING: &str = "the file is missing";
+pub(crate) const MISSING: &str = "the file is missing";

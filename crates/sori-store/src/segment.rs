@@ -26,6 +26,11 @@ pub(crate) struct Checkpoint {
     pub(crate) first: u32,
 }
 
+impl Checkpoint {
+    /// There was none yet.
+    pub(crate) const NONE: Checkpoint = Checkpoint { number: 0, first: 1 };
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderError {
     /// It is cut off, or its checksum is wrong.
@@ -74,7 +79,14 @@ impl Header {
         if version > VERSION {
             return Err(HeaderError::Newer(version));
         }
-        Header::fields(body).ok_or(HeaderError::Damaged)
+        Header::fields(body).filter(Header::is_possible).ok_or(HeaderError::Damaged)
+    }
+
+    /// Numbers that nobody lives to reach would make others overflow.
+    fn is_possible(&self) -> bool {
+        (1..SEQUENCE_MAX).contains(&self.sequence)
+            && self.checkpoint.number < SEQUENCE_MAX
+            && (1..=self.segment).contains(&self.checkpoint.first)
     }
 
     fn fields(body: &[u8]) -> Option<Header> {
@@ -96,7 +108,7 @@ pub(crate) fn name(segment: u32) -> String {
 pub(crate) fn number(file: &str) -> Option<u32> {
     let digits = file.strip_suffix(".log").filter(|digits| digits.len() >= 8)?;
     let segment = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
-    (name(segment) == file).then_some(segment)
+    (name(segment) == file && (1..SEGMENTS_MAX).contains(&segment)).then_some(segment)
 }
 
 /// All segments of a directory, in order.
@@ -121,5 +133,11 @@ pub(crate) const VERSION: u32 = 1;
 
 /// Where the first frame begins.
 pub(crate) const HEADER_BYTES: u64 = 2 * COPY_BYTES as u64;
+
+/// Sequence numbers and numbers of checkpoints stay below this: at a million frames a second for 290,000 years.
+pub(crate) const SEQUENCE_MAX: u64 = 1 << 63;
+
+/// Numbers of segments stay below this: 64 PiB have been written then.
+const SEGMENTS_MAX: u32 = 1 << 31;
 
 const COPY_BYTES: usize = 64;

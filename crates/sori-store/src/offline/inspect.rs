@@ -3,11 +3,11 @@
 use super::Progress;
 use super::verify::{Finding, Severity};
 use crate::blob;
-use crate::checkpoint::End;
+use crate::checkpoint::{End, Needed};
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::frame::{Frame, Frames, Home, Kind};
-use crate::open::{io_error, removed_segments};
+use crate::open::{MISSING, io_error, removed_segments};
 use crate::place;
 use crate::relocations;
 use crate::segment::{self, Checkpoint, HEADER_BYTES, Header, HeaderError};
@@ -58,7 +58,7 @@ impl Inspected {
         let mut inspected = Inspected {
             store_id: 0,
             segments: BTreeMap::new(),
-            checkpoint: Checkpoint { number: 0, first: 1 },
+            checkpoint: Checkpoint::NONE,
             end: None,
             removed: BTreeSet::new(),
             findings: Vec::new(),
@@ -140,7 +140,7 @@ impl Inspected {
         let later = || Frames::new(self.home(number), file, HEADER_BYTES, 0).after_damage().next();
         // If the first frame is damaged as well, at least one is lost.
         let sequence = first.or_else(|| later().map(|later| later.sequence - 1))?;
-        Some(Header { store_id: self.store_id, segment: number, sequence, checkpoint: self.checkpoint })
+        Some(Header { store_id: self.store_id, segment: number, sequence, checkpoint: Checkpoint::NONE })
     }
 
     fn look_at_frames(&mut self, number: u32, file: &[u8], sequence: u64, is_last: bool, segment: &mut Segment) {
@@ -185,7 +185,7 @@ impl Inspected {
     fn look_into(&mut self, number: u32, frame: &Frame<'_>) {
         match frame.kind {
             Kind::CheckpointEnd => match End::decode(frame.payload) {
-                Some(end) if end.checkpoint.number >= self.checkpoint.number => {
+                Some(end) if end.checkpoint.number >= self.checkpoint.number && end.checkpoint.first <= number => {
                     self.checkpoint = end.checkpoint;
                     self.end = Some(end);
                     self.removed.clear();
@@ -222,42 +222,52 @@ impl Inspected {
 
     /// What one segment says about others.
     fn compare(&mut self) {
-        let Some(tail) = self.tail() else { return };
-        for number in self.checkpoint.first..=tail {
-            match self.segments.get(&number) {
-                None => self.find(number, 0, "the file is missing", Severity::Damage),
-                Some(segment) if number < tail => {
-                    let next = self.segments.get(&(number + 1)).and_then(|next| next.header);
-                    let (end, sequence) = (segment.end, segment.next_sequence);
-                    if segment.header.is_some()
-                        && next.is_some_and(|next| next.sequence != sequence)
-                        && end == segment.bytes
-                    {
-                        self.find(number, end, "the end of the segment is missing", Severity::Damage);
-                    }
-                }
-                Some(_) => {}
+        let mut findings = self.gaps();
+        findings.extend(self.wrong_lengths());
+        let leftovers = self.segments.keys().filter(|number| self.is_leftover(**number));
+        let text = "nobody needs this segment; it will be deleted";
+        findings.extend(leftovers.map(|number| finding(*number, 0, text, Severity::Note)));
+        self.findings.extend(findings);
+    }
+
+    /// Where the log, which should go on from the checkpoint to the end, does not.
+    fn gaps(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let Some((tail, last)) = self.segments.last_key_value() else { return findings };
+        let mut expected = self.checkpoint.first;
+        let mut previous: Option<(u32, &Segment)> = None;
+        for (number, segment) in self.segments.range(expected..) {
+            if expected < *number {
+                let text = format!("{} files are missing from this one on", number - expected);
+                findings.push(finding(expected, 0, &text, Severity::Damage));
+            } else if let (Some((before, previous)), Some(header)) = (previous, segment.header)
+                && previous.header.is_some()
+                && previous.end == previous.bytes
+                && previous.next_sequence != header.sequence
+            {
+                findings.push(finding(before, previous.end, "the end of the segment is missing", Severity::Damage));
             }
+            expected = number + 1;
+            previous = Some((*number, segment));
         }
         if self.end.is_none() && self.checkpoint.number > 0 {
-            self.find(tail, self.segments[&tail].end, "the end of a checkpoint is missing", Severity::Damage);
+            findings.push(finding(*tail, last.end, "the end of a checkpoint is missing", Severity::Damage));
         }
-        let needed = self.end.iter().flat_map(|end| end.needed.clone()).collect::<Vec<_>>();
-        for (number, needed) in
-            needed.into_iter().filter(|(number, _)| !self.removed.contains(number)).collect::<Vec<_>>()
-        {
-            match self.segments.get(&number).map(|segment| segment.bytes) {
-                None => self.find(number, 0, "the file is missing", Severity::Damage),
-                Some(bytes) if bytes != needed.bytes => {
-                    let text = format!("the file has {bytes} bytes and not {}", needed.bytes);
-                    self.find(number, bytes.min(needed.bytes), &text, Severity::Damage);
-                }
-                Some(_) => {}
+        findings
+    }
+
+    /// Segments before the checkpoint that are not as its end says.
+    fn wrong_lengths(&self) -> Vec<Finding> {
+        let needed = self.end.iter().flat_map(|end| &end.needed).filter(|(number, _)| !self.removed.contains(number));
+        let wrong = |(number, needed): (&u32, &Needed)| match self.segments.get(number).map(|segment| segment.bytes) {
+            None => Some(finding(*number, 0, MISSING, Severity::Damage)),
+            Some(bytes) if bytes != needed.bytes => {
+                let text = format!("the file has {bytes} bytes and not {}", needed.bytes);
+                Some(finding(*number, bytes.min(needed.bytes), &text, Severity::Damage))
             }
-        }
-        for number in self.segments.keys().copied().filter(|number| self.is_leftover(*number)).collect::<Vec<_>>() {
-            self.find(number, 0, "nobody needs this segment; it will be deleted", Severity::Note);
-        }
+            Some(_) => None,
+        };
+        needed.filter_map(wrong).collect()
     }
 
     /// A segment from before the checkpoint that is not needed any more.
@@ -267,6 +277,10 @@ impl Inspected {
     }
 
     fn find(&mut self, number: u32, offset: u64, text: &str, severity: Severity) {
-        self.findings.push(Finding { file: segment::name(number), offset, text: text.to_owned(), severity });
+        self.findings.push(finding(number, offset, text, severity));
     }
+}
+
+fn finding(number: u32, offset: u64, text: &str, severity: Severity) -> Finding {
+    Finding { file: segment::name(number), offset, text: text.to_owned(), severity }
 }
