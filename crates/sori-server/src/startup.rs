@@ -10,7 +10,7 @@ use crate::config::{self, Bind, Config, Defaults, ListenerConfig, Loaded, Remark
 use crate::log::{Kind, Kinds, Log, lines};
 use crate::machine::Machine;
 use crate::process::daemon;
-use crate::store::place::{default_location, without_number};
+use crate::store::place::{LOCATION_VARIABLE, native_location, without_number};
 
 /// What the running broker needs beside its configuration.
 #[derive(Debug)]
@@ -43,13 +43,11 @@ impl Origin {
             files: config_files,
             ports,
             defaults: if native { Defaults::Native } else { Defaults::Mosquitto },
-            persistence_location: env::var_os("MOSQUITTO_PERSISTENCE_LOCATION").map(PathBuf::from),
+            persistence_location: env::var_os(LOCATION_VARIABLE).map(PathBuf::from),
         })?;
         self.override_log(&mut loaded.config);
         if native && loaded.config.persistence_location.is_none() {
-            let is_root = nix::unistd::geteuid().is_root();
-            let location = default_location(is_root, env::var_os("XDG_DATA_HOME"), env::var_os("HOME"));
-            loaded.config.persistence_location = Some(location);
+            loaded.config.persistence_location = Some(native_location());
         }
         Ok(loaded)
     }

@@ -7,6 +7,7 @@ mod client;
 mod connection;
 mod failure;
 mod r#pub;
+mod store;
 mod sub;
 mod trace;
 
@@ -42,6 +43,9 @@ enum Command {
     /// Subscribe and print what comes
     #[command(disable_help_flag = true)]
     Sub(Box<sub::Arguments>),
+    /// Look after what the broker keeps on disk
+    #[command(disable_help_flag = true)]
+    Store(store::Arguments),
 }
 
 const EXAMPLES: &str = "\
@@ -67,6 +71,7 @@ fn run(command: Command) -> ExitCode {
         Command::Serve { arguments } => return ExitCode::from(sori_server::run(arguments.into_iter(), false)),
         Command::Pub(arguments) => r#pub::run(&arguments),
         Command::Sub(arguments) => sub::run(&arguments),
+        Command::Store(arguments) => store::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -119,7 +124,15 @@ mod tests {
         assert_eq!(invocation("sori -p 1884 -v"), serve(0));
         assert_eq!(invocation("sori serve -p 1884"), serve(1));
         assert_eq!(invocation("/usr/sbin/sori --test-config"), serve(0));
-        for tool in ["sori pub -t a", "sori sub", "sori help", "sori --help", "sori --version", "sori typo"] {
+        for tool in [
+            "sori pub -t a",
+            "sori sub",
+            "sori store verify",
+            "sori help",
+            "sori --help",
+            "sori --version",
+            "sori typo",
+        ] {
             assert_eq!(invocation(tool), Invocation::Tool, "{tool}");
         }
     }

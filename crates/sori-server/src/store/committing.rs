@@ -39,7 +39,7 @@ fn size(records: &Records) -> usize {
 }
 
 /// What the store gets of a shard's records; the rest stays with them until they are durable.
-fn piece(shard: ShardId, records: &mut Records) -> Piece {
+pub(crate) fn piece(shard: ShardId, records: &mut Records) -> Piece {
     Piece {
         writer: shard.0,
         upto: records.upto,
@@ -222,7 +222,7 @@ impl Teller {
 }
 
 /// The store's word in that of the shards.
-fn ordered(order: sori_store::CheckpointOrder) -> CheckpointOrder {
+pub(crate) fn ordered(order: sori_store::CheckpointOrder) -> CheckpointOrder {
     match order {
         sori_store::CheckpointOrder::Begin => CheckpointOrder::Begin,
         sori_store::CheckpointOrder::Pass => CheckpointOrder::Pass,

@@ -4,12 +4,16 @@
 //! them what is durable; another thread reads back what lives on disk only. `docs/persistence.md` is for operators.
 
 pub(crate) mod committing;
+pub mod contents;
 pub(crate) mod desk;
 pub(crate) mod gauges;
 pub(crate) mod importing;
 pub(crate) mod keeper;
+pub mod making;
+pub mod mending;
 pub(crate) mod opening;
 pub mod place;
 pub(crate) mod portion;
 pub(crate) mod reading;
+pub mod rewriting;
 pub(crate) mod running;

@@ -2,7 +2,8 @@
 
 use crate::config::Config;
 use crate::startup::RunError;
-use std::ffi::OsString;
+use std::env;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -47,9 +48,19 @@ impl Foreign {
     }
 }
 
-/// Where the store lies when nobody says where: as the XDG base directory specification has it, for root as any daemon.
+/// The environment variable that wins over `persistence_location`.
+pub const LOCATION_VARIABLE: &str = "MOSQUITTO_PERSISTENCE_LOCATION";
+
+/// The directory in which plain `sori` has its store.
 #[must_use]
-pub fn default_location(is_root: bool, data_home: Option<OsString>, home: Option<OsString>) -> PathBuf {
+pub fn native_location() -> PathBuf {
+    let named = env::var_os(LOCATION_VARIABLE).map(PathBuf::from);
+    let is_root = nix::unistd::geteuid().is_root();
+    named.unwrap_or_else(|| default_location(is_root, env::var_os("XDG_DATA_HOME"), env::var_os("HOME")))
+}
+
+/// Where the store lies when nobody says where: as the XDG base directory specification has it, for root as any daemon.
+fn default_location(is_root: bool, data_home: Option<OsString>, home: Option<OsString>) -> PathBuf {
     // A relative path in the variable counts as none.
     let data_home = data_home.map(PathBuf::from).filter(|path| path.is_absolute());
     let home = home.map(PathBuf::from).filter(|path| path.is_absolute());
@@ -58,6 +69,23 @@ pub fn default_location(is_root: bool, data_home: Option<OsString>, home: Option
         (_, Some(data_home), _) => data_home.join("sori"),
         (false, None, Some(home)) => home.join(".local/share/sori"),
     }
+}
+
+/// The store that people mean who name a directory: itself, or the one in it.
+#[must_use]
+pub fn store_in(directory: &Path) -> PathBuf {
+    let inner = directory.join(STORE);
+    if inner.is_dir() || (directory.file_name() != Some(OsStr::new(STORE)) && !has_segments(directory)) {
+        inner
+    } else {
+        directory.to_path_buf()
+    }
+}
+
+fn has_segments(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|files| {
+        files.flatten().any(|file| file.path().extension().is_some_and(|extension| extension == "log"))
+    })
 }
 
 impl Place {
@@ -79,12 +107,6 @@ impl Place {
     #[must_use]
     pub fn store(&self) -> PathBuf {
         self.location.join(STORE)
-    }
-
-    /// Where a store is made that becomes this one when it is whole.
-    #[must_use]
-    pub fn unfinished(&self) -> PathBuf {
-        self.location.join(format!("{STORE}.new"))
     }
 
     /// Make the directory, unless it is there. True: it was not.
@@ -180,7 +202,7 @@ mod tests {
 
     impl Directory {
         fn new(name: &str) -> Directory {
-            let path = std::env::temp_dir().join(format!("sori-place-{name}-{}", std::process::id()));
+            let path = env::temp_dir().join(format!("sori-place-{name}-{}", std::process::id()));
             fs::create_dir_all(&path).expect("can be made");
             Directory(path)
         }
@@ -227,6 +249,21 @@ mod tests {
         directory.write("mosquitto.db", b"\x00\xB5\x00mosquitto db\0\0\0\0");
         place.put_marker().expect("leaves it alone");
         assert_eq!(place.foreign(), Ok(vec![Foreign::Snapshot(directory.0.join("mosquitto.db"))]));
+    }
+
+    #[test]
+    fn a_store_may_be_named_by_what_holds_it() {
+        let directory = Directory::new("named");
+        let store = directory.0.join("sori.store");
+        assert_eq!(store_in(&directory.0), store, "a new one");
+        assert_eq!(store_in(&store), store, "a new one");
+        fs::create_dir(&store).expect("can be made");
+        assert_eq!(store_in(&directory.0), store);
+        let copy = directory.0.join("copy");
+        fs::create_dir(&copy).expect("can be made");
+        assert_eq!(store_in(&copy), copy.join("sori.store"));
+        fs::write(copy.join("00000001.log"), b"").expect("can be written");
+        assert_eq!(store_in(&copy), copy, "a backup may have any name");
     }
 
     #[test]

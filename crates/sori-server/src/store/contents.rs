@@ -1,0 +1,147 @@
+//! What a store holds, as plain values for programs that write it down elsewhere.
+
+use crate::import::{
+    ImportedDelivery, ImportedIncoming, ImportedInflight, ImportedMessage, ImportedSession, ImportedSubscription,
+    ImportedWill, InflightState,
+};
+use crate::startup::RunError;
+use crate::store::opening::{self, Opened};
+use sori_broker::{MemoryUse, PlainDelivery, PlainMessage, PlainSession, PlainWill, Time};
+use sori_mqtt::{Properties, PropertyBuffer};
+use sori_store::{Options, Reader};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// One thing that a store holds.
+#[derive(Debug)]
+pub enum Thing {
+    /// A session with all that waits for it.
+    Session(Box<ImportedSession>),
+    /// A retained message.
+    Retained(ImportedMessage),
+}
+
+/// Gives everything that the store at `path` holds, one thing after the other, and how many messages could not be read.
+///
+/// # Errors
+/// The store cannot be opened, or `take` gave one.
+pub fn read<E: From<RunError>>(path: &Path, mut take: impl FnMut(Thing) -> Result<(), E>) -> Result<u64, E> {
+    let Opened { committer, mut recovered } = opening::open_at(path, Options::default(), 1)?;
+    let mut reading = Reading { reader: committer.reader(), lost: 0 };
+    recovered.finish(&MemoryUse::default(), &mut |place| reading.reader.read(place).ok());
+    for session in recovered.plain_sessions() {
+        take(Thing::Session(Box::new(reading.session(session))))?;
+    }
+    for message in recovered.take_retained() {
+        take(Thing::Retained(imported_message(PlainMessage::of(&message.message.view()))))?;
+    }
+    Ok(reading.lost + recovered.lost().len() as u64)
+}
+
+struct Reading {
+    reader: Reader,
+    lost: u64,
+}
+
+impl Reading {
+    fn session(&mut self, session: PlainSession) -> ImportedSession {
+        // A message may wait more than once for one client.
+        let mut known = HashMap::new();
+        let (ends_at, will_at) = session.disconnected.unwrap_or((Time::NEVER, Time::NEVER));
+        let in_flight = session.in_flight.into_iter().filter_map(|(packet_id, delivery)| {
+            let state = if delivery.is_some() { InflightState::Publish } else { InflightState::PubRel };
+            let delivery = match delivery {
+                Some(delivery) => self.delivery(delivery, &mut known)?,
+                None => released(),
+            };
+            Some(ImportedInflight { packet_id, state, dup: true, delivery })
+        });
+        let inflight = in_flight.collect();
+        let queued = session.queued.into_iter().filter_map(|delivery| self.delivery(delivery, &mut known)).collect();
+        let incoming = session.unreleased.into_iter().filter_map(|(packet_id, place)| {
+            Some(ImportedIncoming { packet_id, message: self.message(place, &mut known)? })
+        });
+        let incoming = incoming.collect();
+        ImportedSession {
+            client_id: session.client_id,
+            user_name: session.user_name,
+            expiry_seconds: session.expiry_seconds,
+            disconnected_at_unix_millis: None,
+            ends_at_unix_millis: moment(ends_at),
+            will: session.will.map(|PlainWill { message, delay_seconds, .. }| ImportedWill {
+                message: Arc::new(imported_message(message)),
+                delay_seconds,
+                due_at_unix_millis: moment(will_at),
+            }),
+            last_packet_id: session.last_packet_id,
+            subscriptions: session
+                .subscriptions
+                .into_iter()
+                .map(|(filter, options, identifier)| ImportedSubscription {
+                    filter,
+                    qos: options.qos,
+                    no_local: options.no_local,
+                    retain_as_published: options.retain_as_published,
+                    identifier: Some(identifier).filter(|identifier| *identifier > 0),
+                })
+                .collect(),
+            inflight,
+            queued,
+            incoming,
+        }
+    }
+
+    fn delivery(&mut self, delivery: PlainDelivery, known: &mut Known) -> Option<ImportedDelivery> {
+        let PlainDelivery { message, qos, retain, identifiers } = delivery;
+        Some(ImportedDelivery { message: self.message(message, known)?, qos, retain, identifiers })
+    }
+
+    fn message(&mut self, place: u64, known: &mut Known) -> Option<Arc<ImportedMessage>> {
+        if let Some(message) = known.get(&place) {
+            return Some(Arc::clone(message));
+        }
+        let bytes = self.reader.read(place).ok();
+        let Some(message) = bytes.and_then(|bytes| PlainMessage::decode(&bytes)) else {
+            self.lost += 1;
+            return None;
+        };
+        let message = Arc::new(imported_message(message));
+        known.insert(place, Arc::clone(&message));
+        Some(message)
+    }
+}
+
+/// The messages of one session, by their places.
+type Known = HashMap<u64, Arc<ImportedMessage>>;
+
+/// Of a message that the client has, only the packet identifier is kept.
+fn released() -> ImportedDelivery {
+    let message = ImportedMessage {
+        topic: "released".to_owned(),
+        payload: Vec::new(),
+        properties: PropertyBuffer::new(),
+        qos: sori_mqtt::QoS::ExactlyOnce,
+        retain: false,
+        expires_unix_millis: None,
+    };
+    let qos = sori_mqtt::QoS::ExactlyOnce;
+    ImportedDelivery { message: Arc::new(message), qos, retain: false, identifiers: Vec::new() }
+}
+
+fn imported_message(message: PlainMessage) -> ImportedMessage {
+    let mut properties = PropertyBuffer::new();
+    properties.extend(Properties::from_checked(&message.properties));
+    ImportedMessage {
+        topic: message.topic,
+        payload: message.payload,
+        properties,
+        qos: message.qos,
+        retain: message.retain,
+        expires_unix_millis: moment(message.expires),
+    }
+}
+
+fn moment(time: Time) -> Option<u64> {
+    (time != Time::NEVER).then_some(time.0)
+}

@@ -1,0 +1,58 @@
+//! What people do with a store beside a broker: look whether it is whole, mend it, copy it.
+
+use crate::progress::Progress;
+use crate::startup::RunError;
+use crate::store::opening::refused;
+use sori_broker::Recovered;
+use sori_store::{FileDisk, Records};
+pub use sori_store::{Finding, Repaired, Severity};
+use std::path::Path;
+
+/// Looks at every byte of the store at `path`, also while a broker uses it: everything that is wrong, and what is worth
+/// telling.
+///
+/// # Errors
+/// It cannot be read.
+pub fn verify(path: &Path) -> Result<Vec<Finding>, RunError> {
+    let disk = FileDisk::open_read_only(path).map_err(|error| refused(path, &error))?;
+    sori_store::verify(&disk, &mut shown("Checking the store")).map_err(|error| refused(path, &error))
+}
+
+/// Mends the store at `path`, which nobody may use: keeps what is whole, and tells what is lost.
+///
+/// # Errors
+/// It is in use, or cannot be written.
+pub fn repair(path: &Path) -> Result<Repaired, RunError> {
+    let disk = FileDisk::open(path).map_err(|error| refused(path, &error))?;
+    let mut understanding = Understanding(Recovered::new());
+    sori_store::repair(&disk, &mut understanding, &mut shown("Mending the store"))
+        .map_err(|error| refused(path, &error))
+}
+
+/// Copies the store at `from`, also while a broker uses it, to the directory `to`, which must be empty or not there.
+///
+/// # Errors
+/// One cannot be read, or the other not be written.
+pub fn backup(from: &Path, to: &Path) -> Result<(), RunError> {
+    let source = FileDisk::open_read_only(from).map_err(|error| refused(from, &error))?;
+    let target = FileDisk::open(to).map_err(|error| refused(to, &error))?;
+    sori_store::backup(&source, &target, &mut shown("Copying the store")).map_err(|error| refused(from, &error))
+}
+
+fn shown(what: &'static str) -> impl FnMut(sori_store::Progress) {
+    let mut progress = Progress::start(what);
+    move |now| progress.show(now.bytes_done, now.bytes_total)
+}
+
+/// Knows which records can be read.
+struct Understanding(Recovered);
+
+impl Records for Understanding {
+    fn begin(&mut self) {
+        self.0 = Recovered::new();
+    }
+
+    fn frame(&mut self, place: u64, bytes: &[u8]) -> Result<(), String> {
+        self.0.apply(place, bytes).map_err(|error| error.to_string())
+    }
+}
