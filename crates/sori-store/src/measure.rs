@@ -34,6 +34,8 @@ impl Measure {
         lengths: &BTreeMap<u32, u64>,
         references: &mut BTreeMap<u32, Vec<u32>>,
     ) -> bool {
+        // What nobody can read any more keeps nothing.
+        references.retain(|segment, _| lengths.contains_key(segment));
         let Some((segment, offsets)) = references.iter_mut().find(|(segment, _)| !self.needed.contains_key(segment))
         else {
             return true;

@@ -12,7 +12,7 @@ use crate::error::OpenError;
 use crate::frame::{self, FRAME_HEADER_BYTES, Frames, Kind};
 use crate::open::io_error;
 use crate::place;
-use crate::segment::{self, HEADER_BYTES, Header};
+use crate::segment::{self, Checkpoint, HEADER_BYTES, Header};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -100,7 +100,8 @@ impl Repair<'_> {
             store_id: self.inspected.store_id,
             segment: number,
             sequence: begins.or(next).unwrap_or(1),
-            checkpoint: self.inspected.checkpoint,
+            // The end of the log names the checkpoint: see `end_checkpoint`.
+            checkpoint: Checkpoint::NONE,
         });
         if is_tail && segment.header.is_none() && segment.bytes <= HEADER_BYTES {
             return Ok(None);
@@ -200,7 +201,11 @@ impl Repair<'_> {
         let header = match Header::decode(&file) {
             Ok(header) => header,
             // It was just begun when the power went, or cannot be read at all.
-            Err(_) => self.begin_again(tail, &mut file),
+            Err(_) => {
+                let header = self.begin_again(tail)?;
+                file = header.encode();
+                header
+            }
         };
         let mut frames = Frames::new(self.inspected.home(tail), &file, HEADER_BYTES, header.sequence);
         frames.by_ref().for_each(drop);
@@ -215,17 +220,20 @@ impl Repair<'_> {
         Ok(())
     }
 
-    fn begin_again(&self, tail: u32, file: &mut Vec<u8>) -> Header {
-        let previous = self.inspected.segments.range(..tail).next_back();
-        let sequence = previous.map_or(1, |(_, segment)| segment.next_sequence);
-        let header = Header {
-            store_id: self.inspected.store_id,
-            segment: tail,
-            sequence,
-            checkpoint: self.inspected.checkpoint,
-        };
-        *file = header.encode();
-        header
+    /// A header for a last segment that has none: it goes on where the one before it ends.
+    fn begin_again(&self, tail: u32) -> Result<Header, OpenError> {
+        let (inspected, changed) = (self.inspected.segments.range(..tail), self.changed.range(..tail));
+        let previous = inspected.map(|(number, _)| *number).chain(changed.map(|(number, _)| *number)).max();
+        let mut sequence = 1;
+        if let Some(previous) = previous {
+            let file = self.read(previous)?;
+            if let Ok(header) = Header::decode(&file) {
+                let mut frames = Frames::new(self.inspected.home(previous), &file, HEADER_BYTES, header.sequence);
+                frames.by_ref().for_each(drop);
+                sequence = frames.sequence;
+            }
+        }
+        Ok(Header { store_id: self.inspected.store_id, segment: tail, sequence, checkpoint: Checkpoint::NONE })
     }
 
     /// A file as it is to be.

@@ -258,10 +258,11 @@ impl Writer {
             let number = *number;
             for id in left.split_off(left.len().saturating_sub(7)) {
                 if let Some(Some(place)) = self.live.get_mut(&id) {
+                    // The store translates references itself.
+                    references.push(*place);
                     *place = reader.current(*place);
                     put(bytes, 3, id);
                     bytes.extend_from_slice(&place.to_le_bytes());
-                    references.push(*place);
                 }
             }
             if left.is_empty() {
