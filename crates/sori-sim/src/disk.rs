@@ -61,6 +61,8 @@ struct State {
     stops_after: Option<u64>,
     is_stopped: bool,
     figures: DiskFigures,
+    /// What has been done, for whoever reads along.
+    log: Option<Vec<String>>,
 }
 
 /// One file, whatever its name.
@@ -199,9 +201,12 @@ impl State {
 
     /// One more operation: an error if the machine has stopped. The last one before it stops may be done in part, which is
     /// what `true` says.
-    fn begin(&mut self) -> Result<bool> {
+    fn begin(&mut self, what: impl FnOnce() -> String) -> Result<bool> {
         if self.is_stopped {
             return Err(stopped());
+        }
+        if let Some(log) = &mut self.log {
+            log.push(what());
         }
         self.figures.operations += 1;
         match &mut self.stops_after {
@@ -239,7 +244,7 @@ impl State {
 
     /// A change of the directory, which is done or not done when the machine stops in it.
     fn change_names(&mut self, naming: Naming) -> Result<()> {
-        let stops = self.begin()?;
+        let stops = self.begin(|| format!("{naming:?}"))?;
         if self.fails(Fault::Directory) {
             return Err(broken("the directory cannot be changed"));
         }
@@ -250,7 +255,7 @@ impl State {
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
-        let stops = self.begin()?;
+        let stops = self.begin(|| format!("append {} bytes to {name}", bytes.len()))?;
         let file = self.file(name)?;
         let room = usize::try_from(self.capacity.saturating_sub(self.used())).unwrap_or(usize::MAX);
         let fails = self.fails(Fault::Write);
@@ -270,7 +275,7 @@ impl State {
     }
 
     fn sync(&mut self, name: &str) -> Result<()> {
-        let stops = self.begin()?;
+        let stops = self.begin(|| format!("sync {name}"))?;
         let file = self.file(name)?;
         self.figures.syncs += 1;
         if self.fails(Fault::Sync) {
@@ -289,7 +294,7 @@ impl State {
     }
 
     fn sync_directory(&mut self) -> Result<()> {
-        if self.begin()? {
+        if self.begin(|| "sync the directory".to_owned())? {
             return Err(stopped());
         }
         if self.fails(Fault::Sync) {
@@ -357,6 +362,7 @@ impl SimDisk {
             stops_after: None,
             is_stopped: false,
             figures: DiskFigures::default(),
+            log: None,
         })))
     }
 
@@ -457,6 +463,17 @@ impl SimDisk {
         copy
     }
 
+    /// From now on every operation is noted for [`SimDisk::take_log`].
+    pub fn keep_log(&self) {
+        self.state().log = Some(Vec::new());
+    }
+
+    /// The operations that have been noted since the last call.
+    #[must_use]
+    pub fn take_log(&self) -> Vec<String> {
+        self.state().log.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// What has happened so far.
     #[must_use]
     pub fn figures(&self) -> DiskFigures {
@@ -505,7 +522,7 @@ impl Disk for SimDisk {
 
     fn truncate(&self, name: &str, length: u64) -> Result<()> {
         let mut state = self.state();
-        let stops = state.begin()?;
+        let stops = state.begin(|| format!("truncate {name} to {length} bytes"))?;
         let file = state.file(name)?;
         let length = usize::try_from(length).map_err(Error::other)?;
         if !stops || state.random.chance(50) {

@@ -505,7 +505,11 @@ impl Facts {
             What::BrokerClosed => {
                 self.leave_unanswered(link, moment);
                 self.forget_unread(link, moment);
-                let ending = if self.is_wanted(link) { Ending::TakenOver } else { Ending::Broker };
+                let ending = if !self.links[link.0].refused && self.is_wanted(link) {
+                    Ending::TakenOver
+                } else {
+                    Ending::Broker
+                };
                 self.end(link, moment, ending, true);
             }
         }
@@ -584,7 +588,7 @@ impl Facts {
         if let Some(old) = prior.and_then(|prior| self.sessions[prior].link).filter(|old| *old != link) {
             self.end(old, moment, Ending::TakenOver, false);
         }
-        let expected = self.present_expected(prior, connect.clean_start, moment.at);
+        let expected = self.present_expected(&client, prior, connect.clean_start, moment.at);
         self.links[link.0].present_expected = expected;
         // MQTT 3.1 has no session present flag: there only the rules can tell.
         let present = if connect.version == Version::V31 { expected == Some(true) } else { connack.present };
@@ -616,9 +620,14 @@ impl Facts {
     }
 
     /// [MQTT-3.2.2-2] [MQTT-3.2.2-3]
-    fn present_expected(&self, prior: Option<usize>, clean_start: bool, now: u64) -> Option<bool> {
-        let Some(prior) = prior.map(|prior| &self.sessions[prior]).filter(|_| !clean_start) else { return Some(false) };
-        if prior.ended.is_some() {
+    fn present_expected(&self, client: &str, prior: Option<usize>, clean_start: bool, now: u64) -> Option<bool> {
+        if clean_start {
+            return Some(false);
+        }
+        let Some(prior) = prior.map(|prior| &self.sessions[prior]) else {
+            return if self.is_unclear_since(client, Moment::default()) { None } else { Some(false) };
+        };
+        if prior.ended.is_some() && !prior.is_doubtful {
             return Some(false);
         }
         match self.expires_between(prior) {
@@ -675,13 +684,19 @@ impl Facts {
             }
         }
         for number in 0..self.links.len() {
-            let Link { ended: Some((ended, ending)), session: Some(session), .. } = self.links[number] else {
+            let Link { ended: Some((ended, ending)), session: Some(session), ended_again, .. } = self.links[number]
+            else {
                 continue;
             };
-            if ending == Ending::Crash || !is_forgotten(ended) || ended == moment {
+            // What a crash made of it may be forgotten in the next one.
+            let known = ended_again.unwrap_or(ended);
+            if !is_forgotten(known) || known == moment {
                 continue;
             }
             self.links[number].ended_again = Some(moment);
+            if ending == Ending::Crash || ended_again.is_some() {
+                continue;
+            }
             let lasting_before = self.links[number].lasting_before;
             let is_last = self.sessions[session].links.last() == Some(&LinkId(number));
             if let Some(lasting) = lasting_before.filter(|lasting| is_last && *lasting != Lasting::Millis(0)) {
@@ -893,10 +908,14 @@ impl Facts {
         let topic = resolve(&mut entry.out_aliases, publish);
         let Some(session) = entry.session else { return };
         let key = key_of(&publish.payload);
-        let mut dup = publish.dup;
+        let entry = &mut self.sessions[session];
+        let is_old = || entry.deliveries.iter().any(|delivery| delivery.key == key);
+        let is_past = || key.is_some_and(|key| !self.messages.contains_key(&key));
+        // A broker that kept the identifier and lost the connection before the packet left says DUP though nobody saw it.
+        let mut dup = publish.dup && (is_old() || is_past() || key.is_none());
         if publish.qos == QoS::ExactlyOnce {
             // After a crash the broker need not know that it was sent; the client knows by its identifier.
-            dup |= self.sessions[session].outgoing.insert(publish.id, key) == Some(key) && key.is_some();
+            dup |= entry.outgoing.insert(publish.id, key) == Some(key) && key.is_some();
         }
         self.sessions[session].deliveries.push(Delivery {
             moment,

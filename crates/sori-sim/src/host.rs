@@ -125,17 +125,17 @@ impl Host {
         self.storage.take().map(Storage::into_parts)
     }
 
-    /// Begins with what is on the disk, and with nothing else.
-    pub(crate) fn start(&mut self, seed: u64, disk: SimDisk, options: Options) -> Result<(), OpenError> {
+    /// Begins in this turn with what is on the disk, and with nothing else.
+    pub(crate) fn start(&mut self, seed: u64, disk: SimDisk, options: Options, turn: u64) -> Result<(), OpenError> {
         let (storage, mut recovered) = Storage::open(disk, options, self.plan.shards)?;
         self.space = Arc::new(SimSpace::new(Some(storage.reader())));
         self.nodes = new_nodes(&self.plan, seed, &self.space, self.now);
         self.storage = Some(storage);
-        self.restore(&mut recovered);
+        self.restore(&mut recovered, turn);
         Ok(())
     }
 
-    fn restore(&mut self, recovered: &mut Recovered) {
+    fn restore(&mut self, recovered: &mut Recovered, turn: u64) {
         let Some(reader) = self.storage.as_ref().map(Storage::reader) else { return };
         let read = &mut |place| reader.read(place).ok();
         recovered.finish(&MemoryUse::default(), read);
@@ -152,7 +152,7 @@ impl Host {
             self.nodes[at % shards].shard.restore(self.now, client_id, session, read);
         }
         for shard in 0..self.shards() {
-            self.submit(shard, 0);
+            self.submit(shard, turn);
         }
         self.records_before = self.storage.as_ref().map_or(0, Storage::submitted_bytes);
     }

@@ -91,6 +91,9 @@ const OBSERVER: usize = 0;
 /// The socket of nobody: it never says a whole CONNECT.
 const LURKER: usize = usize::MAX;
 
+/// A longer time than that no disk takes for what it has to do.
+const DISK_TAKES_MILLIS_MAX: u64 = 30;
+
 /// More rounds than that without coming to rest is a defect.
 const ROUNDS_TO_REST_MAX: u32 = 20_000;
 
@@ -111,7 +114,10 @@ impl Simulation {
         let mut host = Host::new(plan, random.next(), START);
         if crashes {
             let (disk, options) = (SimDisk::new(random.next()), workload::store_options(&mut random));
-            host.start(random.next(), disk, options).expect("an empty disk makes a store");
+            if verbose {
+                disk.keep_log();
+            }
+            host.start(random.next(), disk, options, 0).expect("an empty disk makes a store");
         }
         let observer = if crashes { workload::lasting_observer() } else { workload::observer() };
         let mut devices = vec![Device::new("observer".to_owned(), observer)];
@@ -359,6 +365,9 @@ impl Simulation {
 
     fn advance(&mut self, millis: u64) {
         self.paused = None;
+        if millis > DISK_TAKES_MILLIS_MAX {
+            self.machine_catches_up();
+        }
         let end = self.host.now().0 + millis;
         let mut ticks_at_one_moment = 0;
         while let Some(deadline) = self.host.next_deadline().filter(|deadline| deadline.0 <= end) {

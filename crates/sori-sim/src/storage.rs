@@ -111,15 +111,17 @@ impl Storage {
         self.waiting.front().map_or(now, |first| first.turn.saturating_sub(1))
     }
 
-    /// One step of the committer. If the machine stops in it, nobody hears of what it did.
-    pub(crate) fn step(&mut self, now: Time) {
+    /// One step of the committer; false if it had nothing to do. If the machine stops in it, nobody hears of what it did.
+    pub(crate) fn step(&mut self, now: Time) -> bool {
         let outcomes = self.committer.step(now.0);
         if self.disk.is_stopped() {
-            return;
+            return false;
         }
+        let did = !outcomes.is_empty() || self.committer.wants_step();
         for outcome in outcomes {
             self.take(outcome);
         }
+        did
     }
 
     fn take(&mut self, outcome: Outcome) {
@@ -198,22 +200,15 @@ impl Storage {
         self.submitted_bytes
     }
 
-    /// Does all that there is to do; false if there is nothing.
+    /// Does all that there is to do; false if nothing came of it.
     pub(crate) fn work(&mut self, now: Time) -> bool {
-        let has_work = self.committer.wants_step() || !self.wanted.is_empty() || !self.is_settled();
-        if has_work {
-            self.fence();
-            self.step(now);
-            while !self.wanted.is_empty() {
-                self.read(0);
-            }
+        self.fence();
+        let mut did = self.committer.wants_step() && self.step(now);
+        while !self.wanted.is_empty() {
+            self.read(0);
+            did = true;
         }
-        has_work && !self.disk.is_stopped()
-    }
-
-    /// Whether everything that was submitted is durable, or nothing will be any more.
-    pub(crate) fn is_settled(&self) -> bool {
-        matches!(self.state, State::Failed { .. }) || self.waiting.is_empty()
+        did && !self.disk.is_stopped()
     }
 
     /// Has all that was submitted written with the next step though nobody waits for it.

@@ -69,7 +69,7 @@ pub(crate) fn settings(random: &mut Random) -> Settings {
 
 /// Little memory, so that what waits is on the disk only.
 pub(crate) fn settings_with_disk(random: &mut Random) -> Settings {
-    let memory_limit = random.pick(&[0, 0, 4_000, 20_000]);
+    let memory_limit = random.pick(&[0, 0, 400_000]);
     Settings { keeps_records: true, memory_limit, ..settings(random) }
 }
 

@@ -88,7 +88,7 @@ impl World {
         let keeps_records = settings.keeps_records;
         let mut host = Host::new(Plan { settings, shards, access }, seed, START);
         if keeps_records {
-            host.start(seed, SimDisk::new(seed), store_options(seed)).expect("an empty disk makes a store");
+            host.start(seed, SimDisk::new(seed), store_options(seed), 0).expect("an empty disk makes a store");
         }
         World {
             host,
@@ -126,7 +126,7 @@ impl World {
         self.seed += 1;
         let (disk, options) = self.host.bury().expect("there is a store");
         end(&disk);
-        if let Err(error) = self.host.start(self.seed, disk, options) {
+        if let Err(error) = self.host.start(self.seed, disk, options, 0) {
             panic!("{error}");
         }
         self.run();

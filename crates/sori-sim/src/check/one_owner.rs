@@ -38,7 +38,9 @@ impl Check for OneOwner {
                 // A full queue or its silence may have ended it before.
                 let told =
                     matches!(link.said_disconnect, Some(SESSION_TAKEN_OVER | KEEP_ALIVE_TIMEOUT | QUOTA_EXCEEDED));
-                if matches!(event.what, What::BrokerClosed) && taken_over && link.version().is_v5() && !told {
+                // Nothing can be said before CONNACK, and that may have to wait for the disk.
+                let may_be_told = link.version().is_v5() && !link.unanswered;
+                if matches!(event.what, What::BrokerClosed) && taken_over && may_be_told && !told {
                     found.report(format!(
                         "L{} of {} lost its session to another connection and was told {:02x?}, not 0x8e",
                         event.link.0, link.client, link.said_disconnect

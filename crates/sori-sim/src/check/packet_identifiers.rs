@@ -9,15 +9,17 @@
 
 use std::collections::BTreeMap;
 
+use sori_broker::Settings;
 use sori_mqtt::{PacketType, QoS};
 
 use super::{Check, Findings, Rest};
-use crate::facts::{Event, Facts, ROOM_FOR_PROPERTIES, Subscription, What};
+use crate::facts::{Event, Facts, ROOM_FOR_PROPERTIES, Subscription, What, key_of};
 use crate::host::LinkId;
 use crate::seen::{Seen, SeenPublish};
 
 #[derive(Default)]
 pub(super) struct PacketIdentifiers {
+    keeps_records: bool,
     /// By session.
     unfinished: BTreeMap<usize, Vec<Unfinished>>,
     /// The number of the last message resent on a connection.
@@ -38,8 +40,10 @@ struct Unfinished {
     released: bool,
     /// The client is done with it, since that turn.
     finished: Option<u64>,
-    /// The broker has crashed since it was sent last.
+    /// The broker has crashed since it was sent last, or closed the connection before it looked at what the client said of it.
     crashed: bool,
+    /// The turn in which the client said something of it.
+    answered: u64,
     /// It may have come by a shared subscription.
     shared: bool,
     /// The broker may have given it up when its client came back.
@@ -87,6 +91,10 @@ impl Unfinished {
 }
 
 impl PacketIdentifiers {
+    pub(super) fn new(settings: &Settings) -> PacketIdentifiers {
+        PacketIdentifiers { keeps_records: settings.keeps_records, ..PacketIdentifiers::default() }
+    }
+
     fn publish(&mut self, link: LinkId, session: usize, shared: bool, publish: &SeenPublish, found: &mut Findings) {
         let sent = self.unfinished.entry(session).or_default();
         sent.retain(|message| publish.dup || message.id != publish.id || !message.may_be_gone);
@@ -99,7 +107,8 @@ impl PacketIdentifiers {
             }
             return;
         }
-        if publish.dup {
+        // The identifier may have been kept without the packet having left.
+        if publish.dup && !self.keeps_records {
             found.report(format!("L{}: DUP on a message that was not sent under this identifier: {publish}", link.0));
             return;
         }
@@ -124,6 +133,7 @@ impl PacketIdentifiers {
             released: false,
             finished: None,
             crashed: false,
+            answered: 0,
             shared,
             may_be_gone: false,
             link,
@@ -148,6 +158,7 @@ impl PacketIdentifiers {
         let sent = self.unfinished.entry(session).or_default();
         let unfinished = |message: &&mut Unfinished| message.id == id && message.finished.is_none();
         let Some(message) = sent.iter_mut().find(unfinished) else { return };
+        message.answered = turn;
         match (kind, message.qos) {
             (PacketType::PubRec, QoS::ExactlyOnce) if reason < 0x80 => message.received = true,
             (PacketType::PubAck, QoS::AtLeastOnce) | (PacketType::PubRec | PacketType::PubComp, QoS::ExactlyOnce) => {
@@ -157,13 +168,28 @@ impl PacketIdentifiers {
         }
     }
 
+    /// The broker closed the connection, perhaps before it had looked at all that it had read.
+    fn closed(&mut self, session: usize, turn: u64) {
+        let sent = self.unfinished.entry(session).or_default();
+        sent.iter_mut().filter(|message| message.answered == turn).for_each(|message| message.crashed = true);
+    }
+
     /// What the broker may have forgotten. It kept all that had happened until the end of turn `durable`.
     fn crashed(&mut self, durable: u64) {
         for sent in self.unfinished.values_mut() {
-            sent.retain(|message| message.finished.is_none_or(|turn| turn > durable));
+            sent.retain(|message| message.crashed || message.finished.is_none_or(|turn| turn > durable));
             sent.iter_mut().for_each(|message| message.crashed = true);
         }
     }
+}
+
+/// A QoS 1 message of which the broker has forgotten that it was sent, and which it may have lost, or given up, since then.
+fn is_lost(rest: &Rest<'_>, message: &Unfinished) -> bool {
+    let known = key_of(&message.payload).and_then(|key| rest.facts.messages.get(&key));
+    // It has been looked for as a retained message only once.
+    let may_be =
+        known.is_none_or(|message| message.acknowledged.is_none() || message.retain || message.expiry.is_some());
+    message.crashed && message.qos == QoS::AtLeastOnce && (may_be || rest.totals.dropped_queue_full > 0)
 }
 
 impl Check for PacketIdentifiers {
@@ -197,6 +223,7 @@ impl Check for PacketIdentifiers {
             What::Out(Seen::Ack { kind: PacketType::PubRel, id, reason }, _) => {
                 self.pubrel(event.link, session, *id, *reason, found);
             }
+            What::BrokerClosed => self.closed(session, event.moment.turn),
             What::In(Seen::Ack { kind, id, reason }) if facts.link(event.link).is_live() => {
                 self.acknowledged(session, event.moment.turn, *kind, *id, *reason);
             }
@@ -210,11 +237,15 @@ impl Check for PacketIdentifiers {
             if !rest.facts.is_settled(session) {
                 continue;
             }
-            let is_due = |message: &&Unfinished| message.finished.is_none() && !message.may_be_gone;
+            let is_due =
+                |message: &&Unfinished| message.finished.is_none() && !message.may_be_gone && !is_lost(rest, message);
             if let Some(message) = unfinished.iter().find(is_due) {
                 found.report(format!(
-                    "{} has acknowledged everything, but a message is unfinished: id={} (PUBREC: {})",
-                    session.client, message.id, message.received
+                    "{} has acknowledged everything, but m{} is unfinished: id={} (PUBREC: {})",
+                    session.client,
+                    key_of(&message.payload).unwrap_or_default(),
+                    message.id,
+                    message.received
                 ));
             }
         }

@@ -96,7 +96,7 @@ impl Simulation {
         let now = self.host.now();
         let Some(storage) = self.host.storage() else { return };
         match chance {
-            0..10 => storage.step(now),
+            0..10 => _ = storage.step(now),
             10..15 => {
                 let which = self.random.below(storage.wanted());
                 storage.read(which);
@@ -109,6 +109,11 @@ impl Simulation {
 
     /// The book has to know whether the store refuses work.
     fn look_at_store(&mut self) {
+        if self.wires.verbose {
+            for operation in self.disk().take_log() {
+                self.wires.remark(&format!("disk: {operation}"));
+            }
+        }
         let is_full = self.trouble == Some(Trouble::Full);
         let Some(storage) = self.host.storage() else { return };
         if matches!(storage.state(), State::Failed { .. })
@@ -178,6 +183,7 @@ impl Simulation {
         }
         self.wires.facts.note_crash(self.wires.moment, durable);
         self.earlier = self.totals();
+        self.look_at_store();
         self.trouble = None;
         self.start_again(death);
         if self.failed() {
@@ -203,7 +209,8 @@ impl Simulation {
             if attempt < DEATHS_AT_START_MAX && self.random.chance(15) {
                 disk.stop_after(self.random.pick(&[0, 1, 2, 4, 8]));
             }
-            match self.host.start(self.random.next(), disk.clone(), options.clone()) {
+            let turn = self.wires.moment.turn;
+            match self.host.start(self.random.next(), disk.clone(), options.clone(), turn) {
                 Ok(()) => {
                     // Whatever the machine had in mind, it happens while the broker runs.
                     if disk.is_stopped() {
@@ -234,6 +241,20 @@ impl Simulation {
         let worked = self.host.storage().is_some_and(|storage| storage.work(now));
         self.look_at_store();
         worked
+    }
+
+    /// The store does what it has to do, and every shard hears of it.
+    pub(super) fn machine_catches_up(&mut self) {
+        while self.machine_works() {
+            for shard in 0..self.host.shards() {
+                while !self.host.post_one(shard) {}
+                self.wires.begin_turn(self.host.now().0);
+                while self.host.tell_one(shard) {}
+                self.host.drain(shard, &mut self.wires);
+                self.wires.end_turn();
+                while !self.host.post_one(shard) {}
+            }
+        }
     }
 
     /// Whoever runs the machine sees to it that all is well again.
