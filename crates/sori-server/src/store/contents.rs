@@ -6,9 +6,9 @@ use crate::import::{
 };
 use crate::startup::RunError;
 use crate::store::opening::{self, Opened};
-use sori_broker::{MemoryUse, PlainDelivery, PlainMessage, PlainSession, PlainWill, Time};
+use sori_broker::{MemoryUse, PlainDelivery, PlainMessage, PlainSession, PlainWill, Recovered, Time};
 use sori_mqtt::{Properties, PropertyBuffer};
-use sori_store::{Options, Reader};
+use sori_store::{Committer, Options, Reader};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,21 +22,40 @@ pub enum Thing {
     Retained(ImportedMessage),
 }
 
-/// Gives everything that the store at `path` holds, one thing after the other, and how many messages could not be read.
-///
-/// # Errors
-/// The store cannot be opened, or `take` gave one.
-pub fn read<E: From<RunError>>(path: &Path, mut take: impl FnMut(Thing) -> Result<(), E>) -> Result<u64, E> {
-    let Opened { committer, mut recovered } = opening::open_at(path, Options::default(), 1)?;
-    let mut reading = Reading { reader: committer.reader(), lost: 0 };
-    recovered.finish(&MemoryUse::default(), &mut |place| reading.reader.read(place).ok());
-    for session in recovered.plain_sessions() {
-        take(Thing::Session(Box::new(reading.session(session))))?;
+/// An open store, to be read.
+pub struct Contents {
+    /// As long as it lives nobody else changes the store.
+    committer: Committer,
+    recovered: Recovered,
+}
+
+impl Contents {
+    /// Opens the store at `path`.
+    ///
+    /// # Errors
+    /// It is in use, or cannot be read.
+    pub fn open(path: &Path) -> Result<Contents, RunError> {
+        let opened = opening::open_at(path, Options::default(), 1);
+        let Opened { committer, mut recovered } = opened.map_err(|error| opening::refused_beside(path, &error))?;
+        let reader = committer.reader();
+        recovered.finish(&MemoryUse::default(), &mut |place| reader.read(place).ok());
+        Ok(Contents { committer, recovered })
     }
-    for message in recovered.take_retained() {
-        take(Thing::Retained(imported_message(PlainMessage::of(&message.message.view()))))?;
+
+    /// Gives everything, one thing after the other, and then how many messages could not be read.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    pub fn read<E>(mut self, mut take: impl FnMut(Thing) -> Result<(), E>) -> Result<u64, E> {
+        let mut reading = Reading { reader: self.committer.reader(), lost: 0 };
+        for session in self.recovered.plain_sessions() {
+            take(Thing::Session(Box::new(reading.session(session))))?;
+        }
+        for message in self.recovered.take_retained() {
+            take(Thing::Retained(imported_message(PlainMessage::of(&message.message.view()))))?;
+        }
+        Ok(reading.lost + self.recovered.lost().len() as u64)
     }
-    Ok(reading.lost + recovered.lost().len() as u64)
 }
 
 struct Reading {

@@ -2,7 +2,7 @@
 
 use crate::progress::Progress;
 use crate::startup::RunError;
-use crate::store::opening::refused;
+use crate::store::opening::refused_beside;
 use sori_broker::Recovered;
 use sori_store::{FileDisk, Records};
 pub use sori_store::{Finding, Repaired, Severity};
@@ -14,8 +14,8 @@ use std::path::Path;
 /// # Errors
 /// It cannot be read.
 pub fn verify(path: &Path) -> Result<Vec<Finding>, RunError> {
-    let disk = FileDisk::open_read_only(path).map_err(|error| refused(path, &error))?;
-    sori_store::verify(&disk, &mut shown("Checking the store")).map_err(|error| refused(path, &error))
+    let disk = FileDisk::open_read_only(path).map_err(|error| refused_beside(path, &error))?;
+    sori_store::verify(&disk, &mut shown("Checking the store")).map_err(|error| refused_beside(path, &error))
 }
 
 /// Mends the store at `path`, which nobody may use: keeps what is whole, and tells what is lost.
@@ -23,10 +23,10 @@ pub fn verify(path: &Path) -> Result<Vec<Finding>, RunError> {
 /// # Errors
 /// It is in use, or cannot be written.
 pub fn repair(path: &Path) -> Result<Repaired, RunError> {
-    let disk = FileDisk::open(path).map_err(|error| refused(path, &error))?;
+    let disk = FileDisk::open(path).map_err(|error| refused_beside(path, &error))?;
     let mut understanding = Understanding(Recovered::new());
     sori_store::repair(&disk, &mut understanding, &mut shown("Mending the store"))
-        .map_err(|error| refused(path, &error))
+        .map_err(|error| refused_beside(path, &error))
 }
 
 /// Copies the store at `from`, also while a broker uses it, to the directory `to`, which must be empty or not there.
@@ -34,9 +34,9 @@ pub fn repair(path: &Path) -> Result<Repaired, RunError> {
 /// # Errors
 /// One cannot be read, or the other not be written.
 pub fn backup(from: &Path, to: &Path) -> Result<(), RunError> {
-    let source = FileDisk::open_read_only(from).map_err(|error| refused(from, &error))?;
-    let target = FileDisk::open(to).map_err(|error| refused(to, &error))?;
-    sori_store::backup(&source, &target, &mut shown("Copying the store")).map_err(|error| refused(from, &error))
+    let source = FileDisk::open_read_only(from).map_err(|error| refused_beside(from, &error))?;
+    let target = FileDisk::open(to).map_err(|error| refused_beside(to, &error))?;
+    sori_store::backup(&source, &target, &mut shown("Copying the store")).map_err(|error| refused_beside(from, &error))
 }
 
 fn shown(what: &'static str) -> impl FnMut(sori_store::Progress) {

@@ -38,7 +38,8 @@ pub(crate) fn open(config: &Config, shards: u16, log: &Log) -> Result<Opened, Ru
     if !place.store().exists() {
         super::importing::take_over(&place, log)?;
     }
-    let opened = open_at(&place.store(), options(config), shards)?;
+    let opened = open_at(&place.store(), options(config), shards);
+    let opened = opened.map_err(|error| refused(&place.store(), &error))?;
     if let Err(error) = place.put_marker() {
         log.warning(format_args!(
             "Warning: Unable to leave a line in {} that says where the data is: {}.",
@@ -50,11 +51,10 @@ pub(crate) fn open(config: &Config, shards: u16, log: &Log) -> Result<Opened, Ru
 }
 
 /// Opens the store in a directory for so many writers.
-pub(crate) fn open_at(path: &Path, options: Options, writers: u16) -> Result<Opened, RunError> {
-    let disk = FileDisk::open(path).map_err(|error| refused(path, &error))?;
+pub(crate) fn open_at(path: &Path, options: Options, writers: u16) -> Result<Opened, OpenError> {
+    let disk = FileDisk::open(path)?;
     let mut reading = Reading::new(&disk);
-    let committer = Committer::open(Arc::new(disk), options, writers, &mut |place, bytes| reading.apply(place, bytes))
-        .map_err(|error| refused(path, &error))?;
+    let committer = Committer::open(Arc::new(disk), options, writers, &mut |place, bytes| reading.apply(place, bytes))?;
     Ok(Opened { committer, recovered: reading.recovered })
 }
 
@@ -80,17 +80,31 @@ impl Reading {
     }
 }
 
+/// The same for a program that works on a store beside a broker.
+pub(crate) fn refused_beside(path: &Path, error: &OpenError) -> RunError {
+    match error {
+        OpenError::InUse { pid, .. } => RunError::new(format!(
+            "The store {} is in use by {}. Stop the broker first, or work on a copy that `sori store backup` makes.",
+            path.display(),
+            process(*pid)
+        )),
+        error => refused(path, error),
+    }
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
 /// Why a store could not be opened, and what can be done about it.
 pub(crate) fn refused(path: &Path, error: &OpenError) -> RunError {
     let path = path.display();
     RunError::new(match error {
-        OpenError::InUse { pid, .. } => {
-            let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-            format!(
-                "The store {path} is in use by {who}. Is another broker running? Give each its own directory with \
-                 persistence_location."
-            )
-        }
+        OpenError::InUse { pid, .. } => format!(
+            "The store {path} is in use by {}. Is another broker running? Give each its own directory with \
+             persistence_location.",
+            process(*pid)
+        ),
         OpenError::Io { what, error } => {
             let advice = match error.kind() {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {

@@ -26,7 +26,8 @@ const IDLE_STEPS_MAX: u32 = 10_000;
 /// It cannot be opened or written; it is whole nevertheless.
 pub fn compact(path: &Path) -> Result<(Figures, Figures), RunError> {
     let now = Clock::start().now();
-    let opened = opening::open_at(path, Options::default(), 1)?;
+    let opened = opening::open_at(path, Options::default(), 1);
+    let opened = opened.map_err(|error| opening::refused_beside(path, &error))?;
     let before = opened.committer.figures();
     let after = Rewriting::new(opened.committer, opened.recovered, now).run()?;
     Ok((before, after))

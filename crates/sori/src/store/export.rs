@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write, stdout};
 use std::path::PathBuf;
 
 use clap::Args;
-use sori_server::store::contents::{self, Thing};
+use sori_server::store::contents::{Contents, Thing};
 
 use super::lines::Line;
 use super::{DAMAGED, Where};
@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let path = arguments.place.existing()?;
+    let contents = Contents::open(&arguments.place.existing()?)?;
     let out: Box<dyn Write> = match &arguments.output {
         Some(file) => {
             Box::new(File::create_new(file).map_err(|error| unwritable(&file.display().to_string(), &error))?)
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let mut out = BufWriter::new(out);
     write(&mut out, &Line::first())?;
-    let lost = contents::read(&path, |thing| match thing {
+    let lost = contents.read(|thing| match thing {
         Thing::Session(session) => Line::of_session(&session).iter().try_for_each(|line| write(&mut out, line)),
         Thing::Retained(message) => write(&mut out, &Line::of_retained(&message)),
     })?;

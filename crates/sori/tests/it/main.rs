@@ -3,6 +3,7 @@
 mod broker;
 mod publish;
 mod serve;
+mod store;
 mod subscribe;
 
 use std::process::{Command, Output, Stdio};

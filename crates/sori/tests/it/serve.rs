@@ -11,17 +11,17 @@ use super::broker::unused_port;
 use super::{result, sori};
 
 /// A directory of one test, removed with it.
-struct Directory(PathBuf);
+pub(crate) struct Directory(pub(crate) PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Directory {
+    pub(crate) fn new(name: &str) -> Directory {
         let path = std::env::temp_dir().join(format!("sori-serve-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).expect("can be made");
         Directory(path)
     }
 
     /// A file in it with these lines; its path.
-    fn file(&self, name: &str, text: &str) -> String {
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
         let path = self.0.join(name);
         fs::write(&path, text).expect("can be written");
         path.to_str().expect("is text").to_owned()
@@ -35,14 +35,14 @@ impl Drop for Directory {
 }
 
 /// A broker that is running, and what it said until then on standard error.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    said: String,
+    pub(crate) said: String,
 }
 
 impl Running {
     /// Waits for this text on standard error.
-    fn start(mut command: Command, last_words: &str) -> Running {
+    pub(crate) fn start(mut command: Command, last_words: &str) -> Running {
         let mut child = command.spawn().expect("starts");
         let mut lines = BufReader::new(child.stderr.take().expect("is a pipe"));
         let mut said = String::new();
@@ -55,7 +55,7 @@ impl Running {
     }
 
     /// Sends a signal; its exit code, and the rest of what it says.
-    fn end(mut self, signal: &str) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String) {
         signal_to(self.child.id(), signal);
         let mut rest = String::new();
         self.child.stderr.take().expect("is a pipe").read_to_string(&mut rest).expect("is text");
