@@ -20,6 +20,10 @@ pub(super) async fn for_each_row(
         let page = sqlx::query(&query).bind(last).fetch_all(&mut *database).await.map_err(fault)?;
         for row in &page {
             let row = Row::new(table, row)?;
+            // SQLite believes the order of its tree. Where that is damaged, this loop would not end.
+            if row.rowid <= last {
+                return Err(row.fault("stands behind one with a greater number"));
+            }
             last = row.rowid;
             take(&row)?;
         }
