@@ -1,7 +1,8 @@
 //! What must not leave before its record is durable is held back here, in order, without holding up anything else.
 //!
 //! Acknowledgements of a connection leave in their order, so one that needs no record still waits behind one that does.
-//! A PUBLISH does not overtake a PUBLISH that is held back, and nothing overtakes a CONNACK.
+//! A PUBLISH does not overtake a PUBLISH that is held back, nor the SUBACK that it may be a consequence of, and nothing
+//! overtakes a CONNACK.
 
 use crate::connection::{Connection, Outbox};
 use crate::event::{Cause, Effect, Event};
@@ -23,6 +24,8 @@ pub(crate) struct Held {
     packets: u32,
     /// PUBLISH packets among them.
     publishes: u32,
+    /// SUBACK packets among them.
+    subacks: u32,
     /// PUBACK and PUBREC packets: what they answer is still in flight.
     acknowledgements: u32,
     has_connack: bool,
@@ -107,6 +110,7 @@ impl Held {
         let add = |counter: &mut u32, does: bool| *counter = counter.wrapping_add_signed(if does { by } else { 0 });
         add(&mut self.packets, true);
         add(&mut self.publishes, kind == PacketType::Publish);
+        add(&mut self.subacks, kind == PacketType::SubAck);
         add(&mut self.acknowledgements, matches!(kind, PacketType::PubAck | PacketType::PubRec));
         if kind == PacketType::ConnAck {
             self.has_connack = by > 0;
@@ -138,7 +142,7 @@ impl Connection {
     /// Does a PUBLISH have to wait behind others?
     #[inline]
     pub(crate) fn holds_publishes(&self) -> bool {
-        self.held.as_ref().is_some_and(|held| held.publishes > 0 || held.has_connack)
+        self.held.as_ref().is_some_and(|held| held.publishes > 0 || held.subacks > 0 || held.has_connack)
     }
 
     #[inline]

@@ -105,7 +105,10 @@ impl Shard {
             let was_free = session.outgoing.restore(packet_id, state);
             debug_assert!(was_free, "records name each identifier in flight once, in order");
         }
-        if let Some(last) = recovered.last_packet_id {
+        // With nothing in flight every identifier is free, and they begin anew.
+        if let Some(last) = recovered.last_packet_id
+            && session.outgoing.in_flight() > 0
+        {
             session.outgoing.set_last_id(last);
         }
         for kept in loaded.unreleased {
