@@ -102,6 +102,7 @@ pub(super) enum WillFate {
 #[derive(Debug, Clone)]
 pub(super) struct Will {
     pub(super) client: String,
+    pub(super) qos: QoS,
     pub(super) fate: WillFate,
     pub(super) since: Micros,
     pub(super) after_kill: u32,
@@ -262,9 +263,16 @@ impl Book {
         )
     }
 
-    pub(super) fn new_will(&mut self, client: &str, delay_seconds: u32) -> usize {
+    pub(super) fn new_will(&mut self, client: &str, qos: QoS, delay_seconds: u32) -> usize {
         let (since, after_kill) = (self.now, self.kills);
-        self.wills.push(Will { client: client.to_owned(), fate: WillFate::Asked, since, after_kill, delay_seconds });
+        self.wills.push(Will {
+            client: client.to_owned(),
+            qos,
+            fate: WillFate::Asked,
+            since,
+            after_kill,
+            delay_seconds,
+        });
         self.wills.len() - 1
     }
 

@@ -36,7 +36,7 @@ pub(in crate::crash) fn missing(book: &Book, limit: usize) -> Vec<Missing> {
                 let has_it = |member: &&Receiver| {
                     member.seen[number_of_stream].times.get(number).is_some_and(|times| *times > 0)
                 };
-                if !members.iter().any(|member| has_it(member)) {
+                if !members.iter().any(has_it) {
                     missing.push(Missing { receiver: index, stream: number_of_stream, number: number as u32 });
                     if missing.len() >= limit {
                         return missing;

@@ -2,12 +2,15 @@
 
 use sori_mqtt::QoS;
 
-use crate::crash::book::{Book, Delivery, Promise};
+use crate::crash::book::{Book, Delivery, Kind, Promise};
 
 pub(super) fn look(book: &mut Book, receiver: usize, delivery: Delivery) {
     let (stream, number) = (usize::from(delivery.stream), delivery.number);
     let receiver = &book.receivers[receiver];
-    let is_exact = book.streams[stream].qos == QoS::ExactlyOnce && receiver.qos == QoS::ExactlyOnce;
+    // Wills have a rule of their own: their stream holds both QoS.
+    let is_exact = book.streams[stream].kind == Kind::Data
+        && book.streams[stream].qos == QoS::ExactlyOnce
+        && receiver.qos == QoS::ExactlyOnce;
     if is_exact && receiver.seen[stream].times[number as usize] > 1 {
         let (name, story, dup) = (&receiver.name, book.story(stream, number), delivery.is_resent);
         book.faults

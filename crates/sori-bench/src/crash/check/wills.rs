@@ -1,13 +1,15 @@
 //! A will is published once when its client was lost after CONNACK, never twice, and never when it was withdrawn.
 
-use crate::crash::book::{Book, Kind, Promise, Receiver, WillFate};
+use sori_mqtt::QoS;
+
+use crate::crash::book::{Book, Kind, Promise, Receiver, Will, WillFate};
 
 /// How many wills are still to come.
 pub(in crate::crash) fn missing(book: &Book) -> usize {
     watchers(book)
         .map(|(watcher, stream)| {
             let due = book.wills.iter().enumerate().filter(|(_, will)| will.fate == WillFate::Due);
-            due.filter(|(number, _)| times(watcher, stream, *number) == 0).count()
+            due.filter(|(number, will)| was_there(watcher, will) && times(watcher, stream, *number) == 0).count()
         })
         .sum()
 }
@@ -17,9 +19,9 @@ pub(super) fn look(book: &mut Book) {
     for (watcher, stream) in watchers(book) {
         for (number, will) in book.wills.iter().enumerate() {
             let rule = match (will.fate, times(watcher, stream, number)) {
-                (WillFate::Due, 0) => "will lost",
+                (WillFate::Due, 0) if was_there(watcher, will) => "will lost",
                 (WillFate::Withdrawn, 1..) => "will of one who said goodbye",
-                (_, 2..) => "will twice",
+                (_, 2..) if will.qos == QoS::ExactlyOnce => "will twice",
                 _ => continue,
             };
             let text = format!(
@@ -38,6 +40,11 @@ pub(super) fn look(book: &mut Book) {
     for (rule, kills, text) in found {
         book.faults.add(rule, kills, || text);
     }
+}
+
+/// Whether the watcher had its SUBACK when the client was lost.
+fn was_there(watcher: &Receiver, will: &Will) -> bool {
+    watcher.subscribed_since.is_some_and(|since| since < will.since)
 }
 
 /// Who watches wills with a kept session, and the stream of them.

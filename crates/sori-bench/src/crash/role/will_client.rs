@@ -32,9 +32,11 @@ impl WillClient {
         let (book, random) = (&mut *scene.book, &mut *scene.random);
         let is_v5 = random.chance(70);
         let delay_seconds = if is_v5 && random.chance(40) { random.range(1, 2) as u32 } else { 0 };
-        let will = book.new_will(&name, delay_seconds);
+        // With QoS 1 it may come again.
+        let qos = if random.chance(70) { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+        let will = book.new_will(&name, qos, delay_seconds);
         book.write(self.stream, false);
-        let options = options(name, is_v5, delay_seconds, random, payload(self.stream, will as u32, 40));
+        let options = options(name, is_v5, qos, delay_seconds, random, payload(self.stream, will as u32, 40));
         scene.line.renew(options);
         scene.line.wants_connection = true;
         self.will = Some(will);
@@ -59,11 +61,11 @@ impl WillClient {
 fn options(
     client_id: String,
     is_v5: bool,
+    qos: QoS,
     delay_seconds: u32,
     random: &mut Random,
     payload: Vec<u8>,
 ) -> ConnectOptions {
-    let qos = if random.chance(70) { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
     let mut will = WillOptions { topic: "w/lost".to_owned(), payload, qos, ..WillOptions::default() };
     if delay_seconds > 0 {
         will.properties.push(Property::WillDelayInterval(delay_seconds));
