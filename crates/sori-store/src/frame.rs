@@ -166,3 +166,25 @@ impl<'a> Iterator for Frames<'a> {
 
 /// How long the header of a frame is.
 pub(crate) const FRAME_HEADER_BYTES: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_counts_only_where_it_was_written() {
+        let home = Home { store_id: 7, segment: 3 };
+        let mut file = vec![0; 40];
+        file.extend(header(home, 40, Kind::Records, 9, 8, b"payload"));
+        file.extend(b"payload");
+        let frame = Frame::parse(home, &file, 40).expect("it is whole");
+        assert_eq!(
+            (frame.kind, frame.sequence, frame.synced_upto, frame.payload),
+            (Kind::Records, 9, 8, &b"payload"[..])
+        );
+        assert_eq!(Frame::parse(Home { store_id: 8, ..home }, &file, 40), None, "another store");
+        assert_eq!(Frame::parse(Home { segment: 4, ..home }, &file, 40), None, "another segment");
+        file.remove(0);
+        assert_eq!(Frame::parse(home, &file, 39), None, "another offset");
+    }
+}

@@ -236,3 +236,30 @@ fn after_a_clean_end_damage_to_the_last_frame_is_seen_too() {
     let text = open(&Arc::new(MemoryDisk::with_files(files)), &options, 1).err().expect("it is damaged").to_string();
     assert!(text.contains("00000001.log, offset 128") && text.contains("sori store repair"), "{text}");
 }
+
+#[test]
+fn a_segment_that_ends_too_early_between_two_frames_is_seen() {
+    let sample = Sample::new(60 << 10);
+    let inner = sample.frames.iter().filter(|frame| frame.file != sample.tail);
+    assert!(inner.clone().count() > 10);
+    for frame in inner {
+        if frame.end() < sample.files[&frame.file].len() as u64 {
+            sample.check_truncation(&frame.file, frame.end());
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_was_just_begun_is_begun_again() {
+    for begun in [0, 60, 128] {
+        let mut keeper = Keeper::new(Options { reserve_bytes: 0, store_id: 7, ..Options::default() }, 1);
+        keeper.submit(0, &[100], 0, true);
+        keeper.step();
+        let (durable, mut files) = (keeper.durable, keeper.disk.files());
+        files.insert("00000002.log".to_owned(), vec![0; begun]);
+        keeper.reopen(MemoryDisk::with_files(files), durable).expect("nothing has ever stood there");
+        keeper.committer.request_checkpoint();
+        keeper.settle();
+        assert_eq!((keeper.committer.figures().checkpoints, &keeper.state), (1, &sori_store::State::Ok));
+    }
+}

@@ -111,7 +111,9 @@ fn a_full_disk_at_a_new_segment_loses_nothing() {
 #[test]
 fn a_store_at_its_size_limit_refuses_until_messages_are_gone() {
     let limit = 400_000;
-    let mut keeper = Keeper::new(Options { size_limit: Some(limit), ..options() }, 1);
+    // The usual reasons for a checkpoint do not come up.
+    let options = Options { size_limit: Some(limit), checkpoint_bytes_min: u64::MAX, ..options() };
+    let mut keeper = Keeper::new(options, 1);
     fill(&mut keeper);
     assert!(keeper.committer.figures().disk_bytes <= limit, "{:?}", keeper.committer.figures());
     for _ in 0..60 {
@@ -159,4 +161,18 @@ fn a_torn_write_that_cannot_be_cut_off_is_a_failure() {
     keeper.submit(0, &[10], 0, true);
     keeper.step();
     assert!(matches!(&keeper.state, State::Failed { text } if text.contains("it is broken")), "{:?}", keeper.state);
+}
+
+#[test]
+fn room_for_the_reserve_alone_is_not_room_enough() {
+    let mut keeper = Keeper::new(options(), 1);
+    keeper.disk.set_capacity(Some(200_000));
+    fill(&mut keeper);
+    for (room, state) in [(24 << 10, State::Full), (40 << 10, State::Ok)] {
+        let used = keeper.committer.figures().disk_bytes;
+        keeper.disk.set_capacity(Some(used + room));
+        keeper.now += 1000;
+        keeper.step();
+        assert_eq!(keeper.state, state, "{room} bytes of room");
+    }
 }
