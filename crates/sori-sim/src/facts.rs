@@ -262,6 +262,8 @@ pub(crate) struct Subscription {
     pub(crate) left: Option<Moment>,
     /// An UNSUBSCRIBE asked for its end.
     pub(crate) unsubscribed: bool,
+    /// Which.
+    unsubscribe: Option<(LinkId, u16)>,
     /// The answer to a later SUBSCRIBE will say that it is gone, not that to an UNSUBSCRIBE.
     replaced: bool,
     /// What was due at its beginning was looked after when the broker was last at rest.
@@ -505,6 +507,12 @@ impl Facts {
             What::BrokerClosed => {
                 self.leave_unanswered(link, moment);
                 self.forget_unread(link, moment);
+                if let Some((ended, Ending::Disconnect(_))) = self.links[link.0].ended
+                    && ended.turn == moment.turn
+                {
+                    // Perhaps it closed for another reason, before it came to DISCONNECT.
+                    self.links[link.0].ended_again = Some(moment);
+                }
                 let ending = if !self.links[link.0].refused && self.is_wanted(link) {
                     Ending::TakenOver
                 } else {
@@ -530,7 +538,7 @@ impl Facts {
             Seen::Subscribe { id, identifier, filters } => {
                 self.note_subscribe(link, moment, *id, *identifier, filters);
             }
-            Seen::Unsubscribe { filters, .. } => self.note_unsubscribe(link, moment, filters),
+            Seen::Unsubscribe { id, filters } => self.note_unsubscribe(link, moment, *id, filters),
             Seen::Ack { kind: PacketType::PubComp, id, .. } => {
                 if let Some(session) = self.links[link.0].session {
                     self.sessions[session].outgoing.remove(id);
@@ -563,10 +571,11 @@ impl Facts {
                 }
             }
             Seen::SubAck { id, codes } => self.note_suback(link, moment, *id, codes),
-            Seen::UnsubAck { .. } => {
+            Seen::UnsubAck { id, .. } => {
                 let Some(session) = self.links[link.0].session else { return };
                 for subscription in &mut self.sessions[session].subscriptions {
-                    if subscription.leaving.is_some() && !subscription.replaced && subscription.left.is_none() {
+                    let is_answer = subscription.unsubscribe == Some((link, *id));
+                    if is_answer && !subscription.replaced && subscription.left.is_none() {
                         subscription.left = Some(moment);
                     }
                 }
@@ -865,6 +874,7 @@ impl Facts {
                 leaving: None,
                 left: None,
                 unsubscribed: false,
+                unsubscribe: None,
                 replaced: false,
                 past: false,
             });
@@ -892,12 +902,13 @@ impl Facts {
         }
     }
 
-    fn note_unsubscribe(&mut self, link: LinkId, moment: Moment, filters: &[String]) {
+    fn note_unsubscribe(&mut self, link: LinkId, moment: Moment, packet: u16, filters: &[String]) {
         let Some(session) = self.links[link.0].session else { return };
         for subscription in &mut self.sessions[session].subscriptions {
             if subscription.left.is_none() && filters.contains(&subscription.filter) {
                 subscription.leaving.get_or_insert(moment);
                 subscription.unsubscribed = true;
+                subscription.unsubscribe = Some((link, packet));
                 subscription.replaced = false;
             }
         }

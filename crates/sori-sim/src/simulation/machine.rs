@@ -245,7 +245,9 @@ impl Simulation {
 
     /// The store does what it has to do, and every shard hears of it.
     pub(super) fn machine_catches_up(&mut self) {
-        while self.machine_works() {
+        let mut is_busy = self.weather == Weather::Crashes;
+        while is_busy {
+            is_busy = self.machine_works();
             for shard in 0..self.host.shards() {
                 while !self.host.post_one(shard) {}
                 self.wires.begin_turn(self.host.now().0);
