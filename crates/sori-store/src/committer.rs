@@ -10,7 +10,7 @@ use crate::frame::Kind;
 use crate::liveness::Liveness;
 use crate::log::{Log, Trouble};
 use crate::measure::Measure;
-use crate::open;
+use crate::open::{self, Replay};
 use crate::options::{Durability, Options};
 use crate::piece::{CheckpointOrder, Outcome, Piece, State};
 use crate::reader::{Reader, Shared};
@@ -75,7 +75,7 @@ impl Committer {
         disk: Arc<dyn Disk>,
         options: Options,
         writers: u16,
-        replay: &mut dyn FnMut(u64, &[u8]) -> Result<(), String>,
+        replay: &mut Replay<'_>,
     ) -> Result<Committer, OpenError> {
         let mut reserve = Reserve::find(Arc::clone(&disk), options.reserve_bytes);
         let opened = open::open(&disk, &options, replay)?;

@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-/// What the program does with the records of a frame: `(place of the first byte, bytes)`.
-pub(crate) type Replay<'a> = dyn FnMut(u64, &[u8]) -> Result<(), String> + 'a;
+/// What the program does with the records of a frame: the place of the first byte, and the bytes. An error ends the opening.
+pub type Replay<'a> = dyn FnMut(u64, &[u8]) -> Result<(), String> + 'a;
 
 /// An open store.
 pub(crate) struct Opened {

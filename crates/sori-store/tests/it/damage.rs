@@ -159,8 +159,9 @@ fn for_all_or_some(step: u64, check: impl Fn(&Sample, &str, u64) + Sync, units_p
             for thread in 0..threads {
                 scope.spawn(move || {
                     let mine = (thread..units).step_by(threads as usize);
-                    let chosen = mine
-                        .filter(|unit| unit / threads % step == 0 || is_special(*unit) && step > 1 && unit % 3 == 0);
+                    let chosen = mine.filter(|unit| {
+                        (unit / threads).is_multiple_of(step) || is_special(*unit) && unit.is_multiple_of(3)
+                    });
                     chosen.for_each(|unit| check(sample, file, unit));
                 });
             }

@@ -1,5 +1,7 @@
 //! The store on disks that fail, fill up, lose power and come back damaged.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod chance;
 mod cleaning;
 mod commit;

@@ -271,7 +271,7 @@ fn a_damaged_store_is_not_backed_up_as_if_it_were_whole() {
     let sample = Sample::new(60 << 10);
     let mut files = sample.files.clone();
     let (first, _) = sample.segments().next().expect("a segment");
-    files.get_mut(&first.to_owned()).expect("a segment")[1000] ^= 1;
+    files.get_mut(first).expect("a segment")[1000] ^= 1;
     match backup(&MemoryDisk::with_files(files), &MemoryDisk::new(), &mut |_| ()) {
         Err(OpenError::Damaged { file, .. }) => assert_eq!(file, first),
         other => panic!("{other:?}"),
