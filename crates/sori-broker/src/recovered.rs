@@ -407,10 +407,10 @@ impl RecoveredSession {
                 let key = reader.number()?;
                 let mut owed = Owed::read(reader, key)?;
                 owed.settle(messages);
-                if kind == Kind::Waiting {
-                    self.written.push_back(owed)
-                } else {
-                    self.owed.push_back(owed)
+                match kind {
+                    Kind::Waiting if self.is_written_again => {}
+                    Kind::Waiting => self.written.push_back(owed),
+                    _ => self.owed.push_back(owed),
                 }
                 return Ok(key);
             }
