@@ -43,6 +43,8 @@ impl Moment {
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) moment: Moment,
+    /// When it was read, if that was before CONNACK: it became effective at some time between the two.
+    pub(crate) early: Option<Moment>,
     pub(crate) link: LinkId,
     pub(crate) what: What,
 }
@@ -340,6 +342,8 @@ pub(crate) struct Message {
     pub(crate) version: Version,
     /// When it arrived first; for a will, when its connection ended.
     pub(crate) first: Moment,
+    /// It came behind a CONNECT that was answered later.
+    pub(crate) early: bool,
     pub(crate) last: Moment,
     /// How often the client sent it.
     pub(crate) sends: u32,
@@ -478,7 +482,7 @@ impl Facts {
                 let moment = event.moment;
                 let waiting = std::mem::take(&mut link.waiting);
                 let mut events = vec![event];
-                events.extend(waiting.into_iter().map(|event| Event { moment, ..event }));
+                events.extend(waiting.into_iter().map(|event| Event { moment, early: Some(event.moment), ..event }));
                 events
             }
             _ => vec![event],
@@ -493,6 +497,11 @@ impl Facts {
             What::In(seen) => {
                 self.links[link.0].last_in = moment;
                 self.note_in(link, moment, seen);
+                if let (Some(early), Seen::Publish(publish)) = (event.early, seen)
+                    && let Some(message) = key_of(&publish.payload).and_then(|key| self.messages.get_mut(&key))
+                {
+                    (message.first, message.early) = (early.min(message.first), true);
+                }
             }
             What::Out(seen, _) => self.note_out(link, moment, seen),
             What::Garbled(_) => {}
@@ -658,7 +667,8 @@ impl Facts {
     /// session or gone on with it, kept the will, taken messages that stood behind it.
     fn leave_unanswered(&mut self, link: LinkId, moment: Moment) {
         let entry = &mut self.links[link.0];
-        if entry.accepted.is_some() || entry.refused || entry.closed {
+        // A CONNACK that waited for a store which failed is a refusal in the end.
+        if entry.accepted.is_some() || entry.closed || (entry.refused && !self.store_refused) {
             return;
         }
         let Some(connect) = entry.connect.clone() else { return };
@@ -762,6 +772,7 @@ impl Facts {
                 first: moment,
                 last: moment,
                 sends: 1,
+                early: false,
                 acknowledged: None,
                 refused: false,
                 routed: None,
@@ -793,6 +804,7 @@ impl Facts {
             .entry(key)
             .and_modify(|message| {
                 message.sends += 1;
+                message.refused = false;
                 message.last = moment;
                 message.routed = acknowledged;
                 message.sessions_differ |= message.session != session;
@@ -814,6 +826,7 @@ impl Facts {
                 first: moment,
                 last: moment,
                 sends: 1,
+                early: false,
                 acknowledged,
                 refused: false,
                 routed: acknowledged,

@@ -203,7 +203,8 @@ impl Storage {
     /// Does all that there is to do; false if nothing came of it.
     pub(crate) fn work(&mut self, now: Time) -> bool {
         self.fence();
-        let mut did = self.committer.wants_step() && self.step(now);
+        let is_due = self.committer.next_due(now.0).is_some_and(|due| due <= now.0);
+        let mut did = (is_due || self.committer.wants_step()) && self.step(now);
         while !self.wanted.is_empty() {
             self.read(0);
             did = true;

@@ -120,7 +120,7 @@ impl Wires {
 
     pub(crate) fn emit(&mut self, link: LinkId, what: What) {
         self.moment.number += 1;
-        let event = Event { moment: self.moment, link, what };
+        let event = Event { moment: self.moment, early: None, link, what };
         self.record(&event);
         for event in self.facts.admit(event) {
             self.facts.note(&event);

@@ -55,5 +55,5 @@ fn is_ordered(rest: &Rest<'_>, session: &Session, message: &Message, delivery: &
         || rest.facts.may_be_too_large(session, message);
     let surely_met = held.iter().any(|held| held.surely && !held.may_be_local(message, session));
     let met_first_time = message.sends == 1 || (surely_met && !may_be_lost);
-    message.will_of.is_none() && !message.past && !may_be_replay && !shared && met_first_time
+    message.will_of.is_none() && !message.early && !message.past && !may_be_replay && !shared && met_first_time
 }

@@ -28,17 +28,27 @@ impl Check for Retained {
 /// The messages that were, or may have been, published to the topic with RETAIN.
 pub(super) fn writes<'a>(facts: &'a Facts, topic: &'a str) -> impl Iterator<Item = (u64, &'a Message)> {
     facts.messages.iter().map(|(key, message)| (*key, message)).filter(move |(_, message)| {
-        let ending = message.will_of.and_then(|link| facts.link(link).ended);
-        let happened = message.will_of.is_none() || ending.is_some_and(|(_, ending)| ending != Ending::Disconnect(0));
-        message.retain && !message.refused && happened && message.topic == topic
+        let happened = message.will_of.is_none_or(|link| {
+            let link = facts.link(link);
+            let farewell = matches!(link.ended, Some((_, Ending::Disconnect(0))));
+            link.ended.is_some() && (!farewell || link.ended_again.is_some())
+        });
+        // One that was refused once may have been taken over another time, or kept by a store that failed afterwards.
+        let refused = message.refused && message.sends == 1 && !facts.store_refused;
+        message.retain && !refused && happened && message.topic == topic
     })
 }
 
 /// Another message has surely replaced this one before the given moment.
 pub(super) fn is_replaced(facts: &Facts, message: &Message, before: Option<Moment>) -> bool {
-    writes(facts, &message.topic).any(|(_, other)| {
+    replacement(facts, message, before).is_some()
+}
+
+fn replacement(facts: &Facts, message: &Message, before: Option<Moment>) -> Option<u64> {
+    let replaces = |other: &Message| {
         other.is_certain() && message.surely_before(other) && before.is_none_or(|before| other.until().precedes(before))
-    })
+    };
+    writes(facts, &message.topic).find(|(_, other)| replaces(other)).map(|(key, _)| key)
 }
 
 fn probe(rest: &Rest<'_>, found: &mut Findings) {
@@ -92,10 +102,11 @@ fn stale(rest: &Rest<'_>, session: &Session, delivery: &Delivery, found: &mut Fi
         .any(|subscription| subscription.may_replay() && !is_replaced(rest.facts, message, Some(subscription.asked)));
     if !live && !current {
         found.report(format!(
-            "{} was sent m{} as retained message of {}, which had been replaced before it asked",
+            "{} was sent m{} as retained message of {}, which had been replaced by m{} before it asked",
             session.client,
             delivery.key.unwrap_or_default(),
-            message.topic
+            message.topic,
+            replacement(rest.facts, message, None).unwrap_or_default()
         ));
     }
 }
