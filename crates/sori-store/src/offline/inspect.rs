@@ -111,7 +111,8 @@ impl Inspected {
     fn look_at(&mut self, number: u32, file: &[u8], is_last: bool) {
         let mut segment = Segment { bytes: file.len() as u64, end: HEADER_BYTES, ..Segment::default() };
         segment.is_header_damaged = Header::decode(file).is_err();
-        segment.header = self.header(number, file);
+        let is_just_begun = is_last && segment.bytes <= HEADER_BYTES && segment.is_header_damaged;
+        segment.header = if is_just_begun { None } else { self.header(number, file) };
         match segment.header {
             Some(header) => {
                 if header.checkpoint.number > self.checkpoint.number {
@@ -122,7 +123,7 @@ impl Inspected {
                 }
                 self.look_at_frames(number, file, header.sequence, is_last, &mut segment);
             }
-            None if is_last && segment.bytes <= HEADER_BYTES => {
+            None if is_just_begun => {
                 self.find(number, 0, "the segment was just begun; it will be deleted", Severity::Note);
             }
             None => self.find(number, 0, "nothing in this file can be read", Severity::Damage),
@@ -136,10 +137,10 @@ impl Inspected {
         if let Some(header) = Header::decode_either(file).ok().filter(is_ours) {
             return Some(header);
         }
-        let first = Frame::parse(self.home(number), file, HEADER_BYTES as usize).map(|first| first.sequence);
+        let first = Frame::parse(self.home(number), file, HEADER_BYTES as usize).map(|first| first.sequence.max(1));
         let later = || Frames::new(self.home(number), file, HEADER_BYTES, 0).after_damage().next();
         // If the first frame is damaged as well, at least one is lost.
-        let sequence = first.or_else(|| later().map(|later| later.sequence - 1))?;
+        let sequence = first.or_else(|| later().map(|later| (later.sequence - 1).max(1)))?;
         Some(Header { store_id: self.store_id, segment: number, sequence, checkpoint: Checkpoint::NONE })
     }
 
@@ -157,7 +158,7 @@ impl Inspected {
             let next = frames.after_damage().next();
             match next {
                 _ if is_torn => {
-                    let bytes = file.len() as u64 - frames.at;
+                    let bytes = (file.len() as u64).saturating_sub(frames.at);
                     let text = format!("the end is torn: {bytes} bytes that never were durable will be cut off");
                     return self.find(number, frames.at, &text, Severity::Note);
                 }

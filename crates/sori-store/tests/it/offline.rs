@@ -277,3 +277,13 @@ fn a_damaged_store_is_not_backed_up_as_if_it_were_whole() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn every_length_of_the_last_segments_header_can_be_looked_at_and_mended() {
+    let sample = Sample::new(60 << 10);
+    for length in 0..=130 {
+        let mut files = sample.files.clone();
+        files.get_mut(&sample.tail).expect("a segment").truncate(length);
+        mend(&sample, &files, None);
+    }
+}
