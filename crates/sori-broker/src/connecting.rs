@@ -17,6 +17,7 @@ use crate::registry::Claim;
 use crate::session::{NEVER_EXPIRES, Session, SessionKey};
 use crate::settings::ListenerSettings;
 use crate::shard::Shard;
+use crate::space::StoreState;
 use crate::time::Time;
 use crate::timers::Timer;
 use alloc::boxed::Box;
@@ -355,8 +356,11 @@ impl Shard {
     /// A session that is kept, or ends one that is, or has a will, needs the store.
     fn refused_by_store(&self, old: Option<SessionKey>, connect: &Connect<'_>, expiry: u32) -> Option<&'static str> {
         let is_recorded = |key: SessionKey| self.sessions.get(key.slot, key.generation).is_some_and(|s| s.is_recorded);
-        let needs = expiry > 0 || connect.will.is_some() || old.is_some_and(is_recorded);
-        (self.refuses_to_keep() && needs).then_some("the store has no room, or has failed")
+        let is_known = old.is_some_and(is_recorded);
+        let needs = expiry > 0 || connect.will.is_some() || is_known;
+        // One that is there may come back to a store that is full, or end: what it takes makes room.
+        let makes_room = self.store == StoreState::Full && is_known;
+        (self.refuses_to_keep() && needs && !makes_room).then_some("the store has no room, or has failed")
     }
 
     /// Seconds that the session outlives the connection.
