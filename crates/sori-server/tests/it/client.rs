@@ -27,6 +27,8 @@ pub(crate) enum Received {
         dup: bool,
     },
     Ack(PacketType, PacketId),
+    /// An acknowledgement with a reason code of 0x80 or more.
+    Refused(PacketType, PacketId, u8),
     SubAck(Vec<u8>),
     PingResp,
     Disconnect(u8),
@@ -188,6 +190,13 @@ pub(crate) fn publish<'a>(topic: &'a str, payload: &'a [u8], qos: QoS, packet_id
     Publish { dup: false, qos, retain: false, topic, packet_id, properties: Properties::EMPTY, payload }
 }
 
+fn answer(kind: PacketType, ack: &Ack<'_>) -> Received {
+    match ack.reason_code.value() {
+        code @ 0x80.. => Received::Refused(kind, ack.packet_id, code),
+        _ => Received::Ack(kind, ack.packet_id),
+    }
+}
+
 fn received(packet: Packet<'_>) -> Received {
     match packet {
         Packet::ConnAck(connack) => {
@@ -200,8 +209,8 @@ fn received(packet: Packet<'_>) -> Received {
             packet_id: publish.packet_id,
             dup: publish.dup,
         },
-        Packet::PubAck(ack) => Received::Ack(PacketType::PubAck, ack.packet_id),
-        Packet::PubRec(ack) => Received::Ack(PacketType::PubRec, ack.packet_id),
+        Packet::PubAck(ack) => answer(PacketType::PubAck, &ack),
+        Packet::PubRec(ack) => answer(PacketType::PubRec, &ack),
         Packet::PubRel(ack) => Received::Ack(PacketType::PubRel, ack.packet_id),
         Packet::PubComp(ack) => Received::Ack(PacketType::PubComp, ack.packet_id),
         Packet::SubAck(suback) => Received::SubAck(suback.reason_codes.to_vec()),

@@ -193,6 +193,124 @@ fn durability_without_syncs_survives_a_kill_of_the_broker() {
 }
 
 #[test]
+fn clean_sessions_touch_no_disk() {
+    let broker = Broker::start(&format!("{KEPT}\nthreads 2\nsys_interval 0"));
+    let mut subscribers: Vec<Client> = (0..4).map(|n| Client::connect(broker.port, &format!("sub{n}"))).collect();
+    for subscriber in &mut subscribers {
+        subscriber.subscribe("a", QoS::ExactlyOnce);
+    }
+    let mut publisher = Client::connect(broker.port, "publisher");
+    // How often the thread was woken, and what it wrote.
+    let activity = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", broker.process_id())).expect("it runs");
+        let store = tasks
+            .flatten()
+            .map(|task| task.path())
+            .find(|task| fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "store\n"));
+        let store = store.expect("there is a thread for the store");
+        let status = fs::read_to_string(store.join("status")).expect("it runs");
+        let switches = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).map(str::to_owned);
+        (switches, fs::read_to_string(store.join("io")).ok())
+    };
+    // What was to be written at the start may wait a moment for company.
+    let mut before = activity();
+    wait_until("the store rests", || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let now = activity();
+        std::mem::replace(&mut before, now) == before
+    });
+    for number in 1..=200_u16 {
+        publisher.publish("a", b"x", QoS::ExactlyOnce, number);
+        assert_eq!(publisher.receive(), Received::Ack(PacketType::PubRec, id(number)));
+        publisher.acknowledge(PacketType::PubRel, id(number));
+        assert_eq!(publisher.receive(), Received::Ack(PacketType::PubComp, id(number)));
+        publisher.publish("a", b"x", QoS::AtLeastOnce, number);
+        assert_eq!(publisher.receive(), Received::Ack(PacketType::PubAck, id(number)));
+        publisher.publish("a", b"x", QoS::AtMostOnce, 0);
+    }
+    drop(subscribers);
+    publisher.expect_alive();
+    assert_eq!(activity(), before);
+}
+
+#[test]
+fn a_tiny_queue_of_the_store_slows_down_and_loses_nothing() {
+    let mut broker = Broker::start(&format!("{KEPT}\nstore_queue_limit 1\nmax_queued_messages 0\nthreads 2"));
+    let (mut away, _) = Client::resume(broker.port, "away");
+    away.subscribe("a", QoS::AtLeastOnce);
+    drop(away);
+    let mut publishers: Vec<Client> = (0..4).map(|n| Client::connect(broker.port, &format!("p{n}"))).collect();
+    for number in 1..=50 {
+        for publisher in &mut publishers {
+            publisher.publish("a", &[0; 1000], QoS::AtLeastOnce, number);
+        }
+    }
+    for publisher in &mut publishers {
+        for number in 1..=50 {
+            assert_eq!(publisher.receive(), Received::Ack(PacketType::PubAck, id(number)));
+        }
+    }
+    broker.restart(Signal::SIGKILL, |_| ());
+    let (mut away, was_there) = Client::resume(broker.port, "away");
+    assert!(was_there);
+    for _ in 0..200 {
+        match away.receive() {
+            Received::Message { packet_id: Some(packet_id), .. } => away.acknowledge(PacketType::PubAck, packet_id),
+            other => unreachable!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_the_store_does_is_told_as_topics_and_in_the_log() {
+    let broker = Broker::start(&format!("{KEPT}\nsys_interval 1"));
+    let (mut away, _) = Client::resume(broker.port, "away");
+    away.subscribe("a", QoS::AtLeastOnce);
+    drop(away);
+    Client::connect(broker.port, "publisher").publish_and_wait("a", b"kept");
+    let mut watcher = Client::connect(broker.port, "watcher");
+    watcher.subscribe("$SYS/broker/store/#", QoS::AtMostOnce);
+    let mut seen = std::collections::BTreeMap::new();
+    while seen.get("messages/durable").is_none_or(|count| count != "1") || seen.len() < 16 {
+        let (topic, payload) = watcher.message();
+        let name = topic.strip_prefix("$SYS/broker/store/").expect("was subscribed").to_owned();
+        seen.insert(name, String::from_utf8(payload).expect("is text"));
+    }
+    assert_eq!((&*seen["state"], &*seen["refused"], &*seen["changes/waiting"]), ("ok", "0", "0"));
+    let number = |name: &str| seen[name].parse::<u64>().expect("is a number");
+    assert!(number("bytes") > 4_000_000 && number("commits") > 1 && number("syncs") > 1 && number("segments") == 1);
+
+    broker.signal(10);
+    broker.wait_for_log("The store has been written anew: ");
+    broker.signal(12);
+    broker.wait_for_log("The store is ok: ");
+    broker.wait_for_log("; 1 checkpoints");
+    assert_eq!(broker.stop(), Some(0));
+}
+
+#[test]
+fn what_mosquitto_kept_is_taken_over_once_and_never_written() {
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mosquitto");
+    for name in ["v6-2.1.2.db", "stopped.sqlite3"] {
+        let mut broker = Broker::start("");
+        let database = fs::read(data.join(name)).expect("is there");
+        let file = if name.ends_with(".db") { "mosquitto.db" } else { "mosquitto.sqlite3" };
+        fs::write(broker.file(file), &database).expect("can be written");
+        broker.rewrite(KEPT);
+        broker.restart(Signal::SIGTERM, |_| ());
+        let log = broker.log();
+        assert!(log.contains("Taken over from ") && !log.contains(": 0 sessions, "), "{log}");
+        let found = retained(broker.port, "#");
+        assert!(!found.is_empty());
+        broker.restart(Signal::SIGKILL, |_| ());
+        assert!(!broker.log().contains("Taken over from "), "{}", broker.log());
+        assert_eq!(retained(broker.port, "#"), found);
+        assert_eq!(fs::read(broker.file(file)).expect("is there"), database);
+        assert!(!broker.file("sori.store.new").exists());
+    }
+}
+
+#[test]
 fn a_line_says_where_the_data_is() {
     let broker = Broker::start(&format!("{KEPT}\npersistence_file my.db"));
     let text = fs::read_to_string(broker.file("my.db")).expect("is there");

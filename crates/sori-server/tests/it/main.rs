@@ -14,6 +14,7 @@ mod program;
 mod scram;
 mod sharing;
 mod signals;
+mod store_faults;
 mod storm;
 mod topics;
 mod unix_socket;
