@@ -35,6 +35,18 @@ pub(crate) fn options(config: &Config) -> Options {
 pub(crate) fn open(config: &Config, shards: u16, log: &Log) -> Result<Opened, RunError> {
     let place = Place::of(config);
     place.make_location()?;
+    match place.set_aside() {
+        Ok(None) => {}
+        Ok(Some(aside)) => log.notice(format_args!(
+            "The file of persistence_file was removed, so this is a start without sessions and messages. Those of before \
+             are in {}.",
+            aside.display()
+        )),
+        Err(error) => log.warning(format_args!(
+            "Warning: The file of persistence_file was removed, but the store could not be moved aside: {}.",
+            without_number(&error)
+        )),
+    }
     if !place.store().exists() {
         super::importing::take_over(&place, log)?;
     }

@@ -12,6 +12,10 @@ use std::time::SystemTime;
 
 /// The directory in `persistence_location` that is the store.
 const STORE: &str = "sori.store";
+/// Mosquitto's name for its database; brokers that share a directory give it other names.
+const DEFAULT_FILE: &str = "mosquitto.db";
+/// The file in the store that names our line at the place of Mosquitto's database.
+const MARKER_NAME: &str = "marker";
 /// Where persist-sqlite keeps its database unless it is told otherwise.
 const SQLITE_FILE: &str = "mosquitto.sqlite3";
 /// What Mosquitto's database starts with.
@@ -103,10 +107,39 @@ impl Place {
         &self.location
     }
 
-    /// The directory of the store.
+    /// The directory of the store: one for each name that Mosquitto's database may have.
     #[must_use]
     pub fn store(&self) -> PathBuf {
-        self.location.join(STORE)
+        match self.file.as_ref().and_then(|file| file.file_name()) {
+            Some(name) if name != DEFAULT_FILE => {
+                let mut name = name.to_os_string();
+                name.push(".");
+                name.push(STORE);
+                self.location.join(name)
+            }
+            _ => self.location.join(STORE),
+        }
+    }
+
+    /// Who removes Mosquitto's database wants to begin anew: likewise who removes our line that stands in its place. The
+    /// store is moved aside then, and nothing of it is lost; gives where it is now.
+    pub fn set_aside(&self) -> io::Result<Option<PathBuf>> {
+        let Some(file) = &self.file else { return Ok(None) };
+        let store = self.store();
+        let Ok(marker) = fs::read_to_string(store.join(MARKER_NAME)) else { return Ok(None) };
+        if Path::new(&marker) != std::path::absolute(file)? || file.symlink_metadata().is_ok() {
+            return Ok(None);
+        }
+        for number in 1_u32.. {
+            let mut aside = store.clone().into_os_string();
+            aside.push(format!(".removed-{number}"));
+            let aside = PathBuf::from(aside);
+            if aside.symlink_metadata().is_err() {
+                fs::rename(&store, &aside)?;
+                return Ok(Some(aside));
+            }
+        }
+        Ok(None)
     }
 
     /// Make the directory, unless it is there. True: it was not.
@@ -167,7 +200,18 @@ impl Place {
         let store = fs::canonicalize(self.store())?;
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
         match made {
-            Ok(mut made) => writeln!(made, "{MARKER}{}, and nothing in this file.", store.display()),
+            Ok(mut made) => {
+                writeln!(
+                    made,
+                    "{MARKER}{}, and nothing in this file. Whoever removes it while the broker does not run begins anew.",
+                    store.display()
+                )?;
+                made.sync_all()?;
+                let path = std::path::absolute(file)?;
+                let mut remembered = OpenOptions::new();
+                remembered.write(true).create(true).truncate(true).mode(0o600);
+                remembered.open(store.join(MARKER_NAME))?.write_all(path.as_os_str().as_encoded_bytes())
+            }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
         }
@@ -244,11 +288,39 @@ mod tests {
         place.put_marker().expect("can be written");
         let text = fs::read_to_string(directory.0.join("mosquitto.db")).expect("is there");
         let store = fs::canonicalize(place.store()).expect("is there");
-        assert_eq!(text, format!("{MARKER}{}, and nothing in this file.\n", store.display()));
+        assert!(text.starts_with(&format!("{MARKER}{}, and nothing in this file. ", store.display())), "{text}");
         assert_eq!(place.foreign(), Ok(vec![]));
         directory.write("mosquitto.db", b"\x00\xB5\x00mosquitto db\0\0\0\0");
         place.put_marker().expect("leaves it alone");
         assert_eq!(place.foreign(), Ok(vec![Foreign::Snapshot(directory.0.join("mosquitto.db"))]));
+    }
+
+    #[test]
+    fn who_removes_the_line_begins_anew_and_loses_nothing() {
+        let directory = Directory::new("aside");
+        let place = directory.place();
+        for number in 1..3 {
+            fs::create_dir(place.store()).expect("can be made");
+            assert_eq!(place.set_aside().expect("can be read"), None, "a store that was put there by hand");
+            place.put_marker().expect("can be written");
+            assert_eq!(place.set_aside().expect("can be read"), None);
+            fs::remove_file(directory.0.join("mosquitto.db")).expect("is there");
+            let aside = directory.0.join(format!("sori.store.removed-{number}"));
+            assert_eq!(place.set_aside().expect("can be moved"), Some(aside.clone()));
+            assert!(aside.is_dir() && !place.store().exists());
+        }
+    }
+
+    #[test]
+    fn brokers_that_share_a_directory_have_a_store_each() {
+        let directory = Directory::new("shared");
+        let other = Place { file: Some(directory.0.join("other.db")), ..directory.place() };
+        assert_eq!(directory.place().store(), directory.0.join("sori.store"));
+        assert_eq!(other.store(), directory.0.join("other.db.sori.store"));
+        // Another name for the file does not begin anew what is there.
+        fs::create_dir(directory.place().store()).expect("can be made");
+        directory.place().put_marker().expect("can be written");
+        assert_eq!(other.set_aside().expect("can be read"), None);
     }
 
     #[test]
