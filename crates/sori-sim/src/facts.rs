@@ -419,6 +419,7 @@ pub(crate) struct Facts {
     /// The latest session of each client identifier.
     current: HashMap<String, usize>,
     empties: u64,
+    is_memory_limited: bool,
     /// How long an offline session of MQTT 3.x lasts.
     lasting_before_v5: Option<Lasting>,
 }
@@ -438,7 +439,7 @@ const EMPTY_KEYS: u64 = 1 << 40;
 impl Facts {
     pub(crate) fn new(settings: &Settings) -> Facts {
         let lasting = settings.persistent_client_expiration.map(|seconds| Lasting::Millis(seconds * 1000));
-        Facts { lasting_before_v5: lasting, ..Facts::default() }
+        Facts { lasting_before_v5: lasting, is_memory_limited: settings.memory_limit > 0, ..Facts::default() }
     }
 
     pub(crate) fn link(&self, link: LinkId) -> &Link {
@@ -688,6 +689,7 @@ impl Facts {
         }
         for message in self.messages.values_mut().filter(|message| message.session == session) {
             (message.acknowledged, message.routed) = (None, message.routed.map(|_| moment));
+            message.early = true;
         }
     }
 
@@ -799,14 +801,17 @@ impl Facts {
         if publish.id != 0 {
             self.sessions[session].incoming.insert(publish.id, key);
         }
-        let acknowledged = (publish.id == 0 && !self.store_refuses).then_some(moment);
+        // At QoS 0 nobody is told that there is no room for a retained message.
+        let may_be_dropped = self.store_refuses || (publish.retain && self.is_memory_limited);
+        let routed = (publish.id == 0).then_some(moment);
+        let acknowledged = routed.filter(|_| !may_be_dropped);
         self.messages
             .entry(key)
             .and_modify(|message| {
                 message.sends += 1;
                 message.refused = false;
                 message.last = moment;
-                message.routed = acknowledged;
+                message.routed = routed;
                 message.sessions_differ |= message.session != session;
                 message.versions_differ |= message.version != version;
             })
@@ -829,7 +834,7 @@ impl Facts {
                 early: false,
                 acknowledged,
                 refused: false,
-                routed: acknowledged,
+                routed,
                 past: false,
                 sessions_differ: false,
                 versions_differ: false,

@@ -187,8 +187,7 @@ impl PacketIdentifiers {
 fn is_lost(rest: &Rest<'_>, message: &Unfinished) -> bool {
     let known = key_of(&message.payload).and_then(|key| rest.facts.messages.get(&key));
     // It has been looked for as a retained message only once.
-    let may_be =
-        known.is_none_or(|message| message.acknowledged.is_none() || message.retain || message.expiry.is_some());
+    let may_be = known.is_none_or(|message| !message.is_certain() || message.retain || message.expiry.is_some());
     message.crashed && message.qos == QoS::AtLeastOnce && (may_be || rest.totals.dropped_queue_full > 0)
 }
 
