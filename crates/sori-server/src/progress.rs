@@ -14,19 +14,26 @@ const BAR: u64 = 30;
 #[derive(Debug)]
 pub struct Progress {
     what: &'static str,
+    number: fn(u64) -> String,
     started: Instant,
     drawn: Option<Instant>,
     is_terminal: bool,
 }
 
 impl Progress {
-    /// Begin something, named so that "is done so far" makes sense behind it.
+    /// Begin something that is measured in bytes.
     #[must_use]
     pub fn start(what: &'static str) -> Progress {
-        Progress { what, started: Instant::now(), drawn: None, is_terminal: stderr().is_terminal() }
+        Progress { what, number: bytes, started: Instant::now(), drawn: None, is_terminal: stderr().is_terminal() }
     }
 
-    /// So many bytes of so many are done.
+    /// Begin something that is counted.
+    #[must_use]
+    pub fn counting(what: &'static str) -> Progress {
+        Progress { number: |count| count.to_string(), ..Progress::start(what) }
+    }
+
+    /// So much of so much is done.
     pub fn show(&mut self, done: u64, of: u64) {
         let now = Instant::now();
         let is_too_early = match self.drawn {
@@ -35,7 +42,7 @@ impl Progress {
         };
         if self.is_terminal && !is_too_early {
             self.drawn = Some(now);
-            eprint!("\r{}\x1b[K", line(self.what, done, of, now.duration_since(self.started)));
+            eprint!("\r{}\x1b[K", line(self.what, done, of, self.number, now.duration_since(self.started)));
             // It is only for the eyes.
             let _ = stderr().flush();
         }
@@ -51,7 +58,7 @@ impl Drop for Progress {
     }
 }
 
-fn line(what: &str, done: u64, of: u64, elapsed: Duration) -> String {
+fn line(what: &str, done: u64, of: u64, number: fn(u64) -> String, elapsed: Duration) -> String {
     let (done, of) = (done.min(of), of.max(1));
     let share = |whole: u64| u64::try_from(u128::from(whole) * u128::from(done) / u128::from(of)).unwrap_or(whole);
     let filled = share(BAR);
@@ -63,7 +70,7 @@ fn line(what: &str, done: u64, of: u64, elapsed: Duration) -> String {
             format!(", {seconds:.0} s left")
         }
     };
-    format!("{what} [{bar}] {} %, {} of {}{left}", share(100), bytes(done), bytes(of))
+    format!("{what} [{bar}] {} %, {} of {}{left}", share(100), number(done), number(of))
 }
 
 /// A number of bytes for people.
@@ -99,10 +106,10 @@ mod tests {
 
     #[test]
     fn a_line_has_a_bar_a_share_and_the_time_that_is_left() {
-        let text = line("Reading the store", 512, 1024, Duration::from_secs(3));
+        let text = line("Reading the store", 512, 1024, bytes, Duration::from_secs(3));
         assert_eq!(text, "Reading the store [###############...............] 50 %, 512 bytes of 1.0 KiB, 3 s left");
-        assert!(line("a", 0, 0, Duration::ZERO).contains(" 0 %"));
-        assert!(line("a", u64::MAX, u64::MAX, Duration::ZERO).contains("100 %"));
-        assert!(line("a", 7, 5, Duration::ZERO).contains("100 %"));
+        assert!(line("a", 0, 0, bytes, Duration::ZERO).contains(" 0 %"));
+        assert!(line("a", u64::MAX, u64::MAX, bytes, Duration::ZERO).contains("100 %"));
+        assert!(line("a", 7, 5, bytes, Duration::ZERO).contains("100 %"));
     }
 }

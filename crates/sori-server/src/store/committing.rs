@@ -229,7 +229,7 @@ pub(crate) fn ordered(order: sori_store::CheckpointOrder) -> CheckpointOrder {
     }
 }
 
-/// Whoever waits for something to be durable learns of it when the thread ends before its time.
+/// Whoever waits for something to be durable learns when the thread ends before its time, and that nothing will be durable any more.
 struct Alarm(Option<Shared>);
 
 impl Drop for Alarm {
@@ -244,5 +244,36 @@ impl Drop for Alarm {
         for inbox in &shared.inboxes {
             inbox.post(Letter::StoreState(StoreState::Failed));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::{Poll, Token, Waker};
+
+    #[test]
+    fn a_thread_that_ends_before_its_time_is_a_store_that_has_failed() {
+        let poll = Poll::new().expect("the system has polls");
+        let inbox = Arc::new(Inbox::new(Waker::new(poll.registry(), Token(0)).expect("the system has wakers")));
+        let shared = Shared {
+            desk: Arc::new(Desk::new(1)),
+            inboxes: vec![Arc::clone(&inbox)],
+            gauges: Arc::default(),
+            clock: Clock::start(),
+            log: Log::silent(),
+        };
+        shared.desk.hand_in(Handed::Checkpoint, 5, false);
+        assert!(shared.desk.is_overfull());
+        let in_thread = shared.clone();
+        let thread = std::thread::spawn(move || {
+            let _alarm = Alarm(Some(in_thread));
+            // As a panic, but without its message.
+            std::panic::resume_unwind(Box::new(()));
+        });
+        assert!(thread.join().is_err());
+        assert!(matches!(inbox.take().pop_front(), Some(Letter::StoreState(StoreState::Failed))));
+        assert!(!shared.desk.is_overfull(), "nobody waits for it");
+        assert_eq!(gauges::word(&shared.gauges.figures().state), "failed");
     }
 }

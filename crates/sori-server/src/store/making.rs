@@ -53,7 +53,7 @@ pub fn make(path: &Path, imported: &Imported) -> Result<Made, RunError> {
 }
 
 fn write(path: &Path, imported: &Imported) -> Result<Made, RunError> {
-    let mut progress = Progress::start("Writing the store");
+    let mut progress = Progress::counting("Writing the store");
     let of = imported.sessions.len() + imported.retained.len();
     let mut maker = Maker::create(path)?;
     for (at, session) in imported.sessions.iter().enumerate() {
