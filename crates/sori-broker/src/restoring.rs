@@ -105,10 +105,7 @@ impl Shard {
             let was_free = session.outgoing.restore(packet_id, state);
             debug_assert!(was_free, "records name each identifier in flight once, in order");
         }
-        // With nothing in flight every identifier is free, and they begin anew.
-        if let Some(last) = recovered.last_packet_id
-            && session.outgoing.in_flight() > 0
-        {
+        if let Some(last) = recovered.last_packet_id {
             session.outgoing.set_last_id(last);
         }
         for kept in loaded.unreleased {

@@ -28,6 +28,7 @@ pub mod local_client;
 pub mod log;
 pub mod machine;
 mod overview;
+mod patience;
 pub mod process;
 pub mod progress;
 mod publisher;

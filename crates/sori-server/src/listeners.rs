@@ -4,6 +4,7 @@ use crate::admission::{Places, Refusal};
 use crate::config::{Bind, Config, ListenerConfig, SocketDomain};
 use crate::inbox::{Inbox, Letter};
 use crate::log::{Log, lines};
+use crate::patience::until_free;
 use crate::socket::{Admittance, Stream};
 use crate::startup::RunError;
 use mio::{Interest, Registry, Token};
@@ -240,7 +241,7 @@ fn open_sockets(listener: &ListenerConfig, log: &Log) -> Result<Vec<Listening>, 
             let mut failure = None;
             for address in addresses(host.as_deref(), *port, listener.socket_domain)? {
                 log.information(format_args!("{}", lines::opening_tcp(address.is_ipv6(), *port)));
-                match open_tcp(address) {
+                match until_free(|| open_tcp(address), |error| error.kind() == ErrorKind::AddrInUse) {
                     Ok(socket) => sockets.push(Listening::Tcp(socket)),
                     // A machine may have no IPv6; then IPv4 is all there is.
                     Err(error) if host.is_none() && address.is_ipv6() && is_no_ipv6(&error) => {}

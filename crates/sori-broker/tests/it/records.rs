@@ -164,11 +164,11 @@ fn messages_in_flight_survive_in_their_states() {
             a.expect(pubrel(ids[2]));
             a.send(pubcomp(ids[2]));
             broker.crash();
-            // With nothing in flight every identifier is free again.
+            // Identifiers go on after the last one.
             a = broker.connect(connect.clone());
             a.expect_nothing();
             broker.connect(v5("publisher")).publish(publish("t").payload("8").qos(1));
-            a.expect(publish("t").payload("8").qos(1).id(1));
+            a.expect(publish("t").payload("8").qos(1).id(8));
             broker.connect(connect.clean(true)).leave();
         }
     });

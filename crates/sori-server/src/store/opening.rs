@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Durability};
 use crate::log::Log;
+use crate::patience::until_free;
 use crate::progress::Progress;
 use crate::startup::RunError;
 use crate::store::place::{Place, without_number};
@@ -64,7 +65,7 @@ pub(crate) fn open(config: &Config, shards: u16, log: &Log) -> Result<Opened, Ru
 
 /// Opens the store in a directory for so many writers.
 pub(crate) fn open_at(path: &Path, options: Options, writers: u16) -> Result<Opened, OpenError> {
-    let disk = FileDisk::open(path)?;
+    let disk = until_free(|| FileDisk::open(path), |error| matches!(error, OpenError::InUse { .. }))?;
     let mut reading = Reading::new(&disk);
     let committer = Committer::open(Arc::new(disk), options, writers, &mut |place, bytes| reading.apply(place, bytes))?;
     Ok(Opened { committer, recovered: reading.recovered })
