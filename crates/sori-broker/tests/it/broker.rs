@@ -145,6 +145,11 @@ impl Broker {
     pub(crate) fn shutdown(&self) {
         self.world.borrow_mut().shutdown();
     }
+
+    /// What is beneath: the store, its disk, and other ways to end than [`Broker::crash`].
+    pub(crate) fn world(&self) -> std::cell::RefMut<'_, World> {
+        self.world.borrow_mut()
+    }
 }
 
 /// What the client asked for in CONNECT and every packet of the broker must keep to.
@@ -203,6 +208,10 @@ impl Client {
 
     pub(crate) fn speaks(&mut self, version: Version) {
         self.version = version;
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.version
     }
 
     fn note_sent(&mut self, packet: &Packet) {

@@ -16,6 +16,7 @@ mod enhanced_auth;
 mod events;
 mod faults;
 mod flow_control;
+mod held;
 mod information;
 mod keep_alive;
 mod later;
