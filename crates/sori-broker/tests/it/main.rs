@@ -23,6 +23,7 @@ mod later;
 mod limits;
 mod message_expiry;
 mod moves;
+mod on_disk;
 mod overlapping;
 mod packet_size;
 mod properties;
