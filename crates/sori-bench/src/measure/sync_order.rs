@@ -159,8 +159,8 @@ fn parse(trace: &str) -> Vec<Call> {
     let mut calls: Vec<Call> = Vec::new();
     let mut unfinished: Vec<(String, usize)> = Vec::new();
     for (line, text) in trace.lines().enumerate() {
-        let mut words = text.splitn(3, char::is_whitespace).map(str::trim_start);
-        let (Some(process), Some(time), Some(rest)) = (words.next(), words.next(), words.next()) else { continue };
+        let Some((process, rest)) = text.split_once(' ') else { continue };
+        let Some((time, rest)) = rest.trim_start().split_once(' ') else { continue };
         let rest = rest.trim_start();
         if rest.starts_with("<... ") {
             if let Some(position) = unfinished.iter().position(|(other, _)| other == process) {
