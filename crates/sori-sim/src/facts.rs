@@ -82,7 +82,9 @@ pub(crate) enum Ending {
 pub(crate) struct Link {
     pub(crate) opened: Moment,
     pub(crate) connect: Option<SeenConnect>,
-    /// When the first byte of a whole CONNECT was there.
+    /// When CONNECT was read.
+    asked: u64,
+    /// When it was accepted: CONNACK.
     pub(crate) accepted: Option<Moment>,
     pub(crate) refused: bool,
     pub(crate) client: String,
@@ -146,6 +148,8 @@ pub(crate) enum Lasting {
 pub(crate) struct Session {
     pub(crate) client: String,
     pub(crate) ended: Option<Moment>,
+    /// When the CONNECT was read that ended it; its CONNACK told so.
+    pub(crate) gone_since: Option<u64>,
     pub(crate) link: Option<LinkId>,
     pub(crate) links: Vec<LinkId>,
     pub(crate) offline_since: Option<Moment>,
@@ -165,6 +169,7 @@ impl Session {
         Session {
             client: client.to_owned(),
             ended: None,
+            gone_since: None,
             link: None,
             links: Vec::new(),
             offline_since: None,
@@ -410,8 +415,8 @@ pub(crate) struct Facts {
     pub(crate) messages: BTreeMap<u64, Message>,
     /// When the broker was back after each crash.
     pub(crate) crashes: Vec<Moment>,
-    /// Before the last crash everything until the end of this turn was on the disk.
-    pub(crate) durable_turn: u64,
+    /// Before each of them everything until the end of this turn was on the disk.
+    pub(crate) durable_turns: Vec<u64>,
     /// The store refuses work, or did lately: what nobody acknowledged may be lost.
     pub(crate) store_refuses: bool,
     /// It did at some time since the last rest.
@@ -496,7 +501,7 @@ impl Facts {
         match &event.what {
             What::Opened => self.links[link.0].opened = moment,
             What::In(seen) => {
-                self.links[link.0].last_in = moment;
+                self.links[link.0].last_in = event.early.unwrap_or(moment);
                 self.note_in(link, moment, seen);
                 if let (Some(early), Seen::Publish(publish)) = (event.early, seen)
                     && let Some(message) = key_of(&publish.payload).and_then(|key| self.messages.get_mut(&key))
@@ -543,6 +548,7 @@ impl Facts {
                 entry.client.clone_from(&connect.client_id);
                 entry.keep_alive = connect.keep_alive;
                 entry.connect = Some((**connect).clone());
+                entry.asked = moment.at;
             }
             Seen::Publish(publish) => self.note_publish(link, moment, publish),
             Seen::Subscribe { id, identifier, filters } => {
@@ -616,6 +622,7 @@ impl Facts {
             _ => {
                 if let Some(prior) = prior {
                     self.end_session(prior, moment);
+                    self.sessions[prior].gone_since = Some(self.links[link.0].asked);
                 }
                 self.sessions.push(Session::new(&client));
                 self.sessions.len() - 1
@@ -697,7 +704,7 @@ impl Facts {
     /// and acknowledged to nobody may be forgotten. All connections have been noted as crashed.
     pub(crate) fn note_crash(&mut self, moment: Moment, durable: u64) {
         self.crashes.push(moment);
-        self.durable_turn = durable;
+        self.durable_turns.push(durable);
         let is_forgotten = |at: Moment| at.turn > durable;
         for message in self.messages.values_mut() {
             if message.qos == 0 && message.will_of.is_none() && is_forgotten(message.last) {

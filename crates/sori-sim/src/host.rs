@@ -14,6 +14,7 @@ use sori_broker::{
 use sori_store::{OpenError, Options};
 
 use crate::disk::SimDisk;
+use crate::places::Places;
 use crate::space::SimSpace;
 use crate::storage::{Storage, Told};
 
@@ -88,6 +89,7 @@ pub(crate) struct Host {
     nodes: Vec<Node>,
     links: Vec<Link>,
     storage: Option<Storage>,
+    places: Places,
     /// Bytes of records that the start itself took.
     records_before: usize,
 }
@@ -113,7 +115,7 @@ impl Host {
     pub(crate) fn new(plan: Plan, seed: u64, now: Time) -> Host {
         let space: Arc<dyn Space> = Arc::new(SimSpace::new(None));
         let nodes = new_nodes(&plan, seed, &space, now);
-        Host { now, plan, space, nodes, links: Vec::new(), storage: None, records_before: 0 }
+        Host { now, plan, space, nodes, links: Vec::new(), storage: None, places: Places::default(), records_before: 0 }
     }
 
     /// The broker is dead: takes the disk out of it.
@@ -122,13 +124,15 @@ impl Host {
             link.place = Place::Gone;
         }
         self.nodes.clear();
-        self.storage.take().map(Storage::into_parts)
+        let (disk, options, places) = self.storage.take()?.into_parts();
+        self.places = places;
+        Some((disk, options))
     }
 
     /// Begins in this turn with what is on the disk, and with nothing else.
     pub(crate) fn start(&mut self, seed: u64, disk: SimDisk, options: Options, turn: u64) -> Result<(), OpenError> {
-        let (storage, mut recovered) = Storage::open(disk, options, self.plan.shards)?;
-        self.space = Arc::new(SimSpace::new(Some(storage.reader())));
+        let (storage, mut recovered) = Storage::open(disk, options, self.plan.shards, self.places.clone())?;
+        self.space = Arc::new(SimSpace::new(Some((storage.reader(), self.places.clone()))));
         self.nodes = new_nodes(&self.plan, seed, &self.space, self.now);
         self.storage = Some(storage);
         self.restore(&mut recovered, turn);
@@ -136,8 +140,8 @@ impl Host {
     }
 
     fn restore(&mut self, recovered: &mut Recovered, turn: u64) {
-        let Some(reader) = self.storage.as_ref().map(Storage::reader) else { return };
-        let read = &mut |place| reader.read(place).ok();
+        let Some(storage) = &self.storage else { return };
+        let read = &mut |place| storage.read_at(place);
         recovered.finish(&MemoryUse::default(), read);
         let retained = recovered.take_retained();
         self.nodes[0].shard.begin_run(recovered.counter());

@@ -30,6 +30,7 @@ mod disk;
 mod facts;
 mod host;
 mod network;
+mod places;
 mod random;
 mod seen;
 mod simulation;

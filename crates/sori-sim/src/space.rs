@@ -3,15 +3,17 @@
 use sori_broker::{MemoryUse, PlainSpace, Registry, Retained, ShardId, Space, SubscriptionIndex};
 use sori_store::Reader;
 
+use crate::places::Places;
+
 /// The broker's own space for one thread, and the store's reader if there is a store.
 pub(crate) struct SimSpace {
     plain: PlainSpace,
-    reader: Option<Reader>,
+    store: Option<(Reader, Places)>,
 }
 
 impl SimSpace {
-    pub(crate) fn new(reader: Option<Reader>) -> SimSpace {
-        SimSpace { plain: PlainSpace::default(), reader }
+    pub(crate) fn new(store: Option<(Reader, Places)>) -> SimSpace {
+        SimSpace { plain: PlainSpace::default(), store }
     }
 }
 
@@ -45,6 +47,9 @@ impl Space for SimSpace {
     }
 
     fn current_place(&self, place: u64) -> u64 {
-        self.reader.as_ref().map_or(place, |reader| reader.current(place))
+        let Some((reader, places)) = &self.store else { return place };
+        let current = reader.current(place);
+        places.moved(place, current);
+        current
     }
 }

@@ -10,6 +10,7 @@ use sori_broker::{CheckpointOrder, Fetch, Records, RecordsStep, Recovered, Store
 use sori_store::{Committer, OpenError, Options, Outcome, Piece, Reader, State, Step};
 
 use crate::disk::SimDisk;
+use crate::places::Places;
 
 /// A store on a simulated disk, opened.
 pub(crate) struct Storage {
@@ -26,7 +27,12 @@ pub(crate) struct Storage {
     /// By shard, what was read for it.
     found: Vec<VecDeque<Box<Fetch>>>,
     state: State,
+    places: Places,
     submitted_bytes: usize,
+    /// The last turn in which something was submitted.
+    last_turn: u64,
+    /// The last turn of which everything is durable, when the store has failed: shards submit nothing any more then.
+    failed_after: Option<u64>,
 }
 
 struct Waiting {
@@ -35,6 +41,8 @@ struct Waiting {
     /// The turn in which it was submitted.
     turn: u64,
     records: Records,
+    /// Its messages, with their offsets.
+    messages: Vec<(u32, Vec<u8>)>,
 }
 
 /// What the committer says to a shard.
@@ -45,9 +53,20 @@ pub(crate) enum Told {
     State(StoreState),
 }
 
+/// A message with its length and checksum before it.
+fn blob(bytes: &[u8]) -> Vec<u8> {
+    let length = bytes.first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize);
+    bytes[8..8 + length].to_vec()
+}
+
 impl Storage {
     /// Opens the store, or makes it, and reads what is to be known from its records.
-    pub(crate) fn open(disk: SimDisk, options: Options, shards: u16) -> Result<(Storage, Recovered), OpenError> {
+    pub(crate) fn open(
+        disk: SimDisk,
+        options: Options,
+        shards: u16,
+        places: Places,
+    ) -> Result<(Storage, Recovered), OpenError> {
         let mut recovered = Recovered::new();
         let mut replay = |place: u64, bytes: &[u8]| recovered.apply(place, bytes).map_err(|error| error.to_string());
         let committer = Committer::open(Arc::new(disk.clone()), options.clone(), shards, &mut replay)?;
@@ -61,14 +80,17 @@ impl Storage {
             wanted: Vec::new(),
             found: (0..shards).map(|_| VecDeque::new()).collect(),
             state: State::Ok,
+            places,
             submitted_bytes: 0,
+            last_turn: 0,
+            failed_after: None,
         };
         Ok((storage, recovered))
     }
 
     /// What it takes to open it again.
-    pub(crate) fn into_parts(self) -> (SimDisk, Options) {
-        (self.disk, self.options)
+    pub(crate) fn into_parts(self) -> (SimDisk, Options, Places) {
+        (self.disk, self.options, self.places)
     }
 
     pub(crate) fn disk(&self) -> &SimDisk {
@@ -94,6 +116,8 @@ impl Storage {
             RecordsStep::Passed(number) => Step::Passed(number),
         });
         self.submitted_bytes += records.bytes.len();
+        self.last_turn = turn;
+        let messages = records.blobs.iter().map(|at| (*at, blob(&records.bytes[*at as usize..]))).collect();
         self.committer.submit(Piece {
             writer: shard,
             upto: records.upto,
@@ -103,12 +127,13 @@ impl Storage {
             references: std::mem::take(&mut records.references),
             step,
         });
-        self.waiting.push_back(Waiting { shard, upto: records.upto, turn, records });
+        self.waiting.push_back(Waiting { shard, upto: records.upto, turn, records, messages });
     }
 
     /// All that was submitted until the end of this turn is durable; `now` is the present one.
     pub(crate) fn durable_turn(&self, now: u64) -> u64 {
-        self.waiting.front().map_or(now, |first| first.turn.saturating_sub(1))
+        let durable = self.waiting.front().map_or(now, |first| first.turn.saturating_sub(1));
+        self.failed_after.map_or(durable, |last| last.min(durable))
     }
 
     /// One step of the committer; false if it had nothing to do. If the machine stops in it, nobody hears of what it did.
@@ -129,7 +154,8 @@ impl Storage {
             Outcome::Durable { writer, upto, place, .. } => {
                 let known = |waiting: &Waiting| waiting.shard == writer && waiting.upto == upto;
                 let index = self.waiting.iter().position(known);
-                if let Some(Waiting { records, .. }) = index.and_then(|index| self.waiting.remove(index)) {
+                if let Some(Waiting { records, messages, .. }) = index.and_then(|index| self.waiting.remove(index)) {
+                    messages.iter().for_each(|(at, bytes)| self.places.put(place + u64::from(*at), bytes));
                     records.placed(place);
                     self.told[usize::from(writer)].push_back(Told::Durable(upto));
                 }
@@ -147,6 +173,9 @@ impl Storage {
                     State::Full => StoreState::Full,
                     State::Failed { .. } => StoreState::Failed,
                 }));
+                if matches!(state, State::Failed { .. }) {
+                    self.failed_after = Some(self.durable_turn(self.last_turn));
+                }
                 self.state = state;
             }
             Outcome::Cleaned { .. } | Outcome::Unreadable(_) => {}
@@ -179,6 +208,17 @@ impl Storage {
         self.wanted.push((shard, fetch));
     }
 
+    /// The message at a place, which must be the one that was put there.
+    pub(crate) fn read_at(&self, place: u64) -> Option<Vec<u8>> {
+        let bytes = self.reader.read(place).ok()?;
+        self.places.read(place, &bytes);
+        Some(bytes)
+    }
+
+    pub(crate) fn places(&self) -> &Places {
+        &self.places
+    }
+
     pub(crate) fn wanted(&self) -> usize {
         self.wanted.len()
     }
@@ -189,7 +229,7 @@ impl Storage {
             return;
         }
         let (shard, mut fetch) = self.wanted.remove(which);
-        fetch.found = fetch.places.iter().map(|place| self.reader.read(*place).ok()).collect();
+        fetch.found = fetch.places.iter().map(|place| self.read_at(*place)).collect();
         if !self.disk.is_stopped() {
             self.found[usize::from(shard)].push_back(fetch);
         }

@@ -105,6 +105,11 @@ impl PacketIdentifiers {
             if let Err(fault) = sent[known].resent(link, publish.dup.then_some(last)) {
                 found.report(format!("L{}: {fault}: {publish}", link.0));
             }
+            if !publish.dup {
+                // It has its place among what is sent for the first time now.
+                self.sent += 1;
+                sent[known].number = self.sent;
+            }
             return;
         }
         // The identifier may have been kept without the packet having left.
@@ -187,7 +192,8 @@ impl PacketIdentifiers {
 fn is_lost(rest: &Rest<'_>, message: &Unfinished) -> bool {
     let known = key_of(&message.payload).and_then(|key| rest.facts.messages.get(&key));
     // It has been looked for as a retained message only once.
-    let may_be = known.is_none_or(|message| !message.is_certain() || message.retain || message.expiry.is_some());
+    let may_be = known
+        .is_none_or(|message| !message.is_certain() || message.sends > 1 || message.retain || message.expiry.is_some());
     message.crashed && message.qos == QoS::AtLeastOnce && (may_be || rest.totals.dropped_queue_full > 0)
 }
 
@@ -197,9 +203,9 @@ impl Check for PacketIdentifiers {
     }
 
     fn see(&mut self, event: &Event, facts: &Facts, found: &mut Findings) {
-        if facts.crashes.len() > self.crashes {
-            self.crashes = facts.crashes.len();
-            self.crashed(facts.durable_turn);
+        while let Some(durable) = facts.durable_turns.get(self.crashes) {
+            self.crashes += 1;
+            self.crashed(*durable);
         }
         let Some(session) = facts.link(event.link).session else { return };
         match &event.what {

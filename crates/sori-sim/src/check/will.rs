@@ -85,7 +85,8 @@ fn due(rest: &Rest<'_>, id: LinkId, message: &Message) -> Due {
     // MQTT 3.1.1 want the will to be published all the same. Mosquitto does not, so both are allowed.
     if ending == Ending::TakenOver && rest.facts.sessions[message.session].ended.is_none_or(|gone| ended.precedes(gone))
     {
-        let gone = rest.facts.sessions[message.session].ended.map_or(at, |gone| gone.at);
+        let session = &rest.facts.sessions[message.session];
+        let gone = session.gone_since.or(session.ended.map(|gone| gone.at)).unwrap_or(at);
         return Due::Perhaps(at.min(gone));
     }
     if message.will_delay == 0 || session_ends == 0 {
@@ -101,7 +102,7 @@ fn due(rest: &Rest<'_>, id: LinkId, message: &Message) -> Due {
     match (back, session.ended) {
         (Some(back), _) if back.at < at => Due::Never,
         (Some(back), _) if back.at <= latest => Due::Perhaps(at),
-        (None, Some(gone)) if gone.at < at => Due::Between(gone.at, gone.at),
+        (None, Some(gone)) if gone.at < at => Due::Between(session.gone_since.unwrap_or(gone.at), gone.at),
         _ => Due::Between(at, latest),
     }
 }

@@ -114,6 +114,10 @@ impl Simulation {
                 self.wires.remark(&format!("disk: {operation}"));
             }
         }
+        let faults = self.host.storage().map(|storage| storage.places().take_faults()).unwrap_or_default();
+        for fault in faults {
+            self.wires.oracle.found.report_for("store", fault);
+        }
         let is_full = self.trouble == Some(Trouble::Full);
         let Some(storage) = self.host.storage() else { return };
         if matches!(storage.state(), State::Failed { .. })
@@ -251,7 +255,9 @@ impl Simulation {
             for shard in 0..self.host.shards() {
                 while !self.host.post_one(shard) {}
                 self.wires.begin_turn(self.host.now().0);
-                while self.host.tell_one(shard) {}
+                while self.host.tell_one(shard) {
+                    is_busy = true;
+                }
                 self.host.drain(shard, &mut self.wires);
                 self.wires.end_turn();
                 while !self.host.post_one(shard) {}
