@@ -314,6 +314,6 @@ fn what_mosquitto_kept_is_taken_over_once_and_never_written() {
 fn a_line_says_where_the_data_is() {
     let broker = Broker::start(&format!("{KEPT}\npersistence_file my.db"));
     let text = fs::read_to_string(broker.file("my.db")).expect("is there");
-    assert!(text.contains("/sori.store, and nothing in this file."), "{text}");
-    wait_until("the store is there", || broker.file("sori.store/00000001.log").exists());
+    assert!(text.contains("/my.db.sori.store, and nothing in this file."), "{text}");
+    wait_until("the store is there", || broker.file("my.db.sori.store/00000001.log").exists());
 }
