@@ -329,6 +329,8 @@ impl Shard {
         }
         let mark = self.recorder.mark();
         if let Some(key) = old {
+            // Its time, or that of its will, may be over without its timer having fired.
+            self.session_due(key);
             self.take_over_session(key, connect.clean_start);
         }
         // A session that ended with its connection is not there any more.

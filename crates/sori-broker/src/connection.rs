@@ -44,6 +44,8 @@ pub(crate) struct Connection {
     /// QoS 1 and 2 messages beyond Receive Maximum so far.
     pub(crate) excess: u32,
     pub(crate) is_flush_due: bool,
+    /// It ends with this input, and nothing that it publishes until then is taken.
+    pub(crate) is_leaving: bool,
 }
 
 /// Where a connection is in the protocol.
@@ -109,6 +111,7 @@ impl Connection {
             authentication: None,
             excess: 0,
             is_flush_due: false,
+            is_leaving: false,
         }
     }
 

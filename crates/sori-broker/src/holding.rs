@@ -26,8 +26,8 @@ pub(crate) struct Held {
     publishes: u32,
     /// SUBACK packets among them.
     subacks: u32,
-    /// PUBACK and PUBREC packets: what they answer is still in flight.
-    acknowledgements: u32,
+    /// PUBACK packets among them: what they answer is still in flight.
+    pubacks: u32,
     has_connack: bool,
 }
 
@@ -111,7 +111,7 @@ impl Held {
         add(&mut self.packets, true);
         add(&mut self.publishes, kind == PacketType::Publish);
         add(&mut self.subacks, kind == PacketType::SubAck);
-        add(&mut self.acknowledgements, matches!(kind, PacketType::PubAck | PacketType::PubRec));
+        add(&mut self.pubacks, kind == PacketType::PubAck);
         if kind == PacketType::ConnAck {
             self.has_connack = by > 0;
         }
@@ -150,10 +150,10 @@ impl Connection {
         self.held.as_ref().is_some_and(|held| held.has_connack)
     }
 
-    /// PUBLISH packets of the client whose PUBACK or PUBREC is held back.
+    /// PUBLISH packets of the client whose PUBACK is held back.
     #[inline]
-    pub(crate) fn held_acknowledgements(&self) -> usize {
-        self.held.as_ref().map_or(0, |held| held.acknowledgements as usize)
+    pub(crate) fn held_pubacks(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| held.pubacks as usize)
     }
 }
 

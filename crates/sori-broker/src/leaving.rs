@@ -209,9 +209,9 @@ impl Shard {
         }
     }
 
-    /// The queue of the connection's session is full, and the settings say that this ends the connection.
-    pub(crate) fn evict(&mut self, id: ConnectionId) {
-        let cause = Cause::Protocol(ReasonCode::QuotaExceeded, Box::from("its queue is full"));
+    /// There is no room for something of the connection's, and that ends it.
+    pub(crate) fn evict(&mut self, id: ConnectionId, text: &str) {
+        let cause = Cause::Protocol(ReasonCode::QuotaExceeded, Box::from(text));
         self.end_connection(id, Some(ReasonCode::QuotaExceeded), cause);
     }
 

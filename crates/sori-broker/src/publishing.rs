@@ -39,6 +39,8 @@ enum Answer {
     Acknowledge(ReasonCode),
     /// The connection ends.
     Violation(ReasonCode, &'static str),
+    /// Not acknowledged.
+    Nothing,
 }
 
 impl Shard {
@@ -49,6 +51,7 @@ impl Shard {
         match self.take_publish(id, publish) {
             Answer::Acknowledge(reason_code) => self.answer_publish(id, mark, publish, reason_code),
             Answer::Violation(reason_code, text) => self.violated(id, reason_code, text),
+            Answer::Nothing => {}
         }
     }
 
@@ -80,6 +83,10 @@ impl Shard {
         let Some(c) = self.connections.get(id.slot, id.generation) else {
             return Answer::Acknowledge(ReasonCode::Success);
         };
+        if c.is_leaving {
+            // What is resent later must not come after this.
+            return Answer::Nothing;
+        }
         if publish.qos > c.listener.qos_max {
             return Answer::Violation(ReasonCode::QoSNotSupported, "a QoS above max_qos");
         }
@@ -116,7 +123,12 @@ impl Shard {
         }
         if reason_code == ReasonCode::QuotaExceeded && self.connection(id).is_some_and(|c| c.version != Version::V5) {
             // An acknowledgement would be a lie, and MQTT 3 has no other answer.
-            return Answer::Violation(reason_code, "a message that there is no room for");
+            // The client is sent away once the rest of what it has said has been heard: that may make room.
+            if let Some(c) = self.connection(id) {
+                c.is_leaving = true;
+            }
+            self.evicted.push((id, "a message that there is no room for"));
+            return Answer::Nothing;
         }
         // [MQTT311-3.3.5-2]: MQTT 3 has no way to say no, so the message is acknowledged as usual.
         Answer::Acknowledge(reason_code)
@@ -130,7 +142,7 @@ impl Shard {
             return None;
         }
         let strict = self.settings.strict_receive_maximum;
-        let held = self.connections.get(id.slot, id.generation).map_or(0, |c| c.held_acknowledgements());
+        let held = self.connections.get(id.slot, id.generation).map_or(0, |c| c.held_pubacks());
         let session = self.session(key)?;
         if publish.qos == QoS::AtLeastOnce {
             // It counts until PUBACK, which may be held back.

@@ -7,6 +7,7 @@ use crate::record::read::message_body;
 use crate::recovered::{ReadMessage, RecoveredSession, RecoveredWill, load};
 use crate::retained::RetainedMessage;
 use crate::session::{NEVER_EXPIRES, Session, SessionKey, StoredWill, Unreleased};
+use crate::settings::QueueFull;
 use crate::shard::Shard;
 use crate::subscription::{Options, Subscriber};
 use crate::time::Time;
@@ -47,7 +48,8 @@ impl Shard {
         let (slot, generation) = self.sessions.insert(session);
         let key = SessionKey { slot, generation };
         let loaded = self.load_messages(key, &recovered, read);
-        self.restore_messages(key, &mut recovered, loaded);
+        self.restore_messages(key, &recovered, loaded);
+        self.restore_queue(key, &mut recovered, read);
         self.by_client_id.insert(Arc::clone(&client_id), key);
         self.space.registry(&mut |registry| {
             registry.claim(&client_id, self.id);
@@ -88,16 +90,9 @@ impl Shard {
         loaded
     }
 
-    fn restore_messages(&mut self, key: SessionKey, recovered: &mut RecoveredSession, loaded: Loaded) {
-        let memory = self.memory.clone();
+    fn restore_messages(&mut self, key: SessionKey, recovered: &RecoveredSession, loaded: Loaded) {
         self.totals.dropped_damaged += loaded.lost;
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        for owed in recovered.take_waiting() {
-            let (place, key, length) = (owed.place, owed.key, owed.length);
-            let (extra, order) = (owed.extra(), Order::default());
-            let stored = Stored { place, key, extra, order, length, qos: owed.qos, retain: owed.retain };
-            session.queue.put_stored(stored, &memory);
-        }
         for (packet_id, state) in loaded.in_flight {
             if let OutgoingState::Publish { message, .. } = &state {
                 session.inflight_bytes += message.payload_length();
@@ -112,6 +107,29 @@ impl Shard {
             session.incoming.restore(kept.packet_id);
             session.unreleased_bytes += u64::from(kept.message.payload_length());
             session.unreleased.push_back(kept);
+        }
+    }
+
+    /// What waits stays in the store until its turn comes. A queue that keeps the latest value of each topic has to know
+    /// the topics.
+    fn restore_queue(&mut self, key: SessionKey, recovered: &mut RecoveredSession, read: ReadMessage<'_>) {
+        let (me, memory) = (self.session_ref(key), self.memory.clone());
+        let needs_topics = self.settings.queue_full == QueueFull::LatestValue;
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+        for owed in recovered.take_waiting() {
+            let (place, length, order) = (owed.place, owed.length, Order::default());
+            let (key, extra, qos, retain) = (owed.key, owed.extra(), owed.qos, owed.retain);
+            let stored = Stored { place, key, extra, order, length, qos, retain };
+            if !needs_topics {
+                session.queue.put_stored(stored, &memory);
+                continue;
+            }
+            match read(place).and_then(|bytes| load(&bytes, place, me, &memory)) {
+                Some(message) => {
+                    session.queue.push(stored.with(message));
+                }
+                None => self.totals.dropped_damaged += 1,
+            }
         }
     }
 

@@ -60,8 +60,9 @@ pub struct Shard {
     pub(crate) released: Vec<Arc<str>>,
     /// Sessions that have something to send in the next turn.
     pub(crate) ready: VecDeque<SessionKey>,
-    /// Connections to be closed because their session's queue is full.
-    pub(crate) evicted: Vec<ConnectionId>,
+    /// Connections to be closed at the end of this input, because there is no room for something of theirs, and what
+    /// that is.
+    pub(crate) evicted: Vec<(ConnectionId, &'static str)>,
     pub(crate) totals: Totals,
     pub(crate) memory: MemoryUse,
     pub(crate) recorder: Recorder,
@@ -407,8 +408,8 @@ impl Shard {
     }
 
     fn end(&mut self) {
-        while let Some(connection) = self.evicted.pop() {
-            self.evict(connection);
+        while let Some((connection, text)) = self.evicted.pop() {
+            self.evict(connection, text);
         }
     }
 

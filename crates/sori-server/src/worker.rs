@@ -109,6 +109,8 @@ pub(crate) struct Worker {
     /// Sockets that may have something to be read.
     readable: VecDeque<usize>,
     lingering: VecDeque<usize>,
+    /// Letters that were found while only mail was looked for.
+    later: VecDeque<Letter>,
     buffer: Vec<u8>,
     /// How often something came that may change the shard's counters and is not in its own count of activity.
     inputs: u64,
@@ -130,6 +132,7 @@ impl Worker {
             by_connection: Vec::new(),
             readable: VecDeque::new(),
             lingering: VecDeque::new(),
+            later: VecDeque::new(),
             buffer: vec![0; READ_BYTES],
             inputs: 0,
             turns_behind: 0,
@@ -226,7 +229,7 @@ impl Worker {
         }
         // Who waits for the disk is told when it has caught up.
         let goes_on = !self.is_store_overfull();
-        if (goes_on && !self.readable.is_empty()) || self.b.shard.flushes_due() > 0 {
+        if (goes_on && !self.readable.is_empty()) || !self.later.is_empty() || self.b.shard.flushes_due() > 0 {
             return Some(Duration::ZERO);
         }
         let publisher = self.b.publisher.as_ref().and_then(Publisher::next_due);
@@ -273,8 +276,24 @@ impl Worker {
         }
     }
 
-    fn read_inbox(&mut self) {
+    /// Deliver the mail that lies in the inbox. Everything else waits for the next turn: a connection that is accepted now
+    /// could get the name of one whose effects are still to be carried out.
+    fn take_mail(&mut self) {
         for letter in self.b.inbox().take() {
+            match letter {
+                Letter::Mail(mail) => {
+                    self.note_input();
+                    self.b.shard.deliver(self.now, &mail);
+                }
+                other => self.later.push_back(other),
+            }
+        }
+    }
+
+    fn read_inbox(&mut self) {
+        let mut letters = std::mem::take(&mut self.later);
+        letters.append(&mut self.b.inbox().take());
+        for letter in letters {
             match letter {
                 Letter::Mail(mail) => {
                     self.note_input();
@@ -538,11 +557,12 @@ impl Worker {
             Effect::Close(id) => self.close(id),
             Effect::Drain { connection, then } => self.drain(connection, then),
             Effect::TakeMail { then } => {
-                self.read_inbox();
+                self.take_mail();
                 self.b.shard.drained(self.now, then);
             }
             Effect::Move { connection, to, handoff } => {
                 let token = self.socket_of(connection);
+                debug_assert!(token.is_some(), "a connection that moves has its socket until now");
                 if let Some(socket) = token.and_then(|token| self.drop_socket(token)) {
                     self.post_mail();
                     let letter = Letter::Moved(socket.stream, handoff, socket.admittance);
