@@ -1,7 +1,7 @@
 //! From a session to its connection: what may leave now leaves, the rest waits in a bounded queue.
 //! MQTT 5.0 sections 3.3.4, 4.3 and 4.9.
 
-use crate::access::Action;
+use crate::access::{Access, Action, Identity};
 use crate::aliases::Alias;
 use crate::connection::{Connection, Outbox};
 use crate::delivery::{Delivery, Extra, Kept, Order};
@@ -268,7 +268,7 @@ impl Shard {
             QueueFull::DropNewest => return Outcome::Dropped,
             QueueFull::Disconnect => {
                 if let Some((slot, generation)) = session.connection {
-                    self.evicted.push(ConnectionId { slot, generation });
+                    self.evicted.push((ConnectionId { slot, generation }, "its queue is full"));
                 }
                 return Outcome::Dropped;
             }
@@ -307,10 +307,11 @@ impl Shard {
         let Some((slot, generation)) = session.connection else { return };
         let Some(c) = self.connections.get_mut(slot, generation) else { return };
         let inflight_bytes_max = self.settings.inflight_bytes_max;
+        let access = (!self.is_unrestricted).then_some(&*self.access);
         let mut writer = writer!(self);
         while c.owed() < PUMP_OUTPUT_MAX {
             // [MQTT-3.3.1-1] [MQTT311-3.3.1-1]
-            if send_again(&mut writer, &mut self.recorder, me, session, c) {
+            if send_again(&mut writer, &mut self.recorder, access, me, session, c) {
                 continue;
             }
             let Some(front) = session.queue.front() else { break };
@@ -334,6 +335,12 @@ impl Shard {
                 skip_identifier(session, delivery.qos);
                 continue;
             }
+            if !may_still_receive(access, &session.identity, &session.client_id, &delivery) {
+                session.dropped += 1;
+                self.recorder.note_dropped(me, session, delivery.key);
+                skip_identifier(session, delivery.qos);
+                continue;
+            }
             writer.write_queued(c, session, me, delivery, &mut self.recorder);
         }
         session.is_dropping &= !session.queue.is_empty();
@@ -347,10 +354,17 @@ impl Shard {
     }
 }
 
+/// The rules, or the user whose session it is, may be others than when the message came. `None`: there are no rules.
+fn may_still_receive(access: Option<&dyn Access>, identity: &Identity, client_id: &str, delivery: &Delivery) -> bool {
+    let topic = || delivery.message.topic();
+    access.is_none_or(|access| access.may(identity, client_id, Action::Receive, topic()))
+}
+
 /// Send again the first of what was in flight, if there is any.
 fn send_again(
     writer: &mut Writer<'_>,
     recorder: &mut Recorder,
+    access: Option<&dyn Access>,
     me: SessionRef,
     session: &mut Session,
     c: &mut Connection,
@@ -359,6 +373,12 @@ fn send_again(
     let is_recorded = session.is_persistent();
     let Some((packet_id, qos, kept)) = session.outgoing.next_resend() else { return false };
     let Kept::Message(d) = kept else { return true };
+    if !may_still_receive(access, &session.identity, &session.client_id, d) {
+        session.dropped += 1;
+        session.give_up(packet_id, qos);
+        recorder.note_finished(me, session, packet_id);
+        return true;
+    }
     let form = Form { dup: true, qos, retain: d.retain, packet_id: Some(packet_id), identifiers: d.identifiers() };
     let message = d.message.view();
     if c.packet_size_max == usize::MAX || fits(c, &message, form, writer.now) {
