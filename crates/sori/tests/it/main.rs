@@ -1,6 +1,7 @@
 //! The `sori` program from outside, against a broker that plays a script.
 
 mod broker;
+mod crash;
 mod publish;
 mod serve;
 mod store;

@@ -11,7 +11,11 @@ pub(super) fn look(book: &mut Book, receiver: usize, delivery: Delivery) {
     }
     let seen = &receiver.seen[stream];
     let is_first = seen.times.get(number as usize).is_none_or(|times| *times == 0);
-    if is_first && number < seen.next {
+    // A subscription that began between two messages misses the first of them, and gets it when its publisher sends it
+    // again.
+    let sent = book.streams[stream].sent[number as usize];
+    let was_subscribed = receiver.subscribed_since.is_some_and(|since| since < sent.first);
+    if is_first && was_subscribed && number < seen.next {
         let (name, after, story) = (&receiver.name, seen.next - 1, book.story(stream, number));
         book.faults.add("order", book.kills, || format!("{name} got after #{after}: {story}"));
     }
