@@ -77,7 +77,21 @@ pub(crate) struct Delivery {
     pub(crate) retain: bool,
 }
 
+/// What the records know a delivery by. A publication may have several for one session, by its overlapping
+/// subscriptions; those that are alike are as good as each other.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub(crate) struct Copied<'a> {
+    pub(crate) key: u64,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) identifiers: &'a [u32],
+}
+
 impl Delivery {
+    pub(crate) fn copied(&self) -> Copied<'_> {
+        Copied { key: self.key, qos: self.qos, retain: self.retain, identifiers: self.identifiers() }
+    }
+
     pub(crate) fn payload_length(&self) -> u64 {
         self.message.payload_length() as u64
     }
@@ -113,6 +127,10 @@ impl Stored {
 
     pub(crate) fn identifiers(&self) -> &[u32] {
         self.extra.as_ref().map_or(&[], |extra| extra.identifiers.as_slice())
+    }
+
+    pub(crate) fn copied(&self) -> Copied<'_> {
+        Copied { key: self.key, qos: self.qos, retain: self.retain, identifiers: self.identifiers() }
     }
 
     /// The delivery again, with its message.

@@ -8,7 +8,7 @@
 //! QoS 0 has a line of its own, because it does not wait for acknowledgements; the order of the deliveries tells which
 //! of the two fronts is the older one. What lies in the store only is fetched before its turn comes.
 
-use crate::delivery::{Delivery, Order, Stored};
+use crate::delivery::{Copied, Delivery, Order, Stored};
 use crate::memory::MemoryUse;
 use crate::message::Message;
 use crate::time::Time;
@@ -33,29 +33,24 @@ pub(crate) struct Queue {
     expires_first: Option<Time>,
 }
 
-/// What is left of a delivery that was dropped.
+/// A delivery that was dropped.
 #[derive(Debug)]
-pub(crate) struct Gone {
-    pub(crate) key: u64,
-    in_store: Option<Stored>,
-}
-
-impl From<Stored> for Gone {
-    fn from(stored: Stored) -> Gone {
-        Gone { key: stored.key, in_store: Some(stored) }
-    }
-}
-
-impl From<Delivery> for Gone {
-    fn from(delivery: Delivery) -> Gone {
-        Gone { key: delivery.key, in_store: None }
-    }
+pub(crate) enum Gone {
+    Delivery(Delivery),
+    Stored(Stored),
 }
 
 impl Gone {
+    pub(crate) fn copied(&self) -> Copied<'_> {
+        match self {
+            Gone::Delivery(delivery) => delivery.copied(),
+            Gone::Stored(stored) => stored.copied(),
+        }
+    }
+
     /// It is not needed from the store either.
     pub(crate) fn forget(self, memory: &MemoryUse) {
-        if let Some(stored) = self.in_store {
+        if let Gone::Stored(stored) = self {
             memory.forget(stored.place, stored.length);
         }
     }
@@ -197,11 +192,11 @@ impl Queue {
     /// Take out the oldest, wherever it is.
     pub(crate) fn drop_oldest(&mut self, memory: &MemoryUse) -> Option<Gone> {
         match self.front()? {
-            Ok(_) => self.pop().map(Gone::from),
+            Ok(_) => self.pop().map(Gone::Delivery),
             Err(_) => {
                 let stored = self.pop_stored(memory);
                 self.close_gap();
-                stored.map(Gone::from)
+                stored.map(Gone::Stored)
             }
         }
     }
@@ -331,7 +326,7 @@ impl Queue {
         let stored = self.pop_stored(memory)?;
         let Some(message) = message else {
             self.close_gap();
-            return Some(Gone::from(stored));
+            return Some(Gone::Stored(stored));
         };
         let delivery = stored.with(message);
         let expires = delivery.message.expires();

@@ -1,6 +1,6 @@
 //! Where a shard puts its records until they are taken out.
 
-use crate::delivery::Delivery;
+use crate::delivery::{Copied, Delivery};
 use crate::ids::{SessionRef, ShardId};
 use crate::message::Message;
 use crate::record::write as w;
@@ -252,16 +252,15 @@ impl Recorder {
             return;
         }
         self.write_if_unwritten(me, session, delivery);
-        let key = delivery.key;
         let out = self.begin(Kind::Sent, me);
-        w::number(out, key);
+        write_copied(out, delivery.copied());
         w::packet_id(out, packet_id);
     }
 
-    pub(crate) fn note_dropped(&mut self, me: SessionRef, session: &Session, key: u64) {
-        if self.keeps(session) && key != 0 {
+    pub(crate) fn note_dropped(&mut self, me: SessionRef, session: &Session, copied: Copied<'_>) {
+        if self.keeps(session) && copied.key != 0 {
             let out = self.begin(Kind::Dropped, me);
-            w::number(out, key);
+            write_copied(out, copied);
         }
     }
 
@@ -442,6 +441,13 @@ impl Recorder {
             self.piece.references.push(place);
         }
     }
+}
+
+/// Which of the deliveries of a publication to a session.
+fn write_copied(out: &mut Vec<u8>, copied: Copied<'_>) {
+    w::number(out, copied.key);
+    out.push(w::delivery_flags(copied.qos, copied.retain));
+    w::identifiers(out, copied.identifiers);
 }
 
 /// Number and place of the message, length of its payload, how it is delivered.

@@ -1,6 +1,6 @@
 //! From records back to sessions.
 
-use crate::delivery::Extra;
+use crate::delivery::{Copied, Extra};
 use crate::ids::SessionRef;
 use crate::memory::MemoryUse;
 use crate::message::{Message, MessageRef};
@@ -90,6 +90,10 @@ impl Owed {
 
     pub(crate) fn identifiers(&self) -> &[u32] {
         self.identifiers.as_deref().unwrap_or_default()
+    }
+
+    fn copied(&self) -> Copied<'_> {
+        Copied { key: self.key, qos: self.qos, retain: self.retain, identifiers: self.identifiers() }
     }
 }
 
@@ -415,15 +419,15 @@ impl RecoveredSession {
                 return Ok(key);
             }
             Kind::Sent => {
-                let (key, packet_id) = (reader.number()?, reader.packet_id()?);
-                if let Some(owed) = self.take_owed(key) {
+                let owed = self.take_owed(reader)?;
+                let packet_id = reader.packet_id()?;
+                if let Some(owed) = owed {
                     self.last_packet_id = Some(packet_id);
                     self.in_flight.push((packet_id, Some(owed)));
                 }
             }
             Kind::Dropped => {
-                let key = reader.number()?;
-                self.take_owed(key);
+                self.take_owed(reader)?;
             }
             Kind::Released => {
                 let packet_id = reader.packet_id()?;
@@ -475,14 +479,17 @@ impl RecoveredSession {
         Ok(())
     }
 
-    /// What is owed under `key`: nearly always the first.
-    fn take_owed(&mut self, key: u64) -> Option<Owed> {
+    /// The delivery that a record names: nearly always the first.
+    fn take_owed(&mut self, reader: &mut Reader<'_>) -> Result<Option<Owed>, RecordError> {
+        let (key, flags, identifiers) = (reader.number()?, reader.byte()?, reader.identifiers()?);
+        let (qos, retain) = (qos(flags), flags & RETAIN != 0);
+        let copied = Copied { key, qos, retain, identifiers: &identifiers };
         for line in [&mut self.written, &mut self.owed] {
-            if let Some(at) = line.iter().position(|owed| owed.key == key) {
-                return line.remove(at);
+            if let Some(at) = line.iter().position(|owed| owed.copied() == copied) {
+                return Ok(line.remove(at));
             }
         }
-        None
+        Ok(None)
     }
 
     /// What waits for the client, oldest first.

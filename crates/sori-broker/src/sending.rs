@@ -4,7 +4,7 @@
 use crate::access::{Access, Action, Identity};
 use crate::aliases::Alias;
 use crate::connection::{Connection, Outbox};
-use crate::delivery::{Delivery, Extra, Kept, Order};
+use crate::delivery::{Copied, Delivery, Extra, Kept, Order};
 use crate::event::Event;
 use crate::holding::Holds;
 use crate::ids::{ConnectionId, SessionRef};
@@ -105,7 +105,8 @@ impl Shard {
         if matches!(outcome, Outcome::Dropped | Outcome::Passed) {
             let me = self.session_ref(key);
             if let Some(session) = self.sessions.get(key.slot, key.generation) {
-                self.recorder.note_dropped(me, session, message.recorded.key);
+                let (key, identifiers) = (message.recorded.key, terms.identifiers);
+                self.recorder.note_dropped(me, session, Copied { key, qos, retain: terms.retain, identifiers });
             }
         }
         outcome
@@ -197,7 +198,7 @@ impl Shard {
             for expired in session.queue.expire(now) {
                 self.totals.dropped_expired += 1;
                 session.dropped += 1;
-                self.recorder.note_dropped(me, session, expired.key);
+                self.recorder.note_dropped(me, session, expired.copied());
             }
         }
         if terms.may_pass && !has_room(&self.settings, session, message.payload.len()) {
@@ -273,13 +274,13 @@ impl Shard {
                 return Outcome::Dropped;
             }
             QueueFull::DropOldest => None,
-            QueueFull::LatestValue => session.queue.take_last_of_topic(delivery.message.topic()).map(Gone::from),
+            QueueFull::LatestValue => session.queue.take_last_of_topic(delivery.message.topic()).map(Gone::Delivery),
         };
         let mut victim = first.or_else(|| session.queue.drop_oldest(&self.memory));
         let mut victims = 0;
         while let Some(gone) = victim {
             victims += 1;
-            self.recorder.note_dropped(me, session, gone.key);
+            self.recorder.note_dropped(me, session, gone.copied());
             gone.forget(&self.memory);
             let is_enough = has_room(&self.settings, session, length as usize);
             victim = if is_enough { None } else { session.queue.drop_oldest(&self.memory) };
@@ -331,13 +332,13 @@ impl Shard {
             if delivery.message.expires() <= writer.now {
                 writer.totals.dropped_expired += 1;
                 session.dropped += 1;
-                self.recorder.note_dropped(me, session, delivery.key);
+                self.recorder.note_dropped(me, session, delivery.copied());
                 skip_identifier(session, delivery.qos);
                 continue;
             }
             if !may_still_receive(access, &session.identity, &session.client_id, &delivery) {
                 session.dropped += 1;
-                self.recorder.note_dropped(me, session, delivery.key);
+                self.recorder.note_dropped(me, session, delivery.copied());
                 skip_identifier(session, delivery.qos);
                 continue;
             }
@@ -504,7 +505,7 @@ impl Writer<'_> {
         if c.packet_size_max != usize::MAX && !fits(c, &message, form, self.now) {
             self.totals.dropped_too_large += 1;
             session.dropped += 1;
-            recorder.note_dropped(me, session, delivery.key);
+            recorder.note_dropped(me, session, delivery.copied());
             skip_identifier(session, qos);
             return;
         }

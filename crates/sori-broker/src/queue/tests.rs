@@ -169,8 +169,8 @@ fn a_message_that_cannot_be_read_makes_way() {
     assert_eq!((queue.stored_len(), queue.len()), (3, 3));
     assert!(matches!(queue.front(), Some(Err(stored)) if stored.place == 1));
     assert!(queue.fetched(Order(2), None, &memory).is_none(), "it is not its turn");
-    assert_eq!(queue.fetched(Order(1), None, &memory).map(|gone| gone.key), Some(1));
-    assert_eq!(queue.drop_oldest(&memory).map(|gone| gone.key), Some(2));
+    assert_eq!(queue.fetched(Order(1), None, &memory).map(|gone| gone.copied().key), Some(1));
+    assert_eq!(queue.drop_oldest(&memory).map(|gone| gone.copied().key), Some(2));
     queue.forget_stored(&memory);
     assert_eq!((queue.stored_len(), memory.bytes()), (0, 0));
 }
