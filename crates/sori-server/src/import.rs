@@ -15,8 +15,10 @@
 //! assert!(error.to_string().starts_with("/nowhere/mosquitto.db: cannot be read"));
 //! ```
 
-// Wills, and what SQLite does to values, come with persist-sqlite only.
-#![cfg_attr(not(feature = "import-sqlite"), allow(dead_code))]
+#![cfg_attr(
+    not(feature = "import-sqlite"),
+    expect(dead_code, reason = "wills, and what SQLite does to values, come with persist-sqlite only")
+)]
 
 mod chunk;
 mod collector;
