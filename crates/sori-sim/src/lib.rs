@@ -4,7 +4,7 @@
 //! Two things are here, on one foundation:
 //!
 //! - [`World`], for tests that say what a client sends and what it must get: several shards, virtual time, sockets
-//!   that are byte buffers, no fault but those asked for.
+//!   that are byte buffers, a store on a [`SimDisk`], no fault but those asked for.
 //! - [`run`], one run of the simulation. The seed decides everything: the settings, the clients and what they say, where
 //!   the network cuts, delays and stalls, which shard takes its turn and which mail waits. After each round of
 //!   trouble the broker comes to rest, and the rules in `src/check`, one per file, say what is broken.
@@ -17,8 +17,8 @@
 //! assert_eq!(report.digest, run(7, Weather::Crashes, false).digest);
 //! ```
 //!
-//! It is not here: threads and locks (what shards share between threads is model-checked where it is written), disks,
-//! TLS and the rest of the server. `docs/simulator.md` tells how to read a trace and how to add a rule.
+//! It is not here: threads and locks (what shards share between threads is model-checked where it is written), TLS and the
+//! rest of the server. `docs/simulator.md` tells how to read a trace and how to add a rule.
 #![allow(
     clippy::arc_with_non_send_sync,
     reason = "the broker takes what its shards share as an Arc; here all of them live in one thread"

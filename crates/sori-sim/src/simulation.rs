@@ -177,6 +177,9 @@ impl Simulation {
             if self.weather == Weather::Crashes {
                 self.the_machine_acts();
             }
+            if self.failed() {
+                break;
+            }
             match self.random.below(100) {
                 0..12 => self.somebody_acts(),
                 12..14 => self.something_breaks(),
@@ -591,6 +594,9 @@ impl Simulation {
     fn rest(&mut self) {
         self.wires.remark("rest");
         self.repair_machine();
+        if self.failed() {
+            return;
+        }
         for index in self.wires.open.clone() {
             let pipe = &mut self.wires.pipes[index];
             (pipe.stalled, pipe.frozen, pipe.silent) = (false, false, false);

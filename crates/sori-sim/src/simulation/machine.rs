@@ -276,6 +276,9 @@ impl Simulation {
         if is_ill || disk.is_stopped() {
             self.crash(Death::Kill, false);
         }
+        if self.failed() {
+            return;
+        }
         disk.heal();
         disk.set_capacity(u64::MAX);
         disk.go_on();
