@@ -14,6 +14,7 @@
 //! assert!(loaded.config.local_only);
 //! ```
 
+pub mod acl;
 mod admission;
 mod board;
 pub mod command_line;

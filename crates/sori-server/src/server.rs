@@ -1,5 +1,6 @@
 //! The running broker: listeners, worker threads and the signals that rule them.
 
+use crate::acl::AclAccess;
 use crate::admission::{Limits, Places};
 use crate::board::Board;
 use crate::config::{Bind, Config, ListenerConfig, Loaded, SocketDomain};
@@ -61,6 +62,7 @@ pub struct Server {
     /// Where the listeners listen, in their order.
     listening: Vec<(Bind, SocketDomain)>,
     board: Arc<Board>,
+    /// The rules behind those of the configuration.
     access: Arc<dyn Access + Send + Sync>,
     log: Log,
     machine: Machine,
@@ -82,7 +84,8 @@ impl Server {
         Server::start_with(config, log, machine, Arc::new(OpenAccess))
     }
 
-    /// The same with rules of one's own about who comes in and who may do what.
+    /// The same with rules of one's own about who comes in and who may do what. What the configuration says about that
+    /// holds too.
     ///
     /// # Errors
     /// As those of [`Server::start`].
@@ -132,13 +135,14 @@ impl Server {
         portions: Vec<Portion>,
     ) -> Result<(), RunError> {
         let settings = Arc::new(settings(config, &self.machine, &self.log, self.store.is_some()));
+        let access = self.access(config);
         let shards = self.inboxes.len() as u16;
         let (ready, restored) = channel();
         let mut waiting = Vec::new();
         for ((number, poll), portion) in (0..shards).zip(polls).zip(portions) {
             let id = ShardId(number);
             let (space, board, inboxes) = (Arc::clone(&self.space), Arc::clone(&self.board), self.inboxes.clone());
-            let (settings, access, log) = (Arc::clone(&settings), Arc::clone(&self.access), self.log.clone());
+            let (settings, access, log) = (Arc::clone(&settings), Arc::clone(&access), self.log.clone());
             let connection_messages = config.connection_messages;
             let gauges = self.store.as_ref().map(|store| Arc::clone(store.gauges()));
             let publisher = (number == 0).then(|| {
@@ -260,7 +264,7 @@ impl Server {
         self.places.set_limits(Limits::of(config, &self.listening));
         let new = NewSettings {
             settings: Arc::new(settings(config, &self.machine, &self.log, self.store.is_some())),
-            access: Arc::clone(&self.access),
+            access: self.access(config),
             connection_messages: config.connection_messages,
             sys_interval: config.sys_interval,
         };
@@ -268,6 +272,15 @@ impl Server {
             inbox.post(Letter::Reconfigure(Box::new(new.clone())));
         }
         self.order(Order::Reconfigure(Box::new(config.clone())));
+    }
+
+    /// All rules that hold with this configuration.
+    fn access(&self, config: &Config) -> Arc<dyn Access + Send + Sync> {
+        let inner = Arc::clone(&self.access);
+        match &config.acl {
+            Some(rules) => Arc::new(AclAccess::new(Arc::clone(rules), inner, self.log.clone())),
+            None => inner,
+        }
     }
 
     fn order(&self, order: Order) {

@@ -1,5 +1,7 @@
 //! The configuration while it is being read: values that may still be inherited are not decided yet.
 
+use std::path::PathBuf;
+
 use super::remark::Location;
 use super::{Bind, Config, Defaults, ListenerConfig, ProtocolVersions, SocketDomain};
 use crate::log::{Destinations, Kinds};
@@ -40,6 +42,8 @@ impl Draft {
 /// Settings that a listener may have of its own or share with the file.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
+    /// The file with the rules about topics.
+    pub acl_file: Option<PathBuf>,
     /// A client without user name may connect.
     pub allow_anonymous: Option<bool>,
     /// A client with an empty identifier gets a generated one.

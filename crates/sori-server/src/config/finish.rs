@@ -1,7 +1,12 @@
 //! From what the lines said to what holds: inheritance, local-only mode, and what no single line can show.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use super::draft::{Draft, ListenerDraft, MadeBy, Security};
 use super::remark::{Remark, Severity};
+use crate::acl::Rules;
+
 use super::{Bind, Config, ListenerConfig, SocketDomain, Source};
 
 /// The port of MQTT, where nothing else is said.
@@ -9,7 +14,12 @@ pub(crate) const DEFAULT_PORT: u16 = 1883;
 
 /// Decides everything that was left open.
 pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remark>) -> Config {
-    let Draft { mut config, security, log_dest, log_type, listeners, .. } = draft;
+    let Draft { mut config, mut security, log_dest, log_type, listeners, per_listener_settings, .. } = draft;
+    if per_listener_settings {
+        security.acl_file = common_acl_file(&listeners, remarks);
+    }
+    // Until they are read, they are those of an empty file: nothing is allowed.
+    config.acl = security.acl_file.as_deref().map(|file| Arc::new(Rules::none(file)));
     config.files = source.files.to_vec();
     config.log.destinations = log_dest.unwrap_or(config.log.destinations);
     config.log.kinds = log_type.unwrap_or(config.log.kinds);
@@ -25,6 +35,21 @@ pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remar
     };
     refuse_same_address(&config.listeners, remarks);
     config
+}
+
+/// The one file that all listeners have. A session does not know by which listener its client came, so that a file of
+/// one listener would have to hold for all or be ignored; neither is what was meant (CVE-2018-20145).
+fn common_acl_file(listeners: &[ListenerDraft], remarks: &mut Vec<Remark>) -> Option<PathBuf> {
+    let first = listeners.first()?.security.acl_file.clone();
+    for listener in listeners.iter().filter(|listener| listener.security.acl_file != first) {
+        remarks.push(Remark {
+            severity: Severity::Error,
+            at: listener.settings.declared_at.clone(),
+            text: "Listeners with different 'acl_file' values are not available in this version.".to_owned(),
+            hint: Some("give all listeners the same acl_file.".to_owned()),
+        });
+    }
+    first
 }
 
 /// 127.0.0.1 and ::1 on each port, with the listener options that stand in the file without a listener.

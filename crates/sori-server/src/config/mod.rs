@@ -21,9 +21,12 @@ mod tests;
 
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::acl::Rules;
 use crate::log::LogConfig;
+pub(crate) use parse::wrong_encoding;
 pub use remark::{Location, Remark, Severity};
 pub use sori_broker::QueueFull;
 
@@ -39,6 +42,8 @@ pub struct Config {
     /// Where log lines go and which.
     pub log: LogConfig,
 
+    /// Who may publish and be sent what; `None`: everybody everything.
+    pub acl: Option<Arc<Rules>>,
     /// Overlapping subscriptions of one client may each deliver a message.
     pub allow_duplicate_messages: bool,
     /// Before a retained message is delivered, its publisher must still be allowed to write the topic.
@@ -243,6 +248,7 @@ impl Config {
             local_only: false,
             listeners: Vec::new(),
             log: LogConfig::default(),
+            acl: None,
             allow_duplicate_messages: true,
             check_retain_source: true,
             clientid_prefix: String::new(),
@@ -314,9 +320,27 @@ pub fn load(source: &Source<'_>) -> Result<Loaded, Vec<Remark>> {
         reader.read_main_file(file);
     }
     let (draft, mut remarks) = reader.finish();
-    let config = finish::resolve(draft, source, &mut remarks);
+    let mut config = finish::resolve(draft, source, &mut remarks);
+    if let Some(rules) = &mut config.acl {
+        read_rules(rules, &mut remarks);
+    }
     if remarks.iter().any(|remark| remark.severity == Severity::Error) {
         return Err(remarks);
     }
     Ok(Loaded { config, remarks })
+}
+
+/// The rules of a file in the place of those of an empty one.
+fn read_rules(rules: &mut Arc<Rules>, remarks: &mut Vec<Remark>) {
+    let Some(read) = Rules::read(rules.file(), remarks) else { return };
+    if read.is_about_users() {
+        let file = read.file().display();
+        remarks.push(Remark {
+            severity: Severity::Warning,
+            at: None,
+            text: format!("What {file} grants a user is granted to whoever says that name: no password is asked for."),
+            hint: None,
+        });
+    }
+    *rules = Arc::new(read);
 }

@@ -417,7 +417,8 @@ fn contents(file: &Path) -> Checked<Vec<u8>> {
     Ok(bytes)
 }
 
-fn wrong_encoding(bytes: &[u8]) -> Option<&'static str> {
+/// What a file that is not UTF-8 begins with.
+pub(crate) fn wrong_encoding(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xEF, 0xBB, 0xBF, ..] => Some("The file starts with a byte order mark (BOM)."),
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some("The file is UTF-16."),

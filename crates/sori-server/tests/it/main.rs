@@ -1,5 +1,6 @@
 //! Tests of the whole program and of its manual.
 
+mod acl;
 mod broker;
 mod client;
 mod debug_lines;

@@ -8,6 +8,28 @@ use super::limit_u16;
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry {
+        words: &["acl_file"],
+        toml: "acl_file",
+        scope: Scope::Security,
+        takes: Takes::Text {
+            longest: 65_535,
+            again: Again::Replaces,
+            set: |place, text| {
+                place.security().acl_file = Some(PathBuf::from(text));
+                Ok(())
+            },
+        },
+        default: "",
+        reload: Reload::Yes,
+        standing: Standing::Works,
+        help: "The file that says who may publish and be sent what; what no line of it grants is denied. It has lines \
+               `topic [read\\|write\\|readwrite\\|deny] <filter>`, for clients without user name or, below `user <name>`, \
+               for that user, and `pattern ...` for everybody, where a level `%c` is the client identifier and `%u` the \
+               user name. A matching `deny` counts before what else matches. Topics are compared as the broker knows \
+               them, with the mount point of their listener. It is read again at each reload; while it has a mistake, \
+               the rules stay as they were. With `per_listener_settings true`, all listeners must have the same file.",
+    },
+    Entry {
         words: &["allow_anonymous"],
         toml: "allow_anonymous",
         scope: Scope::Security,

@@ -1,0 +1,196 @@
+//! The grammar of the file. Every line is read whatever the lines before it said, so that one run shows all mistakes.
+
+use super::filter;
+use super::rules::{Right, Rules, Whose};
+use crate::config::{Location, Remark, Severity, wrong_encoding};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Two million rules; what is longer is something else.
+const FILE_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// The only letter between words. A TAB is part of a word, as in Mosquitto.
+const BLANK: char = ' ';
+
+impl Rules {
+    /// Reads a file completely. `remarks` gets everything there is to say about it; with an error among that there are no
+    /// rules.
+    pub fn read(file: &Path, remarks: &mut Vec<Remark>) -> Option<Rules> {
+        match contents(file) {
+            Ok(bytes) => Rules::parse(file, &bytes, remarks),
+            Err((text, hint)) => {
+                remarks.push(Remark { severity: Severity::Error, at: None, text, hint });
+                None
+            }
+        }
+    }
+
+    /// The same for the contents of a file.
+    pub fn parse(file: &Path, bytes: &[u8], remarks: &mut Vec<Remark>) -> Option<Rules> {
+        let mut reader =
+            Reader { file: file.into(), rules: Rules::none(file), user: None, line: 0, remarks: Vec::new() };
+        reader.read(bytes);
+        let is_good = !reader.remarks.iter().any(|remark| remark.severity == Severity::Error);
+        remarks.append(&mut reader.remarks);
+        is_good.then_some(reader.rules)
+    }
+}
+
+fn contents(file: &Path) -> Result<Vec<u8>, (String, Option<String>)> {
+    let name = file.display();
+    let unable = |error: std::io::Error| {
+        (format!("Unable to open acl_file \"{name}\"."), Some(format!("the system says: {error}.")))
+    };
+    // To open a pipe would be to wait for whoever writes into it.
+    if !fs::metadata(file).map_err(unable)?.is_file() {
+        return Err((format!("The acl_file \"{name}\" is not a file."), None));
+    }
+    let mut bytes = Vec::new();
+    File::open(file).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(unable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err((format!("The acl_file \"{name}\" is larger than {FILE_BYTES_MAX} bytes."), None));
+    }
+    Ok(bytes)
+}
+
+struct Reader {
+    file: Arc<Path>,
+    rules: Rules,
+    /// The `user` line that was read last.
+    user: Option<String>,
+    line: usize,
+    remarks: Vec<Remark>,
+}
+
+/// What is wrong with a line, and what to do about it.
+type Complaint = (String, Option<&'static str>);
+
+impl Reader {
+    fn read(&mut self, bytes: &[u8]) {
+        if let Some(text) = wrong_encoding(bytes) {
+            self.line = 1;
+            self.remark(Severity::Error, text.to_owned(), Some("save the file as UTF-8 without a byte order mark."));
+            return;
+        }
+        for line in bytes.split(|byte| *byte == b'\n') {
+            self.line += 1;
+            if let Err((text, hint)) = self.read_line(line) {
+                self.remark(Severity::Error, text, hint);
+            }
+        }
+    }
+
+    fn remark(&mut self, severity: Severity, text: String, hint: Option<&str>) {
+        let at = Some(Location { file: Arc::clone(&self.file), line: self.line });
+        self.remarks.push(Remark { severity, at, text, hint: hint.map(str::to_owned) });
+    }
+
+    fn warn(&mut self, text: String) {
+        self.remark(Severity::Warning, text, None);
+    }
+
+    fn read_line(&mut self, line: &[u8]) -> Result<(), Complaint> {
+        if line.starts_with(b"#") {
+            return Ok(());
+        }
+        let malformed = || (String::from("Malformed UTF-8 in acl_file."), Some("save the file as UTF-8."));
+        let line = std::str::from_utf8(line).ok().filter(|line| !line.contains('\0')).ok_or_else(malformed)?;
+        let line = line.trim_end_matches(is_space).trim_start_matches(BLANK);
+        let (word, rest) = line.split_once(BLANK).unwrap_or((line, ""));
+        match word {
+            "" => Ok(()),
+            "topic" => self.read_rule(rest, false),
+            "pattern" => self.read_rule(rest, true),
+            "user" => self.read_user(rest),
+            _ => Err((format!("Invalid line in acl_file: {}.", line.escape_debug()), hint(word))),
+        }
+    }
+
+    fn read_user(&mut self, rest: &str) -> Result<(), Complaint> {
+        let name = rest.trim_matches(is_space);
+        if name.is_empty() {
+            return Err((String::from("Missing username in acl_file."), None));
+        }
+        self.warn_of_controls(name);
+        self.user = Some(name.to_owned());
+        Ok(())
+    }
+
+    fn read_rule(&mut self, rest: &str, is_pattern: bool) -> Result<(), Complaint> {
+        let rest = rest.trim_start_matches(BLANK);
+        let (right, text) = match rest.split_once(BLANK) {
+            Some((word, text)) => (right(word)?, text.trim_matches(is_space)),
+            None => (Right::ReadWrite, rest),
+        };
+        if text.is_empty() {
+            return Err((String::from("Empty topic in acl_file."), None));
+        }
+        if !filter::is_legal(text) {
+            let text = format!("Invalid ACL topic '{}' in acl_file.", text.escape_debug());
+            return Err((text, Some("+ and # stand for whole levels, and # for the last ones.")));
+        }
+        if text == rest && self::right(text).is_ok() {
+            self.warn(format!("'{text}' is the topic here, which may be read and written: no topic follows."));
+        }
+        self.warn_of_controls(text);
+        self.warn_of_substitutions(text, is_pattern);
+        let whose = match &self.user {
+            _ if is_pattern => Whose::Everybody,
+            Some(name) => Whose::User(name),
+            None => Whose::Anonymous,
+        };
+        self.rules.add(whose, right, text, self.line);
+        Ok(())
+    }
+
+    /// Clients cannot use them, so somebody separated words with them.
+    fn warn_of_controls(&mut self, text: &str) {
+        if text.contains(char::is_control) {
+            let text = text.escape_debug();
+            self.warn(format!("'{text}' matches nothing: only spaces separate words, and a TAB is part of one."));
+        }
+    }
+
+    fn warn_of_substitutions(&mut self, text: &str, is_pattern: bool) {
+        let whole = text.split('/').filter(|level| matches!(*level, "%c" | "%u")).count();
+        let all = text.matches("%c").count() + text.matches("%u").count();
+        if is_pattern && all == 0 {
+            self.warn(format!("ACL pattern '{text}' does not contain '%c' or '%u'."));
+        } else if is_pattern && whole < all {
+            self.warn(format!("In '{text}' not every '%c' or '%u' is a whole level; such a one stands for itself."));
+        } else if !is_pattern && whole > 0 {
+            self.warn(format!(
+                "'%c' and '%u' in '{text}' stand for themselves: they have a meaning after 'pattern' only."
+            ));
+        }
+    }
+}
+
+fn right(word: &str) -> Result<Right, Complaint> {
+    match word {
+        "read" => Ok(Right::Read),
+        "write" => Ok(Right::Write),
+        "readwrite" => Ok(Right::ReadWrite),
+        "deny" => Ok(Right::Deny),
+        other => {
+            let text = format!("Invalid topic access type '{}' in acl_file.", other.escape_debug());
+            Err((text, Some("allowed: read, write, readwrite and deny.")))
+        }
+    }
+}
+
+fn hint(word: &str) -> Option<&'static str> {
+    let is_comment = word.trim_start().starts_with('#');
+    Some(if is_comment {
+        "the # of a comment is the first letter of its line."
+    } else {
+        "a line begins with topic, pattern or user and a space."
+    })
+}
+
+/// What is taken off the ends of lines and values.
+fn is_space(c: char) -> bool {
+    c.is_ascii_whitespace() || c == '\u{B}'
+}
