@@ -216,7 +216,7 @@ impl Shard {
             after = String::from(last.message.topic());
             for retained in &messages {
                 retained.message.move_to(|place| space.current_place(place));
-                self.recorder.write_retained(&retained.message, retained.version);
+                self.recorder.write_retained(retained);
             }
         }
         checkpoint.retained = Some(after);

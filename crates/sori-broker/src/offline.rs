@@ -214,6 +214,8 @@ impl RecordsWriter {
         w::number(out, message);
         w::number(out, 0);
         w::text(out, topic);
+        // Who answers for it is not known.
+        out.push(0);
     }
 
     /// A session with all that it has.

@@ -446,7 +446,7 @@ impl Shard {
         match stored {
             Some(kept) if is_recorded => {
                 self.recorder.note_message(&kept);
-                self.recorder.note_retained(&kept, message.retained_version);
+                self.recorder.note_retained(&kept, message.retained_version, owner.as_deref());
                 *shared = Some(kept);
             }
             None if is_recorded => {

@@ -2,9 +2,10 @@
 
 use crate::delivery::{Copied, Delivery};
 use crate::ids::{SessionRef, ShardId};
-use crate::message::Message;
+use crate::message::{Message, Owner};
 use crate::record::write as w;
 use crate::record::{Kind, Records, RecordsStep};
+use crate::retained::RetainedMessage;
 use crate::session::Session;
 use alloc::vec::Vec;
 use sori_mqtt::{PacketId, QoS, SubscribeOptions};
@@ -344,7 +345,7 @@ impl Recorder {
     }
 
     /// A retained message was stored; it has been numbered and written.
-    pub(crate) fn note_retained(&mut self, message: &Message, version: u64) {
+    pub(crate) fn note_retained(&mut self, message: &Message, version: u64, owner: Option<&Owner>) {
         if !self.is_on {
             return;
         }
@@ -358,6 +359,11 @@ impl Recorder {
         w::number(out, number);
         w::number(out, place);
         w::text(out, message.topic());
+        out.push(owner.map_or(0, |owner| 1 + u8::from(owner.identity.is_internal)));
+        if let Some(owner) = owner {
+            w::text(out, &owner.client_id);
+            w::optional_text(out, owner.identity.user_name.as_deref());
+        }
     }
 
     pub(crate) fn note_retained_gone(&mut self, topic: &str, version: u64) {
@@ -425,9 +431,9 @@ impl Recorder {
         self.note_received(me, packet_id, message);
     }
 
-    pub(crate) fn write_retained(&mut self, message: &Message, version: u64) {
-        self.refer(message.place());
-        self.note_retained(message, version);
+    pub(crate) fn write_retained(&mut self, retained: &RetainedMessage) {
+        self.refer(retained.message.place());
+        self.note_retained(&retained.message, retained.version, retained.owner.as_deref());
     }
 
     pub(crate) fn write_counters(&mut self, retained_version: u64) {

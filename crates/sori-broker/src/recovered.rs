@@ -1,9 +1,10 @@
 //! From records back to sessions.
 
+use crate::access::Identity;
 use crate::delivery::{Copied, Extra};
 use crate::ids::SessionRef;
 use crate::memory::MemoryUse;
-use crate::message::{Message, MessageRef};
+use crate::message::{Message, MessageRef, Owner};
 use crate::record::Kind;
 use crate::record::read::{Reader, RecordError, message_body, qos};
 use crate::record::write::RETAIN;
@@ -38,6 +39,7 @@ struct RecoveredRetained {
     version: u64,
     /// Number and place; `None` when the topic has none any more.
     message: Option<(u64, u64)>,
+    owner: Option<Arc<Owner>>,
 }
 
 /// One session.
@@ -123,11 +125,16 @@ impl Recovered {
                 Kind::Published => self.apply_published(&mut reader)?,
                 Kind::Retained => {
                     let (version, number, place) = (reader.number()?, reader.number()?, reader.number()?);
-                    self.note_retained(reader.text()?, version, Some((number, place)));
+                    let topic = reader.text()?;
+                    let owner = match reader.byte()? {
+                        0 => None,
+                        kind => Some(read_owner(&mut reader, kind == 2)?),
+                    };
+                    self.note_retained(topic, version, Some((number, place)), owner);
                 }
                 Kind::RetainedGone => {
                     let (version, topic) = (reader.number()?, reader.text()?);
-                    self.note_retained(topic, version, None);
+                    self.note_retained(topic, version, None, None);
                 }
                 Kind::Counters => {
                     self.counter = self.counter.max(reader.number()?);
@@ -139,11 +146,11 @@ impl Recovered {
         Ok(())
     }
 
-    fn note_retained(&mut self, topic: &str, version: u64, message: Option<(u64, u64)>) {
+    fn note_retained(&mut self, topic: &str, version: u64, message: Option<(u64, u64)>, owner: Option<Arc<Owner>>) {
         self.retained_version = self.retained_version.max(version);
         let entry = self.retained.entry(Box::from(topic)).or_default();
         if version >= entry.version {
-            *entry = RecoveredRetained { version, message };
+            *entry = RecoveredRetained { version, message, owner };
         }
     }
 
@@ -273,12 +280,12 @@ impl Recovered {
     /// that it cannot read is lost, and [`Recovered::lost`] says how many those are.
     pub fn finish(&mut self, memory: &MemoryUse, read: ReadMessage<'_>) {
         let messages = core::mem::take(&mut self.messages);
-        for (_, RecoveredRetained { version, message }) in core::mem::take(&mut self.retained) {
+        for (_, RecoveredRetained { version, message, owner }) in core::mem::take(&mut self.retained) {
             let Some((number, place)) = message else { continue };
             let place = messages.get(&number).map_or(place, |(place, _)| *place);
             let loaded = read(place).and_then(|bytes| load(&bytes, place, SessionRef::NOBODY, memory));
             match loaded {
-                Some(message) => self.retained_messages.push(RetainedMessage { message, version, owner: None }),
+                Some(message) => self.retained_messages.push(RetainedMessage { message, version, owner }),
                 None => self.lost.push(place),
             }
         }
@@ -361,6 +368,12 @@ impl Owed {
             identifiers: (!identifiers.is_empty()).then(|| Box::from(identifiers)),
         })
     }
+}
+
+fn read_owner(reader: &mut Reader<'_>, is_internal: bool) -> Result<Arc<Owner>, RecordError> {
+    let client_id = Arc::from(reader.text()?);
+    let user_name = reader.optional_text()?.map(Box::from);
+    Ok(Arc::new(Owner { identity: Arc::new(Identity { user_name, is_internal }), client_id }))
 }
 
 type Head = (u32, Option<Box<str>>, Option<RecoveredWill>);

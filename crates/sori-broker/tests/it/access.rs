@@ -343,3 +343,20 @@ fn mosquitto_2018_12546_retained_message_outlives_the_right_to_publish_it() {
         assert_eq!(after.drain().len(), expected, "check_retain_source {checks}");
     }
 }
+
+#[test]
+fn mosquitto_2018_12546_the_right_counts_after_a_restart_too() {
+    let rules: &'static Changing = Box::leak(Box::default());
+    let setup = setup().settings(|settings| settings.keeps_records = true);
+    let broker = setup.access(rules).broker(1);
+    broker.connect(v5("publisher")).publish(publish("t").payload("secret").qos(1).retain());
+    broker.crash();
+    let mut before = broker.connect(v5("before"));
+    before.subscribe("t", 0);
+    assert_eq!(before.drain().len(), 1, "while it may");
+    rules.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    broker.crash();
+    let mut after = broker.connect(v5("after"));
+    after.subscribe("t", 0);
+    assert_eq!(after.drain().len(), 0);
+}
