@@ -202,3 +202,23 @@ fn mqtt5_3_3_2_5_a_message_of_a_lost_group_member_expires_like_any_other() {
     second.ack(&mut world, PacketType::PubAck, 1);
     assert_eq!(second.payloads(&mut world), ["m2"]);
 }
+
+// covers: [MQTT-3.3.4-7]
+#[test]
+fn mqtt5_3_3_4_7_what_waits_for_the_disk_counts_once_against_receive_maximum() {
+    let settings = Settings { keeps_records: true, ..Settings::default() };
+    let mut world = World::new(settings, 1, 1);
+    let mut subscriber = connect(&mut world, 0, "s", &[LASTS]);
+    subscriber.subscribe(&mut world, "#", QoS::ExactlyOnce);
+    let mut publisher = connect(&mut world, 0, "p", &[LASTS]);
+    publisher.heard(&mut world);
+    world.hold_store(true);
+    for number in 0..20 {
+        let qos = if number < 12 { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
+        publisher.publish(&mut world, "a", &format!("m{number}"), qos, &[]);
+    }
+    assert!(!world.is_closed(publisher.peer), "twenty are allowed");
+    assert_eq!(publisher.heard(&mut world), Vec::<String>::new(), "nothing is durable yet");
+    world.hold_store(false);
+    assert_eq!(publisher.heard(&mut world).len(), 20, "all are acknowledged");
+}
