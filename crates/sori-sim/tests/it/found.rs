@@ -206,7 +206,7 @@ fn mqtt5_3_3_2_5_a_message_of_a_lost_group_member_expires_like_any_other() {
 // covers: [MQTT-3.3.4-7]
 #[test]
 fn mqtt5_3_3_4_7_what_waits_for_the_disk_counts_once_against_receive_maximum() {
-    let settings = Settings { keeps_records: true, ..Settings::default() };
+    let settings = Settings { keeps_records: true, strict_receive_maximum: true, ..Settings::default() };
     let mut world = World::new(settings, 1, 1);
     let mut subscriber = connect(&mut world, 0, "s", &[LASTS]);
     subscriber.subscribe(&mut world, "#", QoS::ExactlyOnce);
