@@ -28,9 +28,9 @@ pub(crate) struct Checkpoint {
 }
 
 /// Bytes of records that are written down in one turn.
-const BYTES_IN_A_TURN: usize = 64 * 1024;
+const BYTES_IN_A_TURN: usize = if cfg!(test) { 256 } else { 64 * 1024 };
 /// Entries looked at in one go.
-const ENTRIES_IN_A_GO: usize = 256;
+const ENTRIES_IN_A_GO: usize = if cfg!(test) { 4 } else { 256 };
 
 impl Shard {
     pub(crate) fn take_checkpoint_order(&mut self, number: u64, order: CheckpointOrder) {

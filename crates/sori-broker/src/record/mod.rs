@@ -154,3 +154,6 @@ impl Records {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
