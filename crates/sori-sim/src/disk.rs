@@ -557,15 +557,15 @@ mod tests {
     use super::*;
 
     fn content(disk: &SimDisk, name: &str) -> Vec<u8> {
-        let mut bytes = vec![0; disk.length(name).unwrap() as usize];
-        assert_eq!(disk.read(name, 0, &mut bytes).unwrap(), bytes.len());
+        let mut bytes = vec![0; disk.length(name).expect("the disk is well") as usize];
+        assert_eq!(disk.read(name, 0, &mut bytes).expect("the disk is well"), bytes.len());
         bytes
     }
 
     fn disk_with(name: &str) -> SimDisk {
         let disk = SimDisk::new(1);
-        disk.create(name).unwrap();
-        disk.sync_directory().unwrap();
+        disk.create(name).expect("the disk is well");
+        disk.sync_directory().expect("the disk is well");
         disk
     }
 
