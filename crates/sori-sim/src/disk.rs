@@ -553,6 +553,7 @@ impl Disk for SimDisk {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails where it must not")]
 mod tests {
     use super::*;
 
