@@ -283,6 +283,31 @@ fn publish_at_qos_2_to_a_persistent_session_after_the_message_and_its_identifier
     });
 }
 
+/// A message whose turn has come because the one before is finished: nothing else of that connection waits.
+#[test]
+fn publish_at_qos_2_whose_turn_has_come_after_its_identifier() {
+    recorded().run(|broker| {
+        let connect = kept("reader").receive_maximum(1);
+        let mut reader = broker.connect(connect.clone());
+        reader.subscribe("t", 2);
+        let mut publisher = broker.connect(v5("publisher"));
+        publisher.publish(publish("t").payload("1").qos(2));
+        publisher.publish(publish("t").payload("2").qos(2));
+        let first = reader.receive().id.unwrap();
+        reader.send(pubrec(first));
+        reader.expect(pubrel(first));
+        with_the_store_held(broker, || {
+            reader.send(pubcomp(first));
+            reader.expect_nothing();
+        });
+        let second = reader.receive().id.unwrap();
+        power_cut(broker);
+        reader = broker.connect(connect.clone());
+        reader.expect(publish("t").payload("2").qos(2).id(second).dup());
+        reader.expect_nothing();
+    });
+}
+
 #[test]
 fn a_will_s_publication_after_its_removal() {
     recorded().run(|broker| {
