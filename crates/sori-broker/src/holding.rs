@@ -78,6 +78,11 @@ impl Holds {
         self.push(number, c.id, What::Packet(kind, length));
     }
 
+    /// Will what is held back now never leave?
+    pub(crate) fn is_void(&self) -> bool {
+        self.is_void
+    }
+
     fn push(&mut self, number: u64, connection: ConnectionId, what: What) {
         // What joins those that wait already waits at least as long.
         let number = self.waiting.back().map_or(number, |last| last.number.max(number));
@@ -274,6 +279,12 @@ impl Shard {
             PacketType::SubAck | PacketType::UnsubAck => {
                 let cause = Cause::Protocol(ReasonCode::QuotaExceeded, Box::from("the store has failed"));
                 self.end_connection(id, Some(ReasonCode::QuotaExceeded), cause);
+            }
+            // What it has not been sent it does not know, a Topic Alias for example.
+            PacketType::Publish => {
+                if let Some(c) = self.connection(id) {
+                    c.aliases_out = None;
+                }
             }
             _ => {}
         }

@@ -527,6 +527,9 @@ impl Writer<'_> {
     /// [MQTT-3.3.1-2] [MQTT-3.3.1-3] [MQTT-2.2.1-2] [MQTT311-3.3.1-2] [MQTT311-3.3.1-3] [MQTT311-2.3.1-5]
     #[inline]
     fn write(&mut self, c: &mut Connection, message: &MessageRef<'_>, form: Form<'_>, waits_for: Option<u64>) {
+        if waits_for.is_some() && self.holds.is_void() {
+            return;
+        }
         self.totals.packets_sent += 1;
         self.totals.publish_sent += 1;
         self.totals.publish_bytes_sent += message.payload.len() as u64;

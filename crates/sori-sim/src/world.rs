@@ -126,9 +126,8 @@ impl World {
         self.seed += 1;
         let (disk, options) = self.host.bury().expect("there is a store");
         end(&disk);
-        if let Err(error) = self.host.start(self.seed, disk, options, 0) {
-            panic!("{error}");
-        }
+        let started = self.host.start(self.seed, disk, options, 0).map_err(|error| error.to_string());
+        assert_eq!(started.err(), None, "a store opens again");
         self.run();
     }
 
