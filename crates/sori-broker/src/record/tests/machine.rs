@@ -462,6 +462,11 @@ fn replay(log: &[u8], begin: usize) -> Known {
             let key = (session.client_id.clone(), payload[0]);
             known.queued.entry(key).or_default().push((payload, qos, retain));
         }
+        if session.subscriptions.iter().any(|(filter, ..)| filter.starts_with("$share/")) {
+            // What another member of the group gives back comes from that member's shard, at any time.
+            let own = known.queued.iter_mut().filter(|((client_id, _), _)| *client_id == session.client_id);
+            own.for_each(|(_, queued)| queued.sort_by(|a, b| a.0.cmp(&b.0)));
+        }
         // Identifiers that were passed over are known to a checkpoint only.
         session.last_packet_id = None;
         if let (None, Some((_, will_at))) = (&session.will, &mut session.disconnected) {
