@@ -300,8 +300,14 @@ fn what_mosquitto_kept_is_taken_over_once_and_never_written() {
         broker.restart(Signal::SIGTERM, |_| ());
         let log = broker.log();
         assert!(log.contains("Taken over from ") && !log.contains(": 0 sessions, "), "{log}");
-        let found = retained(broker.port, "#");
+        let mut found = retained(broker.port, "#");
         assert!(!found.is_empty());
+        let begun = std::time::Instant::now();
+        // The will of a client that was connected when Mosquitto ended is published soon after the start.
+        while name.ends_with(".sqlite3") && !found.iter().any(|(topic, _)| topic == "will/topic") {
+            assert!(begun.elapsed().as_secs() < 10, "{found:?}");
+            found = retained(broker.port, "#");
+        }
         broker.restart(Signal::SIGKILL, |_| ());
         assert!(!broker.log().contains("Taken over from "), "{}", broker.log());
         assert_eq!(retained(broker.port, "#"), found);
