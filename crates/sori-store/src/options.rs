@@ -43,7 +43,7 @@ impl Default for Options {
             segment_bytes: 32 << 20,
             size_limit: None,
             reserve_bytes: 4 << 20,
-            checkpoint_bytes_min: 4 << 20,
+            checkpoint_bytes_min: 16 << 20,
             verify_bytes_max: 1 << 30,
             // The keys of a hash map are the only randomness in std.
             store_id: RandomState::new().build_hasher().finish(),
