@@ -87,7 +87,7 @@ impl Shard {
         let Some(session) = self.session(key) else { return };
         session.incoming.release(ack.packet_id);
         let mark = self.recorder.mark();
-        self.release_message(key, ack.packet_id);
+        self.release_message(id, key, ack.packet_id);
         // An unknown identifier is no error while a client recovers (MQTT 5.0 section 3.6.2.1), and whether it does only
         // the client knows: Mosquitto's answer, and so the one that clients expect, is always "success".
         let answer = Ack::success(ack.packet_id);

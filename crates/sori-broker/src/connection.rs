@@ -11,6 +11,7 @@ use crate::settings::ListenerSettings;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::Version;
@@ -83,7 +84,7 @@ pub(crate) struct Authentication {
 /// What the last topic published on a connection matched.
 pub(crate) struct LastTopic {
     pub(crate) generation: u64,
-    pub(crate) topic: Vec<u8>,
+    pub(crate) topic: String,
     pub(crate) set: Arc<MatchSet>,
 }
 

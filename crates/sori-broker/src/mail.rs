@@ -5,7 +5,7 @@
 
 use crate::ids::{SessionRef, ShardId};
 use crate::matches::{MatchSet, Recipient};
-use crate::message::{Message, MessageRef, Recorded};
+use crate::message::{Message, MessageRef, Recorded, Wire};
 use crate::shared::GroupNumber;
 use crate::time::Time;
 use alloc::sync::Arc;
@@ -42,7 +42,11 @@ enum Body {
 
 #[derive(Debug)]
 struct Copied {
+    /// Of the packet that the message came in, if that was copied, else of its topic.
     start: usize,
+    /// Of that packet; 0 without one.
+    wire_length: u32,
+    wire_is_v5: bool,
     topic_length: u32,
     properties_length: u32,
     payload_length: u32,
@@ -88,7 +92,7 @@ impl Mail {
         self.bytes.len() + self.items.len() * size_of::<Item>()
     }
 
-    pub(crate) fn push(&mut self, message: MessageRef<'_>, shared: Option<&Message>, set: &Arc<MatchSet>) {
+    pub(crate) fn push(&mut self, message: &MessageRef<'_>, shared: Option<&Message>, set: &Arc<MatchSet>) {
         // Messages of one topic come in runs, so the set is nearly always the last one.
         let known = self.sets.last().is_some_and(|last| Arc::ptr_eq(last, set));
         if !known {
@@ -100,7 +104,7 @@ impl Mail {
 
     pub(crate) fn push_member(
         &mut self,
-        message: MessageRef<'_>,
+        message: &MessageRef<'_>,
         shared: Option<&Message>,
         member: Recipient,
         group: GroupNumber,
@@ -109,7 +113,7 @@ impl Mail {
         self.push_item(message, shared, Target::Member(member, group, others));
     }
 
-    fn push_item(&mut self, message: MessageRef<'_>, shared: Option<&Message>, target: Target) {
+    fn push_item(&mut self, message: &MessageRef<'_>, shared: Option<&Message>, target: Target) {
         let Recorded { key, waits, .. } = message.recorded;
         let body = match shared {
             Some(shared) => Body::Shared(shared.clone()),
@@ -118,13 +122,20 @@ impl Mail {
         self.items.push(Item { body, target, key, waits });
     }
 
-    fn copy(&mut self, message: MessageRef<'_>) -> Copied {
+    fn copy(&mut self, message: &MessageRef<'_>) -> Copied {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(message.topic.as_bytes());
-        self.bytes.extend_from_slice(message.properties);
-        self.bytes.extend_from_slice(message.payload);
+        let wire = message.wire.bytes();
+        if wire.is_empty() {
+            self.bytes.extend_from_slice(message.topic.as_bytes());
+            self.bytes.extend_from_slice(message.properties);
+            self.bytes.extend_from_slice(message.payload);
+        } else {
+            self.bytes.extend_from_slice(wire);
+        }
         Copied {
             start,
+            wire_length: wire.len() as u32,
+            wire_is_v5: message.wire.is_v5(),
             topic_length: message.topic.len() as u32,
             properties_length: message.properties.len() as u32,
             payload_length: message.payload.len() as u32,
@@ -161,11 +172,24 @@ impl Mail {
     }
 
     fn copied(&self, copied: &Copied) -> MessageRef<'_> {
-        let (topic, rest) = self.bytes[copied.start..].split_at(copied.topic_length as usize);
-        let (properties, rest) = rest.split_at(copied.properties_length as usize);
+        let (topic_length, payload_length) = (copied.topic_length as usize, copied.payload_length as usize);
+        let whole = &self.bytes[copied.start..];
+        let (topic, properties, payload, wire);
+        if copied.wire_length == 0 {
+            let (name, rest) = whole.split_at(topic_length);
+            let (of_message, rest) = rest.split_at(copied.properties_length as usize);
+            (topic, properties, payload, wire) = (name, of_message, &rest[..payload_length], Wire::default());
+        } else {
+            let packet = &whole[..copied.wire_length as usize];
+            wire = Wire::plain(packet, copied.wire_is_v5);
+            let (before, message) = packet.split_at(packet.len() - payload_length);
+            payload = message;
+            properties = &[][..];
+            topic = &before[before.len() - wire.after_topic(copied.qos) - topic_length..][..topic_length];
+        }
         MessageRef {
             topic: core::str::from_utf8(topic).expect("a topic is UTF-8 since it was decoded"),
-            payload: &rest[..copied.payload_length as usize],
+            payload,
             properties,
             qos: copied.qos,
             retain: copied.retain,
@@ -173,6 +197,7 @@ impl Mail {
             publisher: copied.publisher,
             retained_version: copied.retained_version,
             recorded: Recorded::default(),
+            wire,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::time::Time;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
-use sori_mqtt::QoS;
+use sori_mqtt::{QoS, Version};
 use triomphe::ThinArc;
 
 /// A message where it lies: in a read buffer, in mail, in a [`Message`].
@@ -32,6 +32,44 @@ pub struct MessageRef<'a> {
     pub retained_version: u64,
     /// What records know of it.
     pub recorded: Recorded,
+    /// The packet that it came in.
+    pub wire: Wire<'a>,
+}
+
+/// The PUBLISH packet that a message came in, where it has neither properties nor DUP nor RETAIN: whoever gets the message in
+/// the same version and at the same QoS can be sent the same bytes, but for the packet identifier. Empty for all other
+/// messages.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Wire<'a> {
+    bytes: &'a [u8],
+    is_v5: bool,
+}
+
+impl<'a> Wire<'a> {
+    /// A packet of which the caller knows that it has neither properties nor DUP nor RETAIN.
+    pub(crate) fn plain(bytes: &'a [u8], is_v5: bool) -> Wire<'a> {
+        Wire { bytes, is_v5 }
+    }
+
+    /// The packet, if it is in the form of this version.
+    #[inline]
+    pub(crate) fn for_version(self, version: Version) -> Option<&'a [u8]> {
+        (!self.bytes.is_empty() && self.is_v5 == version.is_v5()).then_some(self.bytes)
+    }
+
+    /// How many bytes stand between the topic and the payload: a packet identifier, and that there are no properties.
+    #[inline]
+    pub(crate) fn after_topic(self, qos: QoS) -> usize {
+        (if qos == QoS::AtMostOnce { 0 } else { 2 }) + usize::from(self.is_v5)
+    }
+
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub(crate) fn is_v5(self) -> bool {
+        self.is_v5
+    }
 }
 
 /// What the records know of a message on its way.
@@ -130,6 +168,7 @@ impl Message {
             publisher: header.publisher,
             retained_version: 0,
             recorded: Recorded { number: header.number, key: 0, waits: header.waits && self.place() == 0 },
+            wire: Wire::default(),
         }
     }
 

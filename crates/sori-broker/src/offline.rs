@@ -2,7 +2,7 @@
 //! runs.
 
 use crate::ids::{SessionRef, ShardId};
-use crate::message::{MessageRef, Recorded};
+use crate::message::{MessageRef, Recorded, Wire};
 use crate::record::read::message_body;
 use crate::record::write as w;
 use crate::record::{Kind, Records};
@@ -60,6 +60,7 @@ impl PlainMessage {
             publisher: SessionRef::NOBODY,
             retained_version: 0,
             recorded: Recorded { number, ..Recorded::default() },
+            wire: Wire::default(),
         }
     }
 }

@@ -11,10 +11,9 @@ use crate::event::Event;
 use crate::explaining::{Teller, advice};
 use crate::ids::{ConnectionId, SessionRef};
 use crate::matches::MatchSet;
-use crate::message::{Message, MessageRef, Owner, Recorded};
+use crate::message::{Message, MessageRef, Owner, Recorded, Wire};
 use crate::recorder::Mark;
 use crate::retained::RetainedMessage;
-use crate::routing::Routed;
 use crate::session::{Session, SessionKey, Unreleased};
 use crate::settings::Settings;
 use crate::shard::Shard;
@@ -22,8 +21,8 @@ use crate::time::Time;
 use crate::wills::lasting_properties;
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use sori_mqtt::{Ack, Incoming, PacketId, PacketType, Properties, Publish, QoS, ReasonCode, Version};
 
 /// How many messages beyond Receive Maximum are taken from one connection, unless the settings are strict: too many
@@ -33,8 +32,22 @@ const EXCESS_MAX: u32 = 1000;
 /// How many recipients the matches may have that a connection remembers for itself.
 const REMEMBERED_WEIGHT_MAX: usize = 64;
 
+/// A session without unreleased messages keeps room for this many, so that a steady flow does not allocate for each.
+const KEPT_UNRELEASED_MAX: usize = 128;
+
+/// A PUBLISH that has been looked at, and may be taken.
+struct Arrival<'a> {
+    publish: &'a Publish<'a>,
+    /// The topic name, whatever alias stood for it.
+    topic: &'a str,
+    /// The packet as it came.
+    packet: &'a [u8],
+    /// QoS 2: its identifier is in use, but it is not marked as a repetition.
+    comes_again: bool,
+}
+
 /// What becomes of a PUBLISH.
-enum Answer {
+pub(crate) enum Answer {
     /// Acknowledge with this reason code, as the QoS demands.
     Acknowledge(ReasonCode),
     /// The connection ends.
@@ -44,11 +57,18 @@ enum Answer {
 }
 
 impl Shard {
-    pub(crate) fn handle_publish(&mut self, id: ConnectionId, publish: &Publish<'_>) {
+    /// `packet` is the PUBLISH as it came.
+    pub(crate) fn handle_publish(&mut self, id: ConnectionId, publish: &Publish<'_>, packet: &[u8]) {
         self.totals.publish_received += 1;
         self.totals.publish_bytes_received += publish.payload.len() as u64;
         let mark = self.recorder.mark();
-        match self.take_publish(id, publish) {
+        let answer = self.take_publish(id, publish, packet);
+        self.give_answer(id, mark, publish, answer);
+    }
+
+    #[inline]
+    pub(crate) fn give_answer(&mut self, id: ConnectionId, mark: Mark, publish: &Publish<'_>, answer: Answer) {
+        match answer {
             Answer::Acknowledge(reason_code) => self.answer_publish(id, mark, publish, reason_code),
             Answer::Violation(reason_code, text) => self.violated(id, reason_code, text),
             Answer::Nothing => {}
@@ -79,7 +99,7 @@ impl Shard {
         }
     }
 
-    fn take_publish(&mut self, id: ConnectionId, publish: &Publish<'_>) -> Answer {
+    fn take_publish(&mut self, id: ConnectionId, publish: &Publish<'_>, packet: &[u8]) -> Answer {
         let Some(c) = self.connections.get(id.slot, id.generation) else {
             return Answer::Acknowledge(ReasonCode::Success);
         };
@@ -102,13 +122,39 @@ impl Shard {
             Ok(resolved) => resolved,
             Err(answer) => return answer,
         };
-        if let Some(answer) = self.admit_identifier(id, key, publish) {
-            return answer;
-        }
+        let comes_again = match self.admit_identifier(id, key, publish) {
+            Ok(comes_again) => comes_again,
+            Err(answer) => return answer,
+        };
         let topic = resolved.as_deref().unwrap_or(publish.topic);
-        let reason_code = self.check_and_route(id, key, publish, topic);
-        if reason_code.is_error()
-            && let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id)
+        let reason_code = self.check_and_route(id, key, &Arrival { publish, topic, packet, comes_again });
+        self.conclude(id, key, publish, reason_code)
+    }
+
+    /// What the outcome of a PUBLISH means for its client.
+    #[inline]
+    pub(crate) fn conclude(
+        &mut self,
+        id: ConnectionId,
+        key: SessionKey,
+        publish: &Publish<'_>,
+        reason_code: ReasonCode,
+    ) -> Answer {
+        if !reason_code.is_error() {
+            return Answer::Acknowledge(reason_code);
+        }
+        self.conclude_error(id, key, publish, reason_code)
+    }
+
+    #[cold]
+    fn conclude_error(
+        &mut self,
+        id: ConnectionId,
+        key: SessionKey,
+        publish: &Publish<'_>,
+        reason_code: ReasonCode,
+    ) -> Answer {
+        if let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id)
             && let Some(session) = self.session(key)
         {
             // [MQTT-4.3.3-9]
@@ -134,49 +180,47 @@ impl Shard {
         Answer::Acknowledge(reason_code)
     }
 
-    /// QoS 2: the first PUBLISH with an identifier is passed on, a repeated one is only answered.
-    /// [MQTT-4.3.3-10] [MQTT311-4.3.3-2]
+    /// QoS 2: the first PUBLISH with an identifier is passed on, a repeated one is only answered. Gives whether an
+    /// identifier is used again by what is no repetition. [MQTT-4.3.3-10] [MQTT311-4.3.3-2]
     #[inline]
-    fn admit_identifier(&mut self, id: ConnectionId, key: SessionKey, publish: &Publish<'_>) -> Option<Answer> {
-        if publish.qos == QoS::AtMostOnce {
-            return None;
-        }
+    fn admit_identifier(&mut self, id: ConnectionId, key: SessionKey, publish: &Publish<'_>) -> Result<bool, Answer> {
+        let Some(packet_id) = publish.packet_id else { return Ok(false) };
         let strict = self.settings.strict_receive_maximum;
         let held = self.connections.get(id.slot, id.generation).map_or(0, |c| c.held_pubacks());
-        let session = self.session(key)?;
+        let Some(session) = self.session(key) else { return Ok(false) };
         if publish.qos == QoS::AtLeastOnce {
             // It counts until PUBACK, which may be held back.
             let in_flight = session.incoming.in_flight() + held;
             let is_full = in_flight >= usize::from(session.incoming.receive_maximum());
-            return if is_full { self.count_excess(id, strict) } else { None };
+            return if is_full { self.count_excess(id, strict).map(|()| false) } else { Ok(false) };
         }
-        if session.incoming.publish_qos2(publish.packet_id?) == Incoming::Duplicate {
+        if session.incoming.publish_qos2(packet_id) == Incoming::Duplicate {
             // Without DUP it is no repetition: see `keep_until_release`.
-            return publish.dup.then_some(Answer::Acknowledge(ReasonCode::Success));
+            return if publish.dup { Err(Answer::Acknowledge(ReasonCode::Success)) } else { Ok(true) };
         }
         if !session.incoming.is_exceeded() {
-            return None;
+            return Ok(false);
         }
-        let answer = self.count_excess(id, strict);
-        if answer.is_some()
+        let admitted = self.count_excess(id, strict);
+        if admitted.is_err()
             && let Some(session) = self.session(key)
         {
             // The message was not taken over: when the client resends it, it must not pass for a repetition.
-            session.incoming.forget(publish.packet_id?);
+            session.incoming.forget(packet_id);
         }
-        answer
+        admitted.map(|()| false)
     }
 
     #[cold]
-    fn count_excess(&mut self, id: ConnectionId, strict: bool) -> Option<Answer> {
+    fn count_excess(&mut self, id: ConnectionId, strict: bool) -> Result<(), Answer> {
         // [MQTT-3.3.4-7] is the client's to keep; what happens when it does not is the operator's choice.
-        let c = self.connection(id)?;
+        let Some(c) = self.connection(id) else { return Ok(()) };
         c.excess += 1;
         if c.version == Version::V5 && (strict || c.excess > EXCESS_MAX) {
-            return Some(Answer::Violation(ReasonCode::ReceiveMaximumExceeded, "more messages than Receive Maximum"));
+            return Err(Answer::Violation(ReasonCode::ReceiveMaximumExceeded, "more messages than Receive Maximum"));
         }
         self.totals.receive_maximum_exceeded += 1;
-        None
+        Ok(())
     }
 
     /// The topic that an alias stands for, where one is used. [MQTT-3.3.2-9] [MQTT-3.3.2-12]
@@ -201,13 +245,15 @@ impl Shard {
 
     /// Rights and sizes, then on to whoever subscribes; gives the reason code of the answer.
     #[inline]
-    fn check_and_route(&mut self, id: ConnectionId, key: SessionKey, publish: &Publish<'_>, topic: &str) -> ReasonCode {
+    fn check_and_route(&mut self, id: ConnectionId, key: SessionKey, arrival: &Arrival<'_>) -> ReasonCode {
+        let &Arrival { publish, topic, packet, comes_again } = arrival;
         let limit = self.settings.message_size_limit as usize;
         if limit > 0 && publish.payload.len() > limit {
             self.totals.publish_too_large += 1;
             return ReasonCode::PacketTooLarge;
         }
         let Some(c) = self.connections.get(id.slot, id.generation) else { return ReasonCode::Success };
+        let is_v5 = c.version.is_v5();
         let mounted = c.listener.mount_point.as_ref().map(|mount| format!("{mount}{topic}"));
         let topic = mounted.as_deref().unwrap_or(topic);
         if topic.len() > usize::from(u16::MAX) {
@@ -229,6 +275,7 @@ impl Shard {
             kept = lasting_properties(publish.properties);
             kept.as_properties()
         };
+        let is_plain = !publish.dup && !publish.retain && publish.properties.is_empty() && mounted.is_none();
         let message = MessageRef {
             topic,
             payload: publish.payload,
@@ -239,13 +286,14 @@ impl Shard {
             publisher: self.session_ref(key),
             retained_version: 0,
             recorded: Recorded::default(),
+            wire: if is_plain { Wire::plain(packet, is_v5) } else { Wire::default() },
         };
         if self.is_beyond_memory(&message) {
             self.totals.dropped_memory += 1;
             return ReasonCode::QuotaExceeded;
         }
         if let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id) {
-            return self.keep_until_release(key, packet_id, message);
+            return self.keep_until_release(key, packet_id, message, comes_again);
         }
         if self.refuses_to_keep() && self.is_to_be_kept(&message) {
             self.note_refused_by_store(key, "the store has no room, or has failed");
@@ -254,13 +302,9 @@ impl Shard {
         let mut shared = None;
         let message = self.retain(message, &mut shared);
         let set = self.matches_of_connection(id, topic);
-        let routed = self.route(&set, message, shared);
+        let routed = self.route(&set, &message, shared);
         self.remember_matches(id, topic, set);
-        match routed {
-            Routed::Nobody => ReasonCode::NoMatchingSubscribers,
-            Routed::Somebody => ReasonCode::Success,
-            Routed::NoMemory => ReasonCode::QuotaExceeded,
-        }
+        routed.reason_code()
     }
 
     /// A message that must be kept, retained or until PUBREL, and that there is no room for.
@@ -279,7 +323,13 @@ impl Shard {
     }
 
     /// [MQTT-4.3.3-8] [MQTT311-4.3.3-2]
-    fn keep_until_release(&mut self, key: SessionKey, packet_id: PacketId, mut message: MessageRef<'_>) -> ReasonCode {
+    fn keep_until_release(
+        &mut self,
+        key: SessionKey,
+        packet_id: PacketId,
+        mut message: MessageRef<'_>,
+        comes_again: bool,
+    ) -> ReasonCode {
         let is_persistent = self.sessions.get(key.slot, key.generation).is_some_and(Session::is_persistent);
         // What a client that keeps no session has been answered PUBREC for is owed to those who keep one.
         let is_recorded = self.settings.keeps_records && (is_persistent || self.is_to_be_kept(&message));
@@ -296,7 +346,8 @@ impl Shard {
             return ReasonCode::UnspecifiedError;
         };
         let length = message.payload.len() as u64;
-        let found = session.unreleased.iter().position(|old| old.packet_id == packet_id);
+        let is_same = |old: &Unreleased| old.packet_id == packet_id;
+        let found = if comes_again { session.unreleased.iter().position(is_same) } else { None };
         if found.is_none() && !has_room_for_unreleased(&self.settings, session, length) {
             return ReasonCode::QuotaExceeded;
         }
@@ -325,22 +376,22 @@ impl Shard {
     }
 
     /// PUBREL has come: the message of this identifier goes on its way.
-    pub(crate) fn release_message(&mut self, key: SessionKey, packet_id: PacketId) {
+    pub(crate) fn release_message(&mut self, id: ConnectionId, key: SessionKey, packet_id: PacketId) {
         let me = self.session_ref(key);
         let Some(session) = self.session(key) else { return };
         let Some(message) = session.forget_unreleased(packet_id) else { return };
         if session.unreleased.is_empty() {
-            session.unreleased.shrink_to(8);
+            session.unreleased.shrink_to(KEPT_UNRELEASED_MAX);
         }
         if message.number() != 0 {
             self.recorder.note_forwarded(me, packet_id);
         }
-        self.release(message);
+        self.release(message, Some(id));
     }
 
     /// What has expired since PUBLISH goes nowhere; the handshake is completed all the same.
     /// [MQTT-3.3.2-5] [MQTT-4.3.3-13]
-    fn release(&mut self, message: Message) {
+    fn release(&mut self, message: Message, by: Option<ConnectionId>) {
         if message.expires() <= self.now {
             self.totals.dropped_expired += 1;
             return;
@@ -348,7 +399,12 @@ impl Shard {
         let mut view = message.view();
         // However durable the message is: that it has gone on its way is recorded now only.
         view.recorded.waits = message.number() != 0;
-        self.accept_message(view, Some(message.clone()));
+        let Some(id) = by else { return self.accept_message(view, Some(message.clone())) };
+        let mut shared = Some(message.clone());
+        let view = self.retain(view, &mut shared);
+        let set = self.matches_of_connection(id, view.topic);
+        self.route(&set, &view, shared);
+        self.remember_matches(id, view.topic, set);
     }
 
     /// The session ends. What it has taken over with PUBREC it owes to the subscribers, released or not.
@@ -360,7 +416,7 @@ impl Shard {
             if message.number() != 0 {
                 self.recorder.note_forwarded(me, packet_id);
             }
-            self.release(message);
+            self.release(message, None);
         }
     }
 
@@ -377,7 +433,7 @@ impl Shard {
         if let Some(c) = self.connections.get_mut(id.slot, id.generation)
             && let Some(last) = &c.last_topic
             && last.generation == generation
-            && last.topic == topic.as_bytes()
+            && *last.topic == *topic
         {
             return Arc::clone(&last.set);
         }
@@ -388,7 +444,7 @@ impl Shard {
     fn remember_matches(&mut self, id: ConnectionId, topic: &str, set: Arc<MatchSet>) {
         let generation = self.generation;
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
-        let is_known = |last: &LastTopic| last.generation == generation && last.topic == topic.as_bytes();
+        let is_known = |last: &LastTopic| last.generation == generation && *last.topic == *topic;
         if c.last_topic.as_deref().is_some_and(is_known) {
             return;
         }
@@ -401,10 +457,10 @@ impl Shard {
             Some(last) => {
                 last.generation = generation;
                 last.topic.clear();
-                last.topic.extend_from_slice(topic.as_bytes());
+                last.topic.push_str(topic);
                 last.set = set;
             }
-            None => c.last_topic = Some(Box::new(LastTopic { generation, topic: Vec::from(topic), set })),
+            None => c.last_topic = Some(Box::new(LastTopic { generation, topic: String::from(topic), set })),
         }
     }
 
@@ -412,7 +468,7 @@ impl Shard {
     pub(crate) fn accept_message(&mut self, message: MessageRef<'_>, mut shared: Option<Message>) {
         let message = self.retain(message, &mut shared);
         let set = self.match_set(message.topic);
-        self.route(&set, message, shared);
+        self.route(&set, &message, shared);
     }
 
     /// RETAIN 1 replaces or removes the retained message of the topic, before the message is matched: whoever

@@ -56,7 +56,7 @@ impl Shard {
                     let identifiers = if identifier == 0 { &[][..] } else { &[identifier][..] };
                     let terms =
                         Terms { granted, retain: true, identifiers, group: None, may_pass: false, is_recorded: false };
-                    self.deliver_on(key, terms, &message, &mut shared);
+                    self.deliver_on(key, &terms, &message, &mut shared);
                 }
             }
         }

@@ -80,6 +80,11 @@ impl Shard {
         let mut used = 0;
         while used < bytes.len() && self.reads_packets(id) {
             let rest = &bytes[used..];
+            let followed = self.follow(id, rest);
+            if followed > 0 {
+                used += followed;
+                continue;
+            }
             if !self.may_begin(id, rest[0]) {
                 break;
             }
@@ -136,7 +141,7 @@ impl Shard {
         let version = c.version;
         if c.is_open() && frame.packet_type() == Some(PacketType::Publish) {
             match decode_publish(frame, version, Direction::ToServer) {
-                Ok(publish) => self.handle_publish(id, &publish),
+                Ok(publish) => self.handle_publish(id, &publish, bytes),
                 Err(error) => self.misbehaved(id, &error),
             }
             return;
@@ -160,7 +165,7 @@ impl Shard {
             Packet::Disconnect(disconnect) => self.handle_disconnect(id, disconnect),
             // [MQTT-3.1.2-30]
             _ if !is_open => self.violated(id, ReasonCode::ProtocolError, "a packet before the authentication is over"),
-            Packet::Publish(publish) => self.handle_publish(id, publish),
+            Packet::Publish(publish) => self.handle_publish(id, publish, bytes),
             Packet::PubAck(ack) => self.handle_puback(id, ack),
             Packet::PubRec(ack) => self.handle_pubrec(id, ack),
             Packet::PubRel(ack) => self.handle_pubrel(id, ack),

@@ -12,7 +12,7 @@ use crate::shared::{GroupMatch, GroupNumber};
 use crate::subscription::Subscriber;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::QoS;
+use sori_mqtt::{QoS, ReasonCode};
 
 /// What becomes of a message that no member of this shard has room for.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -31,6 +31,18 @@ pub(crate) enum Routed {
     Somebody,
     /// It should have been queued, and the memory limit forbids that.
     NoMemory,
+}
+
+impl Routed {
+    /// What the publisher is told.
+    #[inline]
+    pub(crate) fn reason_code(self) -> ReasonCode {
+        match self {
+            Routed::Nobody => ReasonCode::NoMatchingSubscribers,
+            Routed::Somebody => ReasonCode::Success,
+            Routed::NoMemory => ReasonCode::QuotaExceeded,
+        }
+    }
 }
 
 impl Shard {
@@ -55,37 +67,46 @@ impl Shard {
     pub(crate) fn route(
         &mut self,
         set: &Arc<MatchSet>,
-        mut message: MessageRef<'_>,
+        message: &MessageRef<'_>,
         mut shared: Option<Message>,
     ) -> Routed {
         if set.is_empty() {
             return Routed::Nobody;
         }
         let dropped = self.totals.dropped_memory;
-        let chosen = self.choose_members(set);
-        if self.is_to_be_recorded(set, &message) {
-            self.record_publication(set, &chosen, &mut message, &mut shared);
-        }
-        for &shard in set.shards() {
-            if shard == self.id {
-                self.deliver_to_all(set.recipients(shard), message, &mut shared);
-            } else {
-                self.mail[shard.0 as usize].push(message, shared.as_ref(), set);
-            }
-        }
-        for (group, member) in set.groups().iter().zip(chosen) {
-            if let Some(member) = member {
-                let to = (member, group.turn.group, group.others_tried());
-                self.deliver_to_chosen(to, message, &mut shared, WhenFull::Drop);
-            }
+        if self.is_to_be_recorded(set, message) || !set.groups().is_empty() {
+            self.route_to_chosen(set, *message, &mut shared);
+        } else {
+            self.deliver_to_shards(set, message, &mut shared);
         }
         if self.totals.dropped_memory > dropped { Routed::NoMemory } else { Routed::Somebody }
     }
 
-    /// Whose turn it is in each group. [MQTT-4.8.2-3]
+    /// The same where a member of a group is to be chosen, or a record to be made, first.
+    #[cold]
+    fn route_to_chosen(&mut self, set: &Arc<MatchSet>, mut message: MessageRef<'_>, shared: &mut Option<Message>) {
+        let chosen = choose_members(set);
+        if self.is_to_be_recorded(set, &message) {
+            self.record_publication(set, &chosen, &mut message, shared);
+        }
+        self.deliver_to_shards(set, &message, shared);
+        for (group, member) in set.groups().iter().zip(chosen) {
+            if let Some(member) = member {
+                let to = (member, group.turn.group, group.others_tried());
+                self.deliver_to_chosen(to, message, shared, WhenFull::Drop);
+            }
+        }
+    }
+
     #[inline]
-    fn choose_members(&self, set: &MatchSet) -> Vec<Option<Subscriber>> {
-        set.groups().iter().map(|group| group.choose(None)).collect()
+    fn deliver_to_shards(&mut self, set: &Arc<MatchSet>, message: &MessageRef<'_>, shared: &mut Option<Message>) {
+        for &shard in set.shards() {
+            if shard == self.id {
+                self.deliver_to_all(set.recipients(shard), message, shared);
+            } else {
+                self.mail[shard.0 as usize].push(message, shared.as_ref(), set);
+            }
+        }
     }
 
     /// Is somebody owed this message whose session outlives its connection?
@@ -163,21 +184,22 @@ impl Shard {
         }
     }
 
+    #[inline]
     pub(crate) fn deliver_to_all(
         &mut self,
         recipients: &[Recipient],
-        message: MessageRef<'_>,
+        message: &MessageRef<'_>,
         shared: &mut Option<Message>,
     ) {
         if self.settings.allow_duplicate_messages {
             // [MQTT-3.3.4-5]: one copy for each subscription, with its own identifier.
             for recipient in recipients {
-                self.deliver_to(recipient, &message, shared);
+                self.deliver_to(recipient, message, shared);
             }
             return;
         }
         for of_one_session in recipients.chunk_by(|a, b| (a.slot, a.generation) == (b.slot, b.generation)) {
-            self.deliver_merged(of_one_session, &message, shared);
+            self.deliver_merged(of_one_session, message, shared);
         }
     }
 
@@ -195,7 +217,7 @@ impl Shard {
             may_pass: false,
             is_recorded: to.options.is_durable(),
         };
-        self.deliver_on(SessionKey { slot: to.slot, generation: to.generation }, terms, message, shared);
+        self.deliver_on(SessionKey { slot: to.slot, generation: to.generation }, &terms, message, shared);
     }
 
     /// Overlapping subscriptions of one session: one copy at the highest QoS, with all identifiers.
@@ -213,7 +235,7 @@ impl Shard {
             may_pass: false,
             is_recorded: joint.is_durable,
         };
-        self.deliver_on(SessionKey { slot: joint.to.slot, generation: joint.to.generation }, terms, message, shared);
+        self.deliver_on(SessionKey { slot: joint.to.slot, generation: joint.to.generation }, &terms, message, shared);
     }
 
     /// One member of a group gets the message, not `except`, from whom it was taken; gives whether there is one that
@@ -267,7 +289,7 @@ impl Shard {
         if member.session.shard == self.id {
             return self.deliver_to_member(&to, group, message, shared, others, when_all_are_full);
         }
-        self.mail[member.session.shard.0 as usize].push_member(message, shared.as_ref(), to, group, others);
+        self.mail[member.session.shard.0 as usize].push_member(&message, shared.as_ref(), to, group, others);
         true
     }
 
@@ -292,7 +314,7 @@ impl Shard {
         };
         let key = SessionKey { slot: to.slot, generation: to.generation };
         let me = to.session(self.id);
-        match self.deliver_on(key, terms, &message, shared) {
+        match self.deliver_on(key, &terms, &message, shared) {
             Outcome::Gone => self.choose_again(group, message, shared, me, others, when_all_are_full),
             Outcome::Passed => {
                 let is_taken =
@@ -302,7 +324,7 @@ impl Shard {
                 message.recorded.key = 0;
                 is_taken
                     || (when_all_are_full == WhenFull::Drop
-                        && self.deliver_on(key, Terms { may_pass: false, ..terms }, &message, shared).is_taken())
+                        && self.deliver_on(key, &Terms { may_pass: false, ..terms }, &message, shared).is_taken())
             }
             outcome => outcome.is_taken(),
         }
@@ -415,6 +437,11 @@ impl Shard {
             session.queue.put_back(kept);
         }
     }
+}
+
+/// Whose turn it is in each group. [MQTT-4.8.2-3]
+fn choose_members(set: &MatchSet) -> Vec<Option<Subscriber>> {
+    set.groups().iter().map(|group| group.choose(None)).collect()
 }
 
 /// A session that is owed a message, and on which terms.

@@ -18,6 +18,7 @@ use crate::shared::GroupNumber;
 use crate::time::Time;
 use crate::totals::Totals;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use sori_mqtt::{PacketId, PacketType, Properties, Property, PropertyBuffer, Publish, QoS, Version};
 
 /// Queued messages are moved to the output up to this many bytes at a time.
@@ -50,6 +51,18 @@ pub(crate) struct Terms<'a> {
     pub(crate) may_pass: bool,
     /// The publication's record names this session.
     pub(crate) is_recorded: bool,
+}
+
+impl<'a> Terms<'a> {
+    #[inline]
+    fn form(&self, qos: QoS, packet_id: Option<PacketId>) -> Form<'a> {
+        Form { dup: false, qos, retain: self.retain, packet_id, identifiers: self.identifiers }
+    }
+
+    /// What comes of a message that the session may not receive.
+    fn refused(&self) -> Outcome {
+        if self.may_pass { Outcome::Passed } else { Outcome::Dropped }
+    }
 }
 
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -92,13 +105,15 @@ impl Shard {
     pub(crate) fn deliver_on(
         &mut self,
         key: SessionKey,
-        terms: Terms<'_>,
+        terms: &Terms<'_>,
         message: &MessageRef<'_>,
         shared: &mut Option<Message>,
     ) -> Outcome {
         let qos = self.qos_of(message, terms.granted);
-        let is_recorded = terms.is_recorded && message.recorded.key != 0 && qos != QoS::AtMostOnce;
-        if !is_recorded {
+        if qos == QoS::AtMostOnce {
+            return self.deliver_qos0(key, terms, message, shared);
+        }
+        if !terms.is_recorded || message.recorded.key == 0 {
             return self.deliver_under(key, 0, qos, terms, message, shared);
         }
         let outcome = self.deliver_under(key, message.recorded.key, qos, terms, message, shared);
@@ -112,70 +127,96 @@ impl Shard {
         outcome
     }
 
-    /// The delivery is recorded under `number` already, if that is not 0.
+    /// [MQTT-3.3.4-10]: QoS 0 does not wait for acknowledgements, only behind older QoS 0 messages.
+    #[inline]
+    fn deliver_qos0(
+        &mut self,
+        key: SessionKey,
+        terms: &Terms<'_>,
+        message: &MessageRef<'_>,
+        shared: &mut Option<Message>,
+    ) -> Outcome {
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
+        if !self.is_unrestricted && !may_receive(&*self.access, session, message) {
+            return terms.refused();
+        }
+        let Some((slot, generation)) = session.connection else {
+            return self.deliver_qos0_offline(key, terms, message, shared);
+        };
+        let Some(c) = self.connections.get_mut(slot, generation) else { return Outcome::Gone };
+        if session.queue.holds_qos0() || c.owed() >= OUTPUT_MAX {
+            return self.enqueue(key, 0, QoS::AtMostOnce, terms, message, shared);
+        }
+        let form = terms.form(QoS::AtMostOnce, None);
+        if c.packet_size_max != usize::MAX && !fits(c, message, &form, self.now) {
+            self.totals.dropped_too_large += 1;
+            return Outcome::Dropped;
+        }
+        let waits_for = (message.recorded.waits && self.recorder.is_on()).then(|| self.recorder.wait());
+        writer!(self).write(c, message, &form, waits_for);
+        self.urgent |= c.output.len() > PUMP_OUTPUT_MAX;
+        Outcome::Sent
+    }
+
+    #[cold]
+    fn deliver_qos0_offline(
+        &mut self,
+        key: SessionKey,
+        terms: &Terms<'_>,
+        message: &MessageRef<'_>,
+        shared: &mut Option<Message>,
+    ) -> Outcome {
+        if self.settings.queue_qos0_messages {
+            return self.enqueue(key, 0, QoS::AtMostOnce, terms, message, shared);
+        }
+        self.totals.dropped_offline_qos0 += 1;
+        Outcome::Dropped
+    }
+
+    /// QoS 1 and 2. The delivery is recorded under `number` already, if that is not 0.
     #[inline]
     fn deliver_under(
         &mut self,
         key: SessionKey,
         number: u64,
         qos: QoS,
-        terms: Terms<'_>,
+        terms: &Terms<'_>,
         message: &MessageRef<'_>,
         shared: &mut Option<Message>,
     ) -> Outcome {
         let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
         // Also for an offline session: it may do what its last connection might.
-        if !self.is_unrestricted
-            && !self.access.may(&session.identity, &session.client_id, Action::Receive, message.topic)
-        {
-            return if terms.may_pass { Outcome::Passed } else { Outcome::Dropped };
+        if !self.is_unrestricted && !may_receive(&*self.access, session, message) {
+            return terms.refused();
         }
         let Some((slot, generation)) = session.connection else {
-            if qos == QoS::AtMostOnce && !self.settings.queue_qos0_messages {
-                self.totals.dropped_offline_qos0 += 1;
-                return Outcome::Dropped;
-            }
             return self.enqueue(key, number, qos, terms, message, shared);
         };
         let Some(c) = self.connections.get_mut(slot, generation) else { return Outcome::Gone };
-        let is_taken = c.owed() >= OUTPUT_MAX;
-        // [MQTT-3.3.4-10]: QoS 0 does not wait for acknowledgements, only behind older QoS 0 messages.
-        let waits = if qos == QoS::AtMostOnce {
-            session.queue.holds_qos0()
-        } else {
-            let quota = session.has_quota(self.settings.inflight_bytes_max, message.payload.len());
-            !session.queue.is_empty() || session.outgoing.waiting() > 0 || !quota
-        };
-        if is_taken || waits {
+        let has_quota = session.has_quota(self.settings.inflight_bytes_max, message.payload.len());
+        if !has_quota || c.owed() >= OUTPUT_MAX || !session.queue.is_empty() || session.outgoing.waiting() > 0 {
             return self.enqueue(key, number, qos, terms, message, shared);
         }
-        let form = Form { dup: false, qos, retain: terms.retain, packet_id: None, identifiers: terms.identifiers };
-        if c.packet_size_max != usize::MAX && !fits(c, message, form, self.now) {
+        if c.packet_size_max != usize::MAX && !fits(c, message, &terms.form(qos, None), self.now) {
             self.totals.dropped_too_large += 1;
             skip_identifier(session, qos);
             return Outcome::Dropped;
         }
-        let packet_id = if qos == QoS::AtMostOnce {
-            None
+        session.inflight_bytes += message.payload.len() as u64;
+        let packet_id = if session.is_persistent() || terms.group.is_some() {
+            let message = shared.get_or_insert_with(|| message.to_shared(&self.memory)).clone();
+            let extra = Extra::new(terms.identifiers, terms.group);
+            let order = session.queue.next_order();
+            let mut delivery = Delivery { message, key: number, extra, order, qos, retain: terms.retain };
+            self.recorder.note_queued(me, session, &mut delivery);
+            put_in_flight(&mut self.recorder, me, session, delivery)
         } else {
-            let keeps = session.is_persistent() || terms.group.is_some();
-            session.inflight_bytes += message.payload.len() as u64;
-            if keeps {
-                let message = shared.get_or_insert_with(|| message.to_shared(&self.memory)).clone();
-                let extra = Extra::new(terms.identifiers, terms.group);
-                let order = session.queue.next_order();
-                let mut delivery = Delivery { message, key: number, extra, order, qos, retain: terms.retain };
-                self.recorder.note_queued(me, session, &mut delivery);
-                put_in_flight(&mut self.recorder, me, session, delivery)
-            } else {
-                // [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT311-2.3.1-4] [MQTT311-4.3.2-1] [MQTT311-4.3.3-1]
-                session.outgoing.insert(qos, Kept::Number(message.payload.len() as u32))
-            }
+            // [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT311-2.3.1-4] [MQTT311-4.3.2-1] [MQTT311-4.3.3-1]
+            session.outgoing.insert(qos, Kept::Number(message.payload.len() as u32))
         };
         let waits_for = wait_for(&mut self.recorder, session, qos, message.recorded.waits);
-        let mut writer = writer!(self);
-        writer.write(c, message, Form { packet_id, ..form }, waits_for);
+        writer!(self).write(c, message, &terms.form(qos, packet_id), waits_for);
         self.urgent |= c.output.len() > PUMP_OUTPUT_MAX;
         Outcome::Sent
     }
@@ -187,7 +228,7 @@ impl Shard {
         key: SessionKey,
         number: u64,
         qos: QoS,
-        terms: Terms<'_>,
+        terms: &Terms<'_>,
         message: &MessageRef<'_>,
         shared: &mut Option<Message>,
     ) -> Outcome {
@@ -309,6 +350,10 @@ impl Shard {
         let Some(c) = self.connections.get_mut(slot, generation) else { return };
         let inflight_bytes_max = self.settings.inflight_bytes_max;
         let access = (!self.is_unrestricted).then_some(&*self.access);
+        let has_nothing = session.queue.is_empty() && session.reads.is_empty() && session.outgoing.waiting() == 0;
+        if has_nothing && !session.is_dropping {
+            return;
+        }
         let mut writer = writer!(self);
         while c.owed() < PUMP_OUTPUT_MAX {
             // [MQTT-3.3.1-1] [MQTT311-3.3.1-1]
@@ -355,6 +400,11 @@ impl Shard {
     }
 }
 
+#[cold]
+fn may_receive(access: &dyn Access, session: &Session, message: &MessageRef<'_>) -> bool {
+    access.may(&session.identity, &session.client_id, Action::Receive, message.topic)
+}
+
 /// The rules, or the user whose session it is, may be others than when the message came. `None`: there are no rules.
 fn may_still_receive(access: Option<&dyn Access>, identity: &Identity, client_id: &str, delivery: &Delivery) -> bool {
     let topic = || delivery.message.topic();
@@ -382,10 +432,10 @@ fn send_again(
     }
     let form = Form { dup: true, qos, retain: d.retain, packet_id: Some(packet_id), identifiers: d.identifiers() };
     let message = d.message.view();
-    if c.packet_size_max == usize::MAX || fits(c, &message, form, writer.now) {
+    if c.packet_size_max == usize::MAX || fits(c, &message, &form, writer.now) {
         let must_wait = is_recorded && qos == QoS::ExactlyOnce && recorder.is_on() && !recorder.is_settled();
         let waits_for = (must_wait || message.recorded.waits).then(|| recorder.wait());
-        writer.write(c, &message, form, waits_for);
+        writer.write(c, &message, &form, waits_for);
         return true;
     }
     // The client came back with a smaller Maximum Packet Size.
@@ -439,7 +489,7 @@ fn has_room(settings: &Settings, session: &Session, payload: usize) -> bool {
 
 /// [MQTT-3.1.2-24] [MQTT-3.1.2-25]: what is too large for the client is as good as sent.
 #[cold]
-fn fits(c: &Connection, message: &MessageRef<'_>, form: Form<'_>, now: Time) -> bool {
+fn fits(c: &Connection, message: &MessageRef<'_>, form: &Form<'_>, now: Time) -> bool {
     let mut properties = PropertyBuffer::new();
     if c.version == Version::V5 {
         compose(&mut properties, message, form.identifiers, now);
@@ -478,6 +528,14 @@ fn unmounted<'a>(c: &Connection, topic: &'a str) -> &'a str {
     }
 }
 
+/// The packet that the message came in, if the client gets the very same but for the packet identifier.
+#[inline]
+fn as_it_came<'a>(c: &Connection, message: &MessageRef<'a>, form: &Form<'_>) -> Option<&'a [u8]> {
+    let is_same = form.qos == message.qos && !form.dup && !form.retain && form.identifiers.is_empty();
+    let is_plain = c.aliases_out.is_none() && c.listener.mount_point.is_none();
+    if is_same && is_plain { message.wire.for_version(c.version) } else { None }
+}
+
 /// The parts of a shard that writing a PUBLISH needs.
 struct Writer<'a> {
     outbox: &'a mut Outbox,
@@ -502,7 +560,7 @@ impl Writer<'_> {
         let identifiers = extra.as_ref().map_or(&[][..], |extra| extra.identifiers());
         let form = Form { dup: false, qos, retain, packet_id: None, identifiers };
         let message = message.view();
-        if c.packet_size_max != usize::MAX && !fits(c, &message, form, self.now) {
+        if c.packet_size_max != usize::MAX && !fits(c, &message, &form, self.now) {
             self.totals.dropped_too_large += 1;
             session.dropped += 1;
             recorder.note_dropped(me, session, delivery.copied());
@@ -520,19 +578,22 @@ impl Writer<'_> {
             };
         }
         let waits_for = wait_for(recorder, session, qos, message.recorded.waits);
-        self.write(c, &message, Form { packet_id, ..form }, waits_for);
+        self.write(c, &message, &Form { packet_id, ..form }, waits_for);
     }
 
     /// `waits_for`: the piece of the records that must be durable before.
     /// [MQTT-3.3.1-2] [MQTT-3.3.1-3] [MQTT-2.2.1-2] [MQTT311-3.3.1-2] [MQTT311-3.3.1-3] [MQTT311-2.3.1-5]
     #[inline]
-    fn write(&mut self, c: &mut Connection, message: &MessageRef<'_>, form: Form<'_>, waits_for: Option<u64>) {
+    fn write(&mut self, c: &mut Connection, message: &MessageRef<'_>, form: &Form<'_>, waits_for: Option<u64>) {
         if waits_for.is_some() && self.holds.is_void() {
             return;
         }
         self.totals.packets_sent += 1;
         self.totals.publish_sent += 1;
         self.totals.publish_bytes_sent += message.payload.len() as u64;
+        if let Some(packet) = as_it_came(c, message, form) {
+            return self.put_copy(c, packet, message, form.packet_id, waits_for);
+        }
         let topic = unmounted(c, message.topic);
         let mut publish = Publish {
             dup: form.dup,
@@ -577,6 +638,30 @@ impl Writer<'_> {
         publish.properties = properties.as_properties();
         self.put(c, publish, waits_for);
         *self.scratch = properties;
+    }
+
+    /// The packet that the message came in, with a packet identifier of its own.
+    #[inline]
+    fn put_copy(
+        &mut self,
+        c: &mut Connection,
+        packet: &[u8],
+        message: &MessageRef<'_>,
+        packet_id: Option<PacketId>,
+        waits_for: Option<u64>,
+    ) {
+        let id_at = packet.len() - message.payload.len() - message.wire.after_topic(message.qos);
+        let write = |out: &mut Vec<u8>| {
+            let start = out.len();
+            out.extend_from_slice(packet);
+            if let Some(packet_id) = packet_id {
+                out[start + id_at..][..2].copy_from_slice(&packet_id.value().to_be_bytes());
+            }
+        };
+        match waits_for.or_else(|| c.holds_publishes().then_some(0)) {
+            None => write(self.outbox.buffer(c)),
+            Some(number) => self.holds.hold(c, number, PacketType::Publish, write),
+        }
     }
 
     /// The packet, to the output or behind what is held back.

@@ -119,7 +119,7 @@ impl Session {
         // Releases come in the order of the messages, so it is nearly always the first.
         let at = self.unreleased.iter().position(|kept| kept.packet_id == packet_id)?;
         let Unreleased { message, .. } = self.unreleased.remove(at)?;
-        self.unreleased_bytes -= message.view().payload.len() as u64;
+        self.unreleased_bytes -= u64::from(message.payload_length());
         Some(message)
     }
 

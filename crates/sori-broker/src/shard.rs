@@ -175,7 +175,7 @@ impl Shard {
             }
             let mut shared = shared.cloned();
             match target {
-                MailTarget::Set(set) => self.deliver_to_all(set.recipients(self.id), message, &mut shared),
+                MailTarget::Set(set) => self.deliver_to_all(set.recipients(self.id), &message, &mut shared),
                 MailTarget::Member(member, group, others) => {
                     self.deliver_to_member(&member, group, message, &mut shared, others, WhenFull::Drop);
                 }

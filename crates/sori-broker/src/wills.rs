@@ -1,6 +1,6 @@
 //! The will of a client: kept with its session, published when the connection has ended the wrong way.
 
-use crate::message::{MessageRef, Recorded};
+use crate::message::{MessageRef, Recorded, Wire};
 use crate::session::{SessionKey, StoredWill};
 use crate::shard::Shard;
 use crate::time::Time;
@@ -24,6 +24,7 @@ impl Shard {
             publisher: self.session_ref(key),
             retained_version: 0,
             recorded: Recorded::default(),
+            wire: Wire::default(),
         }
         .to_shared(&self.memory);
         Box::new(StoredWill {

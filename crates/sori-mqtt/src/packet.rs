@@ -80,6 +80,9 @@ pub fn decode(frame: Frame<'_>, version: Version, direction: Direction) -> Resul
     if frame.packet_type() == Some(PacketType::Publish) {
         return decode_publish(frame, version, direction).map(Packet::Publish);
     }
+    if let Some(packet) = ack::decode_short(frame) {
+        return Ok(packet);
+    }
     decode_other(frame, version, direction)
 }
 

@@ -39,3 +39,10 @@ impl PacketId {
         }
     }
 }
+
+/// How many steps lead from `first` to `packet_id`.
+#[inline]
+pub(crate) fn distance(first: PacketId, packet_id: PacketId) -> usize {
+    let (first, packet_id) = (usize::from(first.value()), usize::from(packet_id.value()));
+    if packet_id >= first { packet_id - first } else { packet_id + usize::from(PacketId::LAST.value()) - first }
+}

@@ -7,7 +7,7 @@ use crate::space::LockedSpace;
 use crate::store::gauges::{self, Gauges};
 use crate::sys::{self, SysTree};
 use crate::worker::Clock;
-use sori_broker::{MessageRef, Recorded, SessionRef, Shard, Space, Time, Totals};
+use sori_broker::{MessageRef, Recorded, SessionRef, Shard, Space, Time, Totals, Wire};
 use sori_mqtt::QoS;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -149,5 +149,6 @@ fn message<'a>(topic: &'a str, payload: &'a [u8], retain: bool, expires: Time) -
         publisher: SessionRef::NOBODY,
         retained_version: 0,
         recorded: Recorded::default(),
+        wire: Wire::default(),
     }
 }

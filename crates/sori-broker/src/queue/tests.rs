@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::ids::SessionRef;
 use crate::memory::MemoryUse;
-use crate::message::{MessageRef, Recorded};
+use crate::message::{MessageRef, Recorded, Wire};
 
 fn delivery(memory: &MemoryUse, topic: &str, length: usize, qos: QoS, expires: Time) -> Delivery {
     let payload = alloc::vec![0; length];
@@ -22,6 +22,7 @@ fn delivery(memory: &MemoryUse, topic: &str, length: usize, qos: QoS, expires: T
         publisher: SessionRef::NOBODY,
         retained_version: 0,
         recorded: Recorded::default(),
+        wire: Wire::default(),
     };
     let message = message.to_shared(memory);
     Delivery { message, key: 0, extra: None, order: Order::default(), qos, retain: false }

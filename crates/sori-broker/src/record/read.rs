@@ -1,7 +1,7 @@
 //! Records from bytes. What is read is what this crate wrote, behind a checksum; it is read as if it were not.
 
 use crate::ids::{SessionRef, ShardId};
-use crate::message::{MessageRef, Recorded};
+use crate::message::{MessageRef, Recorded, Wire};
 use crate::record::write::RETAIN;
 use crate::record::{BLOB_HEADER, Kind};
 use crate::time::Time;
@@ -175,5 +175,6 @@ pub(crate) fn message_body(bytes: &[u8]) -> Read<MessageRef<'_>> {
         publisher: SessionRef::NOBODY,
         retained_version: 0,
         recorded: Recorded { number, key: 0, waits: false },
+        wire: Wire::default(),
     })
 }

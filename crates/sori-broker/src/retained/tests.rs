@@ -11,7 +11,7 @@ use sori_mqtt::QoS;
 use super::*;
 use crate::ids::SessionRef;
 use crate::memory::MemoryUse;
-use crate::message::{MessageRef, Recorded};
+use crate::message::{MessageRef, Recorded, Wire};
 
 fn message(memory: &MemoryUse, topic: &str, payload: u8, expires: Time, version: u64) -> RetainedMessage {
     let message = MessageRef {
@@ -24,6 +24,7 @@ fn message(memory: &MemoryUse, topic: &str, payload: u8, expires: Time, version:
         publisher: SessionRef::NOBODY,
         retained_version: version,
         recorded: Recorded::default(),
+        wire: Wire::default(),
     };
     RetainedMessage { message: message.to_shared(memory), version, owner: None }
 }

@@ -35,6 +35,7 @@ mod retained;
 mod review;
 mod sessions;
 mod shared;
+mod streak;
 mod subscribe;
 mod topic_alias;
 mod wills;

@@ -4,20 +4,23 @@
 use alloc::collections::VecDeque;
 
 use crate::PacketId;
+use crate::packet_id::distance;
 
 /// A table that became empty keeps this many slots, so that a steady flow does not allocate for each message.
-const KEPT_SLOTS_MAX: usize = 64;
+const KEPT_SLOTS_MAX: usize = 128;
 
 /// What one side of a session has received with QoS 1 or 2 and not finished. A table that never held anything owns no
 /// heap memory.
 ///
-/// Identifiers are searched one after the other: the Receive Maximum bounds how many there are, and messages are
-/// released in order, so the first look nearly always finds.
+/// Clients number their messages one after the other, and release them in order. As long as they do, an identifier is
+/// found by its distance from the first; if not, all are looked at, and the Receive Maximum bounds how many there are.
 #[derive(Debug, Clone)]
 pub struct IncomingMessages {
     /// First those of earlier connections (`carried` of them), then those of this one.
     unreleased: VecDeque<PacketId>,
     carried: usize,
+    /// Each of `unreleased` is further from the first than the one before.
+    is_ascending: bool,
     unacknowledged_qos1: u16,
     receive_maximum: u16,
 }
@@ -35,7 +38,7 @@ impl IncomingMessages {
     /// An empty table. `receive_maximum` is the own Receive Maximum, as told to the peer.
     #[must_use]
     pub const fn new(receive_maximum: u16) -> Self {
-        Self { unreleased: VecDeque::new(), carried: 0, unacknowledged_qos1: 0, receive_maximum }
+        Self { unreleased: VecDeque::new(), carried: 0, is_ascending: true, unacknowledged_qos1: 0, receive_maximum }
     }
 
     /// The own Receive Maximum.
@@ -70,12 +73,12 @@ impl IncomingMessages {
     /// [MQTT311-4.3.3-2].
     pub fn publish_qos2(&mut self, packet_id: PacketId) -> Incoming {
         let Some(position) = self.position(packet_id) else {
-            self.unreleased.push_back(packet_id);
+            self.append(packet_id);
             return Incoming::New;
         };
         if position < self.carried {
             self.remove(position);
-            self.unreleased.push_back(packet_id);
+            self.append(packet_id);
         }
         Incoming::Duplicate
     }
@@ -98,7 +101,12 @@ impl IncomingMessages {
     /// Puts back an identifier from storage.
     pub fn restore(&mut self, packet_id: PacketId) {
         if !self.contains(packet_id) {
-            self.unreleased.insert(self.carried, packet_id);
+            if self.carried == self.unreleased.len() {
+                self.append(packet_id);
+            } else {
+                self.unreleased.insert(self.carried, packet_id);
+                self.is_ascending = false;
+            }
             self.carried += 1;
         }
     }
@@ -145,7 +153,27 @@ impl IncomingMessages {
 
     #[inline]
     fn position(&self, packet_id: PacketId) -> Option<usize> {
-        self.unreleased.iter().position(|unreleased| *unreleased == packet_id)
+        let (Some(first), Some(last)) = (self.unreleased.front(), self.unreleased.back()) else { return None };
+        if *first == packet_id {
+            return Some(0);
+        }
+        if !self.is_ascending {
+            return self.unreleased.iter().position(|unreleased| *unreleased == packet_id);
+        }
+        let from_first = distance(*first, packet_id);
+        if from_first > distance(*first, *last) {
+            return None;
+        }
+        let found = self.unreleased.partition_point(|unreleased| distance(*first, *unreleased) < from_first);
+        self.unreleased.get(found).is_some_and(|unreleased| *unreleased == packet_id).then_some(found)
+    }
+
+    #[inline]
+    fn append(&mut self, packet_id: PacketId) {
+        if let (Some(first), Some(last)) = (self.unreleased.front(), self.unreleased.back()) {
+            self.is_ascending &= distance(*first, packet_id) > distance(*first, *last);
+        }
+        self.unreleased.push_back(packet_id);
     }
 
     fn remove(&mut self, position: usize) {
@@ -153,8 +181,11 @@ impl IncomingMessages {
         if position < self.carried {
             self.carried -= 1;
         }
-        if self.unreleased.is_empty() && self.unreleased.capacity() > KEPT_SLOTS_MAX {
-            self.unreleased = VecDeque::new();
+        if self.unreleased.is_empty() {
+            self.is_ascending = true;
+            if self.unreleased.capacity() > KEPT_SLOTS_MAX {
+                self.unreleased = VecDeque::new();
+            }
         }
     }
 }

@@ -16,13 +16,14 @@
 use alloc::collections::VecDeque;
 use core::fmt;
 
+use crate::packet_id::distance;
 use crate::{PacketId, QoS, ReasonCode};
 
 /// There are 65,535 packet identifiers, 1 to 65535.
 const RING_SLOTS_MAX: usize = 65_535;
 
 /// A table that became empty keeps this many slots, so that a steady flow does not allocate for each message.
-const KEPT_SLOTS_MAX: usize = 32;
+const KEPT_SLOTS_MAX: usize = 128;
 
 /// The QoS 1 and QoS 2 messages which one side of a session has sent and the other has not finished.
 ///
@@ -497,13 +498,6 @@ fn id_after(first: PacketId, steps: usize) -> PacketId {
     let sum = usize::from(first.value()) + steps;
     let wrapped = if sum > RING_SLOTS_MAX { sum - RING_SLOTS_MAX } else { sum };
     u16::try_from(wrapped).ok().and_then(PacketId::new).unwrap_or(PacketId::FIRST)
-}
-
-/// How many steps lead from `first` to `packet_id`.
-#[inline]
-fn distance(first: PacketId, packet_id: PacketId) -> usize {
-    let (first, packet_id) = (usize::from(first.value()), usize::from(packet_id.value()));
-    if packet_id >= first { packet_id - first } else { packet_id + RING_SLOTS_MAX - first }
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::{encode_reason_and_properties, read_reason_and_properties, reason_and_properties_len};
+use super::{Packet, encode_reason_and_properties, read_reason_and_properties, reason_and_properties_len};
 use crate::reader::Reader;
-use crate::{DecodeError, Direction, PacketId, PacketType, Properties, ReasonCode, Version, writer};
+use crate::{DecodeError, Direction, Frame, PacketId, PacketType, Properties, ReasonCode, Version, writer};
 
 /// The body of a PUBACK, PUBREC, PUBREL or PUBCOMP.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -15,6 +15,21 @@ pub struct Ack<'a> {
     pub reason_code: ReasonCode,
     /// MQTT 5.0 only.
     pub properties: Properties<'a>,
+}
+
+/// PUBACK, PUBREC, PUBREL or PUBCOMP in its shortest form, which is the same in all versions: success, without properties.
+/// Whatever is not of this form is `None`, legal or not.
+#[inline]
+pub(super) fn decode_short(frame: Frame<'_>) -> Option<Packet<'static>> {
+    let packet: fn(Ack<'static>) -> Packet<'static> = match frame.first {
+        0x40 => Packet::PubAck,
+        0x50 => Packet::PubRec,
+        0x62 => Packet::PubRel,
+        0x70 => Packet::PubComp,
+        _ => return None,
+    };
+    let [high, low] = frame.body else { return None };
+    PacketId::new(u16::from_be_bytes([*high, *low])).map(|packet_id| packet(Ack::success(packet_id)))
 }
 
 impl<'a> Ack<'a> {
@@ -44,6 +59,10 @@ impl<'a> Ack<'a> {
     #[inline]
     pub fn encode(&self, kind: PacketType, version: Version, out: &mut Vec<u8>) {
         debug_assert!(self.reason_code.allowed_in(kind), "the reason code belongs to the packet");
+        if self.reason_code == ReasonCode::Success && self.properties.is_empty() {
+            let [high, low] = self.packet_id.value().to_be_bytes();
+            return out.extend_from_slice(&[kind.first_byte(), 2, high, low]);
+        }
         if !writer::fixed_header(kind.first_byte(), self.body_len(version), out) {
             return;
         }

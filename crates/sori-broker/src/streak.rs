@@ -1,0 +1,170 @@
+//! PUBLISH packets of one connection to one topic, one after the other.
+//!
+//! What was decided for the first of them (that the name is legal, that the client may publish there, who gets it) holds for
+//! the next as long as nothing has changed. So they take a short way: the name is compared instead of checked, and
+//! nothing is looked up. Whatever is not plain (RETAIN, DUP, properties, QoS 2, a right to be asked for, a record to be
+//! made) ends the streak and goes by [`Shard::handle_publish`].
+
+use crate::connection::LastTopic;
+use crate::ids::ConnectionId;
+use crate::message::{MessageRef, Recorded, Wire};
+use crate::routing::Routed;
+use crate::session::SessionKey;
+use crate::shard::Shard;
+use crate::time::Time;
+use sori_mqtt::{Frame, PacketId, PacketType, Properties, Publish, QoS, Split, split};
+
+/// A PUBLISH of QoS 0 or 1 without DUP and RETAIN has this first byte, but for the bit of QoS 1.
+const PLAIN: u8 = (PacketType::Publish as u8) << 4;
+const QOS_1: u8 = 0b0010;
+
+/// What holds for a connection as long as the streak lasts.
+struct Terms {
+    key: SessionKey,
+    is_v5: bool,
+    takes_qos1: bool,
+    packet_size_max: usize,
+    payload_max: usize,
+}
+
+impl Shard {
+    /// Takes the packets at the beginning of `bytes` that go on with the connection's last topic; gives how many bytes
+    /// those were.
+    #[inline]
+    pub(crate) fn follow(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return 0 };
+        let goes_on = bytes.first().is_some_and(|first| first & !QOS_1 == PLAIN);
+        let generation = self.generation;
+        if !goes_on || c.last_topic.as_ref().is_none_or(|last| last.generation != generation) {
+            return 0;
+        }
+        // It is taken out of the connection while it is used.
+        let Some(last) = c.last_topic.take() else { return 0 };
+        let used = match self.terms(id, &last) {
+            Some(terms) => self.follow_on(id, &terms, &last, bytes),
+            None => 0,
+        };
+        if let Some(c) = self.connection(id) {
+            c.last_topic = Some(last);
+        }
+        used
+    }
+
+    /// `None`: this topic, or this connection, has to be looked at packet by packet.
+    #[inline]
+    fn terms(&self, id: ConnectionId, last: &LastTopic) -> Option<Terms> {
+        let c = self.connections.get(id.slot, id.generation)?;
+        let is_free = self.is_unrestricted && c.listener.mount_point.is_none();
+        if !is_free || c.is_leaving || last.set.is_empty() || self.has_too_many_levels(&last.topic) {
+            return None;
+        }
+        let session = self.sessions.get(c.session.slot, c.session.generation)?;
+        let has_room =
+            session.incoming.in_flight() + c.held_pubacks() < usize::from(session.incoming.receive_maximum());
+        let is_recorded = last.set.has_durable() && self.recorder.is_on();
+        if is_recorded && self.settings.upgrade_outgoing_qos {
+            return None;
+        }
+        let or_any = |limit: u32| if limit == 0 { usize::MAX } else { limit as usize };
+        Some(Terms {
+            key: c.session,
+            is_v5: c.version.is_v5(),
+            takes_qos1: has_room && !is_recorded && c.listener.qos_max != QoS::AtMostOnce,
+            packet_size_max: self.settings.packet_size_max as usize,
+            payload_max: or_any(self.settings.message_size_limit),
+        })
+    }
+
+    #[inline]
+    fn follow_on(&mut self, id: ConnectionId, terms: &Terms, last: &LastTopic, bytes: &[u8]) -> usize {
+        let (mut used, mut packets, mut payloads) = (0, 0, 0);
+        while let Some((frame, packet_id, payload)) = next(&bytes[used..], terms, last) {
+            let message = MessageRef {
+                topic: &last.topic,
+                payload,
+                properties: &[],
+                qos: if packet_id.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce },
+                retain: false,
+                expires: Time::NEVER,
+                publisher: self.session_ref(terms.key),
+                retained_version: 0,
+                recorded: Recorded::default(),
+                wire: Wire::plain(&bytes[used..used + frame.size], terms.is_v5),
+            };
+            used += frame.size;
+            packets += 1;
+            payloads += payload.len() as u64;
+            let routed = self.route(&last.set, &message, None);
+            let is_answered = packet_id.is_some() || routed != Routed::Somebody;
+            if is_answered && !self.answer_followed(id, terms.key, packet_id, &message, routed) {
+                break;
+            }
+        }
+        if packets > 0 {
+            self.totals.packets_received += packets;
+            self.totals.publish_received += packets;
+            self.totals.publish_bytes_received += payloads;
+            let now = self.now;
+            if let Some(c) = self.connection(id) {
+                c.last_received = now;
+            }
+        }
+        used
+    }
+
+    /// Gives whether the streak may go on.
+    #[inline]
+    fn answer_followed(
+        &mut self,
+        id: ConnectionId,
+        key: SessionKey,
+        packet_id: Option<PacketId>,
+        message: &MessageRef<'_>,
+        routed: Routed,
+    ) -> bool {
+        let mark = self.recorder.mark();
+        let publish = Publish {
+            dup: false,
+            qos: message.qos,
+            retain: false,
+            topic: message.topic,
+            packet_id,
+            properties: Properties::EMPTY,
+            payload: message.payload,
+        };
+        let reason_code = routed.reason_code();
+        let answer = self.conclude(id, key, &publish, reason_code);
+        self.give_answer(id, mark, &publish, answer);
+        !reason_code.is_error()
+    }
+}
+
+/// The packet at the beginning of `bytes`, if it goes on with the topic; else it is for others to say what it is.
+#[inline]
+fn next<'a>(bytes: &'a [u8], terms: &Terms, last: &LastTopic) -> Option<(Frame<'a>, Option<PacketId>, &'a [u8])> {
+    let Ok(Split::Frame(frame)) = split(bytes, terms.packet_size_max) else { return None };
+    if frame.first & !QOS_1 != PLAIN {
+        return None;
+    }
+    let [high, low, rest @ ..] = frame.body else { return None };
+    if usize::from(u16::from_be_bytes([*high, *low])) != last.topic.len() {
+        return None;
+    }
+    let (topic, mut rest) = rest.split_at_checked(last.topic.len())?;
+    if topic != last.topic.as_bytes() {
+        return None;
+    }
+    let mut packet_id = None;
+    if frame.first & QOS_1 != 0 {
+        let [high, low, after @ ..] = rest else { return None };
+        packet_id = Some(PacketId::new(u16::from_be_bytes([*high, *low]))?);
+        if !terms.takes_qos1 {
+            return None;
+        }
+        rest = after;
+    }
+    if terms.is_v5 {
+        rest = rest.strip_prefix(&[0])?;
+    }
+    (rest.len() <= terms.payload_max).then_some((frame, packet_id, rest))
+}

@@ -1,0 +1,250 @@
+//! Messages of one connection to one topic come one after the other, and the broker takes a shorter way with all but the
+//! first. Nobody may notice: a broker whose access rules have to be asked for each message looks at every packet by
+//! itself, and must send every client the same bytes.
+
+use std::sync::Arc;
+
+use sori_broker::{
+    Access, Action, Exchange, Identity, ListenerSettings, Login, OpenAccess, PlainSpace, Settings, Shard, ShardId,
+    Time, Verdict,
+};
+
+use super::broker::{Broker, Client, Setup, setup};
+use super::wire::{Packet, Version, publish, pubrel, raw, subscribe, v5, v31, v311};
+
+/// Everybody may do everything, but is asked for.
+struct AskedAccess;
+
+impl Access for AskedAccess {
+    fn login(&self, login: &Login<'_>) -> Verdict {
+        OpenAccess.login(login)
+    }
+
+    fn exchange(&self, _: &str, _: &Login<'_>) -> Option<Box<dyn Exchange>> {
+        None
+    }
+
+    fn may(&self, _: &Identity, _: &str, _: Action, _: &str) -> bool {
+        true
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        // xorshift64*, Vigna 2014.
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % limit
+    }
+
+    fn one_in(&mut self, chances: u64) -> bool {
+        self.below(chances) == 0
+    }
+}
+
+/// Nearly always the same topic, and what may stand in a PUBLISH now and then.
+fn packet(random: &mut Random, is_v5: bool, number: u16) -> Vec<u8> {
+    if random.one_in(60) {
+        let broken = [
+            raw(0x36, b"\0\x01t\0\x01"),
+            raw(0x32, b"\0\x01t\0\0x"),
+            raw(0x38, b"\0\x01tx"),
+            raw(0x30, b"\0\x05t"),
+            raw(0x30, b"\0\x01+x"),
+            raw(0x32, b"\0\x01t\0"),
+        ];
+        return broken[random.below(broken.len() as u64) as usize].clone();
+    }
+    let topic = ["t", "t", "t", "t", "t", "t", "u", "t/t", "$t"][random.below(9) as usize];
+    let qos = random.below(3) as u8;
+    let mut packet: Packet = publish(topic).qos(qos).id_if(qos > 0, number);
+    packet = packet.payload(vec![b'a' + (number % 26) as u8; [0, 1, 20, 200, 3000][random.below(5) as usize]]);
+    if random.one_in(8) {
+        packet = packet.retain();
+    }
+    if qos > 0 && random.one_in(8) {
+        packet = packet.dup();
+    }
+    if is_v5 && random.one_in(8) {
+        packet = match random.below(4) {
+            0 => packet.message_expiry(7),
+            1 => packet.user_property("a", "b"),
+            2 => packet.topic_alias(1 + random.below(2) as u16),
+            _ => packet.content_type("c"),
+        };
+    }
+    packet.encode(if is_v5 { Version::V5 } else { Version::V311 })
+}
+
+struct Crowd {
+    broker: Broker,
+    publishers: Vec<Client>,
+    subscribers: Vec<Client>,
+}
+
+fn crowd(setup: &Setup, shards: u16) -> Crowd {
+    let broker = setup.broker(shards);
+    let publishers = vec![broker.connect(v5("p5")), broker.connect(v311("p4"))];
+    let mut subscribers = Vec::new();
+    for (at, connect) in [
+        v5("plain").receive_maximum(4),
+        v5("small").maximum_packet_size(120),
+        v5("alias").topic_alias_maximum(2),
+        v5("kept").session_expiry(1000),
+        v311("older"),
+        v31("oldest"),
+        v311("stays").clean(false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut client = broker.connect(connect);
+        for (filter, options) in [("t", at as u8 % 3), ("#", 2), ("+", 1)].into_iter().take(1 + at % 3) {
+            client.subscribe(filter, options);
+        }
+        subscribers.push(client);
+    }
+    let mut away = broker.connect(v311("away").clean(false));
+    away.subscribe("t", 1);
+    away.cut();
+    let mut own = broker.connect(v5("own"));
+    own.subscribes(subscribe(9).filter("t", 0b1101).subscription_id(3));
+    subscribers.push(own);
+    Crowd { broker, publishers, subscribers }
+}
+
+impl Crowd {
+    fn received(&mut self) -> Vec<Vec<u8>> {
+        self.publishers.iter_mut().chain(&mut self.subscribers).map(Client::received_bytes).collect()
+    }
+}
+
+fn walk(seed: u64, shards: u16, change: impl Fn(&mut Settings, &mut ListenerSettings)) {
+    let with = |asked: bool| {
+        let (mut settings, mut listener) = (Settings::default(), ListenerSettings::default());
+        change(&mut settings, &mut listener);
+        let setup = setup().settings(|s| *s = settings).listener(|l| *l = listener);
+        crowd(&if asked { setup.access(AskedAccess) } else { setup }, shards)
+    };
+    let (mut short, mut long) = (with(false), with(true));
+    let mut random = Random(seed * 2 + 1);
+    for round in 0..12 {
+        let by = random.below(2) as usize;
+        let mut bytes: Vec<u8> =
+            (0..random.below(30)).flat_map(|n| packet(&mut random, by == 0, (round * 40 + n + 1) as u16)).collect();
+        let mut rest = Vec::new();
+        if random.one_in(3) {
+            rest = bytes.split_off(random.below(bytes.len() as u64 + 1) as usize);
+        }
+        for part in [&bytes, &rest] {
+            for crowd in [&mut short, &mut long] {
+                crowd.publishers[by].send_bytes(part);
+            }
+        }
+        if random.one_in(3) {
+            let release: Vec<u8> = (1..30).flat_map(|n| pubrel(round as u16 * 40 + n).encode(Version::V311)).collect();
+            for crowd in [&mut short, &mut long] {
+                crowd.publishers[by].send_bytes(&release);
+            }
+        }
+        assert_eq!(short.received(), long.received(), "seed {seed}, {shards} shard(s), round {round}");
+        let totals = |crowd: &Crowd| {
+            let t = crowd.broker.totals();
+            (t.packets_received, t.publish_received, t.publish_bytes_received, t.publish_sent, t.publish_bytes_sent)
+        };
+        assert_eq!(totals(&short), totals(&long), "seed {seed}, {shards} shard(s), round {round}");
+    }
+}
+
+/// covers: [MQTT-4.3.1-1] [MQTT-4.3.2-1] [MQTT-4.6.0-6] [MQTT311-4.5.0-1]
+#[test]
+fn a_message_behind_another_one_of_its_topic_is_delivered_like_any_other() {
+    for seed in 0..20 {
+        for shards in [1, 3] {
+            walk(seed, shards, |_, _| {});
+            walk(seed, shards, |settings, _| {
+                settings.message_size_limit = 500;
+                settings.topic_levels_max = 1;
+                settings.queued_messages_max = 5;
+            });
+            walk(seed, shards, |settings, _| {
+                settings.upgrade_outgoing_qos = true;
+                settings.allow_duplicate_messages = false;
+                settings.memory_limit = 20_000;
+            });
+            walk(seed, shards, |_, listener| {
+                listener.mount_point = Some("m/".into());
+            });
+            walk(seed, shards, |_, listener| listener.qos_max = sori_mqtt::QoS::AtMostOnce);
+            walk(seed, shards, |settings, _| {
+                settings.inflight_messages_max = 2;
+                settings.strict_receive_maximum = true;
+            });
+            walk(seed, shards, |settings, _| settings.keeps_records = true);
+        }
+    }
+}
+
+/// Who subscribes between two messages gets the second.
+#[test]
+fn a_subscription_between_two_messages_of_a_topic_counts() {
+    let broker = setup().broker(1);
+    let (mut publisher, mut subscriber) = (broker.connect(v311("p")), broker.connect(v311("s")));
+    publisher.send_together([publish("t").payload("1"), publish("t").payload("2")]);
+    subscriber.subscribe("t", 0);
+    publisher.send_together([publish("t").payload("3"), publish("t").payload("4")]);
+    subscriber.expect(publish("t").payload("3"));
+    subscriber.expect(publish("t").payload("4"));
+    subscriber.unsubscribe("t");
+    publisher.send_together([publish("t").payload("5"), publish("t").payload("6")]);
+    subscriber.expect_nothing();
+}
+
+/// Other rules from one message to the next: a right that is withdrawn, and a limit.
+#[test]
+#[allow(clippy::arc_with_non_send_sync, reason = "one thread has it all")]
+fn rules_that_change_between_two_messages_of_a_topic_count() {
+    struct Nobody;
+    impl Access for Nobody {
+        fn login(&self, login: &Login<'_>) -> Verdict {
+            OpenAccess.login(login)
+        }
+        fn exchange(&self, _: &str, _: &Login<'_>) -> Option<Box<dyn Exchange>> {
+            None
+        }
+        fn may(&self, _: &Identity, _: &str, action: Action, _: &str) -> bool {
+            action != Action::Publish
+        }
+    }
+    let one_level = Settings { topic_levels_max: 1, ..Settings::default() };
+    let changes: [(Settings, Arc<dyn Access>); 2] =
+        [(Settings::default(), Arc::new(Nobody)), (one_level, Arc::new(OpenAccess))];
+    for (settings, access) in changes {
+        let space = Arc::new(PlainSpace::default());
+        let mut shard = Shard::new(ShardId(0), 1, Arc::default(), space, Arc::new(OpenAccess), 1, Time(1));
+        let mut open = |packets: &[Packet]| {
+            let connection = shard.open(Time(1), Arc::new(ListenerSettings::default()), "127.0.0.1:50000");
+            for packet in packets {
+                shard.receive(Time(1), connection, &packet.encode(Version::V311));
+            }
+            connection
+        };
+        let subscriber = open(&[v311("s"), subscribe(1).filter("t/#", 0)]);
+        let publisher = open(&[v311("p"), publish("t/1/2")]);
+        let two = [publish("t/1/2").encode(Version::V311), publish("t/1/2").encode(Version::V311)].concat();
+        let taken = |shard: &mut Shard| {
+            let taken = shard.output(subscriber).len();
+            shard.sent(Time(1), subscriber, taken);
+            taken
+        };
+        taken(&mut shard);
+        shard.receive(Time(1), publisher, &two);
+        assert_eq!(taken(&mut shard), two.len());
+        shard.reconfigure(Time(1), Arc::new(settings), access);
+        shard.receive(Time(1), publisher, &two);
+        assert_eq!(taken(&mut shard), 0);
+    }
+}
