@@ -83,18 +83,36 @@ pub struct Recorded {
     pub(crate) waits: bool,
 }
 
+/// Messages up to this size are put together where they need no allocation.
+const SMALL_BYTES_MAX: usize = 256;
+
 impl MessageRef<'_> {
     /// A copy that can wait, counted in `memory` as long as it lives.
     #[must_use]
     pub fn to_shared(self, memory: &MemoryUse) -> Message {
-        let mut bytes = Vec::with_capacity(self.topic.len() + self.properties.len() + self.payload.len());
-        bytes.extend_from_slice(self.topic.as_bytes());
-        bytes.extend_from_slice(self.properties);
-        bytes.extend_from_slice(self.payload);
-        memory.add(memory_of(bytes.len()));
+        let parts = [self.topic.as_bytes(), self.properties, self.payload];
+        let length = parts.iter().map(|part| part.len()).sum();
+        // Most messages are small, and one allocation is enough for them.
+        let (mut small, mut large) = ([0; SMALL_BYTES_MAX], Vec::new());
+        let bytes = match small.get_mut(..length) {
+            Some(bytes) => {
+                let (topic, rest) = bytes.split_at_mut(self.topic.len());
+                let (properties, payload) = rest.split_at_mut(self.properties.len());
+                topic.copy_from_slice(parts[0]);
+                properties.copy_from_slice(parts[1]);
+                payload.copy_from_slice(parts[2]);
+                &*bytes
+            }
+            None => {
+                large.reserve_exact(length);
+                parts.iter().for_each(|part| large.extend_from_slice(part));
+                &large[..]
+            }
+        };
+        memory.add(memory_of(length));
         let header = Header {
             memory: memory.clone(),
-            length: bytes.len() as u32,
+            length: length as u32,
             topic_length: self.topic.len() as u16,
             properties_length: self.properties.len() as u32,
             expires: self.expires,
@@ -105,7 +123,7 @@ impl MessageRef<'_> {
             number: self.recorded.number,
             place: AtomicU64::new(0),
         };
-        Message(ThinArc::from_header_and_slice(header, &bytes))
+        Message(ThinArc::from_header_and_slice(header, bytes))
     }
 
     /// Has it expired at `now`? [MQTT-3.3.2-5] is kept by those who ask before a delivery begins.
@@ -211,6 +229,12 @@ impl Message {
     /// It is durable, at this place.
     pub(crate) fn set_place(&self, place: u64) {
         self.header().place.store(place, Ordering::Release);
+    }
+
+    /// The topic name as bytes, which cost nothing to look at.
+    #[inline]
+    pub(crate) fn topic_bytes(&self) -> &[u8] {
+        &self.0.slice[..usize::from(self.header().topic_length)]
     }
 
     /// The topic name.

@@ -26,20 +26,15 @@ pub struct RetainedMessage {
 #[derive(Clone, Debug)]
 struct ByTopic(RetainedMessage);
 
-impl RetainedMessage {
-    fn topic(&self) -> &str {
-        self.message.topic()
-    }
-}
-
-impl Borrow<str> for ByTopic {
-    fn borrow(&self) -> &str {
-        self.0.topic()
+// The order of the bytes of UTF-8 is the order of the characters.
+impl Borrow<[u8]> for ByTopic {
+    fn borrow(&self) -> &[u8] {
+        self.0.message.topic_bytes()
     }
 }
 impl PartialEq for ByTopic {
     fn eq(&self, other: &ByTopic) -> bool {
-        self.0.topic() == other.0.topic()
+        self.0.message.topic_bytes() == other.0.message.topic_bytes()
     }
 }
 impl Eq for ByTopic {}
@@ -50,7 +45,7 @@ impl PartialOrd for ByTopic {
 }
 impl Ord for ByTopic {
     fn cmp(&self, other: &ByTopic) -> Ordering {
-        self.0.topic().cmp(other.0.topic())
+        self.0.message.topic_bytes().cmp(other.0.message.topic_bytes())
     }
 }
 
@@ -89,7 +84,7 @@ impl Retained {
     /// The message replaces the one of its topic. [MQTT-3.3.1-5] [MQTT311-3.3.1-5] [MQTT311-3.3.1-7]
     pub(crate) fn store(&mut self, message: RetainedMessage) {
         assert_eq!(message.version, self.next_version(), "the version was read under the same lock");
-        self.remove(message.topic());
+        self.version = message.version;
         self.restore(message);
     }
 
@@ -97,9 +92,19 @@ impl Retained {
     pub(crate) fn restore(&mut self, message: RetainedMessage) {
         let expires = message.message.expires();
         if expires != Time::NEVER {
-            self.expiries.insert((expires, ByTopic(message.clone())));
+            self.expiries.replace((expires, ByTopic(message.clone())));
         }
-        self.topics.insert(ByTopic(message));
+        if let Some(old) = self.topics.replace(ByTopic(message)) {
+            self.forget_expiry(old, expires);
+        }
+    }
+
+    /// A message is gone; another one of its topic may be there that expires at `kept`.
+    fn forget_expiry(&mut self, old: ByTopic, kept: Time) {
+        let expires = old.0.message.expires();
+        if expires != Time::NEVER && expires != kept {
+            self.expiries.remove(&(expires, old));
+        }
     }
 
     /// The versions after this one are free.
@@ -110,11 +115,8 @@ impl Retained {
     /// The topic has no retained message any more. [MQTT-3.3.1-6] [MQTT311-3.3.1-10]
     pub(crate) fn remove(&mut self, topic: &str) -> bool {
         self.version += 1;
-        let Some(old) = self.topics.take(topic) else { return false };
-        let expires = old.0.message.expires();
-        if expires != Time::NEVER {
-            self.expiries.remove(&(expires, old));
-        }
+        let Some(old) = self.topics.take(topic.as_bytes()) else { return false };
+        self.forget_expiry(old, Time::NEVER);
         true
     }
 
@@ -140,8 +142,8 @@ impl Retained {
 
     /// Up to `count` messages of the topics after `after`.
     pub(crate) fn some_after(&self, after: &str, count: usize) -> Vec<RetainedMessage> {
-        let after = (Bound::Excluded(after), Bound::Unbounded);
-        self.topics.range::<str, _>(after).take(count).map(|found| found.0.clone()).collect()
+        let after = (Bound::Excluded(after.as_bytes()), Bound::Unbounded);
+        self.topics.range::<[u8], _>(after).take(count).map(|found| found.0.clone()).collect()
     }
 
     /// The first topic after `after` that matches `filter`, in the order of names. At most `steps` topics are looked
@@ -149,7 +151,7 @@ impl Retained {
     pub(crate) fn next(&self, filter: TopicFilter<'_>, after: Option<&str>, steps: &mut u32) -> Step {
         let prefix = literal_prefix(filter.filter());
         if prefix.len() == filter.filter().len() {
-            return match (after, self.topics.get(prefix)) {
+            return match (after, self.topics.get(prefix.as_bytes())) {
                 (None, Some(found)) => Step::Found(found.0.clone()),
                 _ => Step::End,
             };
@@ -158,14 +160,14 @@ impl Retained {
         let begin = if &filter.filter()[prefix.len()..] == "#" { prefix.trim_end_matches('/') } else { prefix };
         let begin = if prefix.is_empty() { "" } else { begin };
         let bound = match after {
-            Some(after) => Bound::Excluded(after),
-            None => Bound::Included(begin),
+            Some(after) => Bound::Excluded(after.as_bytes()),
+            None => Bound::Included(begin.as_bytes()),
         };
-        for candidate in self.topics.range::<str, _>((bound, Bound::Unbounded)) {
-            let topic = candidate.0.topic();
-            if !topic.starts_with(begin) {
+        for candidate in self.topics.range::<[u8], _>((bound, Bound::Unbounded)) {
+            if !candidate.0.message.topic_bytes().starts_with(begin.as_bytes()) {
                 break;
             }
+            let topic = candidate.0.message.topic();
             if TopicName::new(topic).is_ok_and(|name| filter.matches(name)) {
                 return Step::Found(candidate.0.clone());
             }

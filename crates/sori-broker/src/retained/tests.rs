@@ -49,8 +49,8 @@ fn read(retained: &Retained, filter: &str, budget: u32) -> Vec<(String, u8)> {
                 (after, steps) = (Some(at), budget);
             }
             Step::Found(message) => {
-                found.push((message.topic().to_string(), message.message.view().payload[0]));
-                after = Some(message.topic().to_string());
+                found.push((message.message.topic().to_string(), message.message.view().payload[0]));
+                after = Some(message.message.topic().to_string());
                 assert!(found.len() <= retained.len(), "the reading does not come to an end");
             }
         }
@@ -149,10 +149,10 @@ fn changes_during_a_pause_do_no_harm() {
             Step::End => break,
             Step::Pause(at) => (after, steps) = (Some(at), 3),
             Step::Found(message) => {
-                seen.push(message.topic().to_string());
-                after = Some(message.topic().to_string());
+                seen.push(message.message.topic().to_string());
+                after = Some(message.message.topic().to_string());
                 // The one just read, one far behind and one far ahead go.
-                retained.remove(message.topic());
+                retained.remove(message.message.topic());
                 retained.remove(&format!("t/{:03}", 99 - round % 30));
                 store(&mut retained, &memory, "t/000", 0, Time::NEVER);
             }
@@ -177,4 +177,21 @@ fn a_filter_looks_only_at_what_begins_like_it() {
         let step = retained.next(filter, None, &mut steps);
         assert!(!matches!(step, Step::Pause(_)), "{filter:?} looks at topics of others");
     }
+}
+
+/// What a message is replaced by takes its place everywhere: nothing of it is held any longer.
+#[test]
+fn a_message_that_was_replaced_is_not_kept() {
+    let memory = MemoryUse::default();
+    let mut retained = Retained::default();
+    for expires in [Time(5), Time(5), Time(7), Time::NEVER, Time::NEVER, Time(5)] {
+        store(&mut retained, &memory, "t", 1, expires);
+        let one = memory.bytes();
+        store(&mut retained, &memory, "t", 2, expires);
+        assert_eq!(memory.bytes(), one, "two that expire at {expires:?}");
+        assert_eq!(retained.next_expiry(), Some(expires).filter(|expires| *expires != Time::NEVER));
+        assert_eq!(read(&retained, "t", 1), [(String::from("t"), 2)]);
+    }
+    assert_eq!(retained.expire(Time(5)), 1);
+    assert_eq!((memory.bytes(), retained.next_expiry()), (0, None));
 }
