@@ -17,6 +17,7 @@ use crate::subscription::Subscriber;
 use crate::tokens::{Token, Tokens};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -82,6 +83,25 @@ impl Default for SubscriptionIndex {
             groups_made: GroupNumber::FIRST,
             memory: MemoryUse::default(),
         }
+    }
+}
+
+/// What a look into the index works with, used again for the next.
+#[derive(Debug)]
+pub(crate) struct Matcher {
+    /// The nodes that the levels looked at so far lead to.
+    here: Vec<NodeId>,
+    next: Vec<NodeId>,
+    found: MatchBuilder,
+}
+
+/// Nodes that a matcher keeps room for.
+const NODES_KEPT_MAX: usize = 1024;
+
+impl Matcher {
+    /// One for a broker of so many shards.
+    pub(crate) fn new(shards: u16) -> Matcher {
+        Matcher { here: Vec::new(), next: Vec::new(), found: MatchBuilder::new(shards) }
     }
 }
 
@@ -215,35 +235,37 @@ impl SubscriptionIndex {
 
     /// Everything that matches `topic`. [MQTT-3.3.2-3] [MQTT-4.7.3-4] [MQTT311-3.3.2-3] [MQTT311-4.7.3-4]
     #[must_use]
-    pub(crate) fn matches(&self, topic: &str, shards: u16) -> MatchSet {
-        let mut found = MatchBuilder::new(shards);
-        let mut here: Vec<NodeId> = alloc::vec![ROOT];
-        let mut next: Vec<NodeId> = Vec::new();
+    pub(crate) fn matches(&self, topic: &str, matcher: &mut Matcher) -> Arc<MatchSet> {
+        let Matcher { here, next, found } = matcher;
+        here.clear();
+        here.push(ROOT);
         let mut first = true;
         for level in topic.split('/') {
             let token = self.tokens.find(level).filter(|&t| t != Token::PLUS && t != Token::HASH);
             // [MQTT-4.7.2-1] [MQTT311-4.7.2-1]: a leading wildcard does not match a topic that begins with `$`.
             let wildcards = !(first && level.starts_with('$'));
-            for &at in &here {
+            for &at in &*here {
                 let node = &self.nodes[at.0 as usize];
                 if wildcards {
-                    self.collect(node.hash, &mut found);
+                    self.collect(node.hash, found);
                     next.extend(Some(node.plus).filter(|&n| n != NONE));
                 }
                 next.extend(token.and_then(|token| self.child(at, token)));
             }
             here.clear();
-            core::mem::swap(&mut here, &mut next);
+            core::mem::swap(here, next);
             if here.is_empty() {
                 break;
             }
             first = false;
         }
-        for &at in &here {
-            self.collect_node(at, &mut found);
+        for &at in &*here {
+            self.collect_node(at, found);
             // `sport/#` also matches `sport`: MQTT 5.0 section 4.7.1.2.
-            self.collect(self.nodes[at.0 as usize].hash, &mut found);
+            self.collect(self.nodes[at.0 as usize].hash, found);
         }
+        here.shrink_to(NODES_KEPT_MAX);
+        next.shrink_to(NODES_KEPT_MAX);
         found.finish()
     }
 

@@ -6,7 +6,8 @@ use crate::subscription::{Options, Subscriber};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use hashbrown::HashMap;
+use core::hash::BuildHasher;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// One delivery that a shard owes to a session of its own.
 #[derive(Copy, Clone, Debug)]
@@ -37,27 +38,49 @@ impl Recipient {
 /// The subscriptions that match one topic, already split by the shard that delivers.
 #[derive(Debug)]
 pub(crate) struct MatchSet {
-    per_shard: Box<[Box<[Recipient]>]>,
+    /// Those of one shard stand together, and of these those of one session.
+    recipients: Box<[Recipient]>,
+    parts: Parts,
     groups: Box<[GroupMatch]>,
-    /// The shards with at least one recipient.
-    shards: Box<[ShardId]>,
     /// Somebody's deliveries above QoS 0 are recorded.
     has_durable: bool,
+}
+
+/// Which shards have recipients, and where each one's part ends. Most topics have theirs on one shard.
+#[derive(Debug)]
+enum Parts {
+    None,
+    One([ShardId; 1]),
+    Many { shards: Box<[ShardId]>, ends: Box<[u32]> },
 }
 
 impl MatchSet {
     /// The deliveries of one shard; those of one session stand together.
     #[inline]
     pub(crate) fn recipients(&self, shard: ShardId) -> &[Recipient] {
-        self.per_shard.get(shard.0 as usize).map_or(&[], |r| r)
+        match &self.parts {
+            Parts::One([only]) if *only == shard => &self.recipients,
+            Parts::None | Parts::One(_) => &[],
+            Parts::Many { shards, ends } => match shards.iter().position(|s| *s == shard) {
+                Some(0) => &self.recipients[..ends[0] as usize],
+                Some(at) => &self.recipients[ends[at - 1] as usize..ends[at] as usize],
+                None => &[],
+            },
+        }
     }
 
     pub(crate) fn groups(&self) -> &[GroupMatch] {
         &self.groups
     }
 
+    /// The shards with at least one recipient.
+    #[inline]
     pub(crate) fn shards(&self) -> &[ShardId] {
-        &self.shards
+        match &self.parts {
+            Parts::None => &[],
+            Parts::One(only) => only,
+            Parts::Many { shards, .. } => shards,
+        }
     }
 
     /// Is there somebody whose deliveries above QoS 0 are recorded?
@@ -69,24 +92,36 @@ impl MatchSet {
     /// What it takes, in recipients.
     pub(crate) fn weight(&self) -> usize {
         let groups: usize = self.groups.iter().map(|group| group.len() + 1).sum();
-        groups + self.per_shard.iter().map(|recipients| recipients.len() + 1).sum::<usize>()
+        groups + self.recipients.len() + 1
     }
 
     /// Does nothing match?
     pub(crate) fn is_empty(&self) -> bool {
-        self.shards.is_empty() && self.groups.is_empty()
+        self.recipients.is_empty() && self.groups.is_empty()
     }
 }
 
-/// Gathers the matches of one topic.
+/// Recipients that a builder keeps room for between two topics.
+const KEPT_RECIPIENTS_MAX: usize = 1024;
+
+/// Gathers the matches of one topic after the other. Its lists are used again, and all topics that nothing matches
+/// share one set, so that a topic that is seen once only costs little.
+#[derive(Debug)]
 pub(crate) struct MatchBuilder {
     per_shard: Vec<Vec<Recipient>>,
     groups: Vec<GroupMatch>,
+    nothing: Arc<MatchSet>,
 }
 
 impl MatchBuilder {
     pub(crate) fn new(shards: u16) -> MatchBuilder {
-        MatchBuilder { per_shard: alloc::vec![Vec::new(); shards as usize], groups: Vec::new() }
+        let nothing =
+            MatchSet { recipients: Box::default(), parts: Parts::None, groups: Box::default(), has_durable: false };
+        MatchBuilder {
+            per_shard: alloc::vec![Vec::new(); shards as usize],
+            groups: Vec::new(),
+            nothing: Arc::new(nothing),
+        }
     }
 
     pub(crate) fn add(&mut self, subscriber: &Subscriber) {
@@ -97,18 +132,42 @@ impl MatchBuilder {
         self.groups.push(group);
     }
 
-    pub(crate) fn finish(mut self) -> MatchSet {
-        for recipients in &mut self.per_shard {
-            recipients.sort_by_key(|r| r.slot);
+    /// What was gathered; the builder is empty again.
+    pub(crate) fn finish(&mut self) -> Arc<MatchSet> {
+        let total: usize = self.per_shard.iter().map(Vec::len).sum();
+        if total == 0 && self.groups.is_empty() {
+            return Arc::clone(&self.nothing);
         }
-        let has_durable = self.per_shard.iter().flatten().any(|r| r.options.is_recorded())
-            || self.groups.iter().any(GroupMatch::has_durable);
-        let shards = (0u16..).zip(&self.per_shard).filter(|(_, r)| !r.is_empty()).map(|(n, _)| ShardId(n)).collect();
-        MatchSet {
-            has_durable,
-            shards,
-            per_shard: self.per_shard.into_iter().map(Vec::into_boxed_slice).collect(),
-            groups: self.groups.into_boxed_slice(),
+        let parts = Parts::of(&self.per_shard);
+        let mut recipients = Vec::with_capacity(total);
+        for list in &mut self.per_shard {
+            list.sort_by_key(|r| r.slot);
+            recipients.append(list);
+            if list.capacity() > KEPT_RECIPIENTS_MAX {
+                *list = Vec::new();
+            }
+        }
+        let groups = core::mem::take(&mut self.groups).into_boxed_slice();
+        let has_durable =
+            recipients.iter().any(|r| r.options.is_recorded()) || groups.iter().any(GroupMatch::has_durable);
+        Arc::new(MatchSet { recipients: recipients.into_boxed_slice(), parts, groups, has_durable })
+    }
+}
+
+impl Parts {
+    fn of(per_shard: &[Vec<Recipient>]) -> Parts {
+        let used = || per_shard.iter().zip(0..).filter(|(list, _)| !list.is_empty());
+        let mut shards = used().map(|(_, number)| ShardId(number));
+        match (shards.next(), shards.next()) {
+            (None, _) => Parts::None,
+            (Some(only), None) => Parts::One([only]),
+            _ => {
+                let ends = used().scan(0, |end, (list, _)| {
+                    *end += list.len() as u32;
+                    Some(*end)
+                });
+                Parts::Many { shards: used().map(|(_, number)| ShardId(number)).collect(), ends: ends.collect() }
+            }
         }
     }
 }
@@ -118,26 +177,69 @@ const CACHED_TOPICS_MAX: usize = 4096;
 /// How many recipients all these may have together: some 4 MiB.
 const CACHED_WEIGHT_MAX: usize = 100_000;
 
+/// How many topics that were asked for once are recognised when they are asked for again.
+const ASKED_BEFORE: usize = 4096;
+
 /// The match sets of the topics that a shard saw last, all of one generation of the index.
-#[derive(Debug, Default)]
+///
+/// A topic is kept when it is asked for the second time: where each message has a topic of its own, keeping it would
+/// cost more than the look into the index does.
+#[derive(Debug)]
 pub(crate) struct MatchCache {
     generation: u64,
     weight: usize,
-    sets: HashMap<Box<str>, Arc<MatchSet>>,
+    hasher: DefaultHashBuilder,
+    sets: HashTable<(Box<str>, Arc<MatchSet>)>,
+    /// Parts of the hashes of topics that were asked for, each in the place that another part of it says.
+    asked: Box<[u32]>,
+}
+
+/// A topic that is not in the cache.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Missing {
+    hash: u64,
+}
+
+impl Default for MatchCache {
+    fn default() -> MatchCache {
+        MatchCache {
+            generation: 0,
+            weight: 0,
+            hasher: DefaultHashBuilder::default(),
+            sets: HashTable::new(),
+            asked: alloc::vec![0; ASKED_BEFORE].into_boxed_slice(),
+        }
+    }
 }
 
 impl MatchCache {
-    pub(crate) fn find(&self, generation: u64, topic: &str) -> Option<Arc<MatchSet>> {
-        if self.generation == generation { self.sets.get(topic).map(Arc::clone) } else { None }
+    pub(crate) fn find(&self, generation: u64, topic: &str) -> Result<Arc<MatchSet>, Missing> {
+        let hash = self.hasher.hash_one(topic);
+        if self.generation != generation {
+            return Err(Missing { hash });
+        }
+        let found = self.sets.find(hash, |(known, _)| **known == *topic);
+        found.map(|(_, set)| Arc::clone(set)).ok_or(Missing { hash })
     }
 
-    pub(crate) fn keep(&mut self, generation: u64, topic: &str, set: &Arc<MatchSet>) {
+    /// What a missing topic matches; it is kept if it was missed before.
+    pub(crate) fn keep(&mut self, generation: u64, topic: &str, missing: Missing, set: &Arc<MatchSet>) {
+        let mark = (missing.hash >> 32) as u32;
+        let asked = &mut self.asked[missing.hash as usize % ASKED_BEFORE];
+        if core::mem::replace(asked, mark) != mark {
+            return;
+        }
         let is_full = self.sets.len() >= CACHED_TOPICS_MAX || self.weight >= CACHED_WEIGHT_MAX;
         if self.generation != generation || is_full {
             self.sets.clear();
             (self.generation, self.weight) = (generation, 0);
         }
         self.weight += set.weight();
-        self.sets.insert(Box::from(topic), Arc::clone(set));
+        let hasher = &self.hasher;
+        let entry = (Box::from(topic), Arc::clone(set));
+        self.sets.insert_unique(missing.hash, entry, |(topic, _)| hasher.hash_one(&**topic));
     }
 }
+
+#[cfg(test)]
+mod tests;

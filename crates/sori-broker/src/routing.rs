@@ -49,14 +49,15 @@ impl Shard {
     /// Who gets messages of `topic`.
     pub(crate) fn match_set(&mut self, topic: &str) -> Arc<MatchSet> {
         let generation = self.generation;
-        if let Some(set) = self.cache.find(generation, topic) {
-            return set;
-        }
+        let missing = match self.cache.find(generation, topic) {
+            Ok(set) => return set,
+            Err(missing) => missing,
+        };
         let mut found = None;
-        let shards = self.shards;
-        self.space.read_index(&mut |index| found = Some(Arc::new(index.matches(topic, shards))));
+        let matcher = &mut self.matcher;
+        self.space.read_index(&mut |index| found = Some(index.matches(topic, matcher)));
         let set = found.expect("a space calls the visitor");
-        self.cache.keep(generation, topic, &set);
+        self.cache.keep(generation, topic, missing, &set);
         set
     }
 

@@ -8,6 +8,7 @@ use crate::fetching::Fetch;
 use crate::handoff::Handoff;
 use crate::holding::Holds;
 use crate::ids::{ConnectionId, SessionRef, ShardId, Slots};
+use crate::index::Matcher;
 use crate::mail::{Mail, MailTarget};
 use crate::matches::MatchCache;
 use crate::memory::MemoryUse;
@@ -50,6 +51,7 @@ pub struct Shard {
     pub(crate) sessions: Slots<Session>,
     pub(crate) by_client_id: HashMap<Arc<str>, SessionKey>,
     pub(crate) cache: MatchCache,
+    pub(crate) matcher: Matcher,
     pub(crate) timers: Timers,
     pub(crate) retained_timer: Option<Time>,
     pub(crate) outbox: Outbox,
@@ -111,6 +113,7 @@ impl Shard {
             sessions: Slots::default(),
             by_client_id: HashMap::new(),
             cache: MatchCache::default(),
+            matcher: Matcher::new(shards),
             timers: Timers::default(),
             retained_timer: None,
             outbox: Outbox::default(),
