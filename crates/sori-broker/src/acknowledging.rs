@@ -27,7 +27,7 @@ impl Shard {
                 session.inflight_bytes = session.inflight_bytes.saturating_sub(kept.payload_length());
                 self.totals.dropped_refused += u64::from(ack.reason_code.is_error());
                 self.note_finished(key, ack.packet_id);
-                self.pump(key);
+                self.pump_later(key);
             }
             Err(AckError::UnknownPacketId) => {}
             Err(AckError::WrongState) => {
@@ -54,7 +54,7 @@ impl Shard {
                 session.inflight_bytes = session.inflight_bytes.saturating_sub(kept.payload_length());
                 self.totals.dropped_refused += 1;
                 self.note_finished(key, ack.packet_id);
-                self.pump(key);
+                self.pump_later(key);
             }
             PubRec::Unknown if ack.reason_code.is_error() => {}
             // Likewise for a PUBREC: see `handle_pubrel`.
@@ -72,7 +72,7 @@ impl Shard {
         match session.outgoing.pubcomp(ack.packet_id) {
             Ok(()) => {
                 self.note_finished(key, ack.packet_id);
-                self.pump(key);
+                self.pump_later(key);
             }
             Err(AckError::UnknownPacketId) => {}
             Err(AckError::WrongState) => {

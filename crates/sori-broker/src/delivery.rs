@@ -41,10 +41,6 @@ pub(crate) struct Extra {
 }
 
 impl Extra {
-    pub(crate) fn identifiers(&self) -> &[u32] {
-        self.identifiers.as_slice()
-    }
-
     pub(crate) fn new(identifiers: &[u32], group: Option<GroupNumber>) -> Option<Box<Extra>> {
         let is_needed = !identifiers.is_empty() || group.is_some();
         is_needed.then(|| Box::new(Extra { identifiers: Identifiers::from_slice(identifiers), group }))

@@ -341,6 +341,19 @@ impl Shard {
         }
     }
 
+    /// What the acknowledgements of an input make room for is sent at its end, all at once.
+    #[inline]
+    pub(crate) fn pump_later(&mut self, key: SessionKey) {
+        self.acknowledged = Some(key);
+    }
+
+    #[inline]
+    pub(crate) fn pump_acknowledged(&mut self) {
+        if let Some(key) = self.acknowledged.take() {
+            self.pump(key);
+        }
+    }
+
     /// Send what a session may get now: first again what was in flight, then what waits, then retained messages for
     /// new subscriptions.
     pub(crate) fn pump(&mut self, key: SessionKey) {
@@ -387,7 +400,7 @@ impl Shard {
                 skip_identifier(session, delivery.qos);
                 continue;
             }
-            writer.write_queued(c, session, me, delivery, &mut self.recorder);
+            writer.write_queued(c, session, me, &delivery, &mut self.recorder);
         }
         session.is_dropping &= !session.queue.is_empty();
         let reads = c.owed() < PUMP_OUTPUT_MAX && !session.reads.is_empty();
@@ -552,15 +565,19 @@ impl Writer<'_> {
         c: &mut Connection,
         session: &mut Session,
         me: SessionRef,
-        delivery: Delivery,
+        delivery: &Delivery,
         recorder: &mut Recorder,
     ) {
-        let (qos, retain, message) = (delivery.qos, delivery.retain, delivery.message.clone());
-        let extra = delivery.extra.clone();
-        let identifiers = extra.as_ref().map_or(&[][..], |extra| extra.identifiers());
-        let form = Form { dup: false, qos, retain, packet_id: None, identifiers };
-        let message = message.view();
-        if c.packet_size_max != usize::MAX && !fits(c, &message, &form, self.now) {
+        let qos = delivery.qos;
+        let form = |packet_id| Form {
+            dup: false,
+            qos,
+            retain: delivery.retain,
+            packet_id,
+            identifiers: delivery.identifiers(),
+        };
+        let message = delivery.message.view();
+        if c.packet_size_max != usize::MAX && !fits(c, &message, &form(None), self.now) {
             self.totals.dropped_too_large += 1;
             session.dropped += 1;
             recorder.note_dropped(me, session, delivery.copied());
@@ -569,16 +586,15 @@ impl Writer<'_> {
         }
         let mut packet_id = None;
         if qos != QoS::AtMostOnce {
-            let length = delivery.payload_length();
-            session.inflight_bytes += length;
+            session.inflight_bytes += message.payload.len() as u64;
             packet_id = if session.is_persistent() || delivery.group().is_some() {
-                put_in_flight(recorder, me, session, delivery)
+                put_in_flight(recorder, me, session, delivery.clone())
             } else {
-                session.outgoing.insert(qos, Kept::Number(length as u32))
+                session.outgoing.insert(qos, Kept::Number(message.payload.len() as u32))
             };
         }
         let waits_for = wait_for(recorder, session, qos, message.recorded.waits);
-        self.write(c, &message, &Form { packet_id, ..form }, waits_for);
+        self.write(c, &message, &form(packet_id), waits_for);
     }
 
     /// `waits_for`: the piece of the records that must be durable before.

@@ -62,6 +62,8 @@ pub struct Shard {
     pub(crate) released: Vec<Arc<str>>,
     /// Sessions that have something to send in the next turn.
     pub(crate) ready: VecDeque<SessionKey>,
+    /// The session that has acknowledged messages in this input, and may get others at its end.
+    pub(crate) acknowledged: Option<SessionKey>,
     /// Connections to be closed at the end of this input, because there is no room for something of theirs, and what
     /// that is.
     pub(crate) evicted: Vec<(ConnectionId, &'static str)>,
@@ -122,6 +124,7 @@ impl Shard {
             mail: (0..shards).map(|_| Mail::default()).collect(),
             released: Vec::new(),
             ready: VecDeque::new(),
+            acknowledged: None,
             evicted: Vec::new(),
             totals: Totals::default(),
             scratch: PropertyBuffer::new(),
@@ -411,6 +414,7 @@ impl Shard {
     }
 
     fn end(&mut self) {
+        self.pump_acknowledged();
         while let Some((connection, text)) = self.evicted.pop() {
             self.evict(connection, text);
         }

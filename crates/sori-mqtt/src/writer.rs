@@ -24,8 +24,15 @@ pub(crate) fn fixed_header(first: u8, body_len: usize, out: &mut Vec<u8>) -> boo
         return false;
     }
     out.reserve(packet_len(body_len));
-    out.push(first);
-    encode_variable_byte_integer(length, out);
+    match length {
+        // Nearly all packets; their headers are as good as constants.
+        0..0x80 => out.extend_from_slice(&[first, length as u8]),
+        0x80..0x4000 => out.extend_from_slice(&[first, length as u8 | 0x80, (length >> 7) as u8]),
+        _ => {
+            out.push(first);
+            encode_variable_byte_integer(length, out);
+        }
+    }
     true
 }
 
