@@ -21,12 +21,13 @@ impl Shard {
     /// [MQTT-4.3.2-3] [MQTT-4.4.0-2] [MQTT-4.8.2-6]
     pub(crate) fn handle_puback(&mut self, id: ConnectionId, ack: &Ack<'_>) {
         let Some(key) = self.open_session(id) else { return };
-        let Some(session) = self.session(key) else { return };
+        let me = self.session_ref(key);
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         match session.outgoing.puback(ack.packet_id) {
             Ok(kept) => {
                 session.inflight_bytes = session.inflight_bytes.saturating_sub(kept.payload_length());
                 self.totals.dropped_refused += u64::from(ack.reason_code.is_error());
-                self.note_finished(key, ack.packet_id);
+                self.recorder.note_finished(me, session, ack.packet_id);
                 self.pump_later(key);
             }
             Err(AckError::UnknownPacketId) => {}

@@ -6,6 +6,7 @@ use crate::handoff::Admission;
 use crate::holding::Held;
 use crate::ids::{ConnectionId, ShardId};
 use crate::matches::MatchSet;
+use crate::output::Output;
 use crate::session::SessionKey;
 use crate::settings::ListenerSettings;
 use crate::time::Time;
@@ -133,23 +134,6 @@ impl Connection {
     }
 }
 
-/// Bytes that wait to be written.
-#[derive(Debug, Default)]
-pub(crate) struct Output {
-    bytes: Vec<u8>,
-    written: usize,
-}
-
-impl Output {
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.bytes[self.written..]
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.written
-    }
-}
-
 /// Buffers above this size are given back to the system when they are empty.
 const KEPT_BUFFER_BYTES_MAX: usize = 256 * 1024;
 /// What the empty buffers that are kept for the next connection with something to say may have together.
@@ -172,11 +156,12 @@ impl Outbox {
             connection.is_flush_due = true;
             self.due.push_back(connection.id);
         }
-        if connection.output.bytes.capacity() == 0 {
-            connection.output.bytes = self.spare.pop().unwrap_or_default();
-            self.spare_bytes -= connection.output.bytes.capacity();
+        let buffer = connection.output.buffer();
+        if buffer.capacity() == 0 {
+            *buffer = self.spare.pop().unwrap_or_default();
+            self.spare_bytes -= buffer.capacity();
         }
-        &mut connection.output.bytes
+        buffer
     }
 
     pub(crate) fn due_len(&self) -> usize {
@@ -190,17 +175,12 @@ impl Outbox {
     /// `bytes` of a connection's output have been written.
     pub(crate) fn written(&mut self, connection: &mut Connection, bytes: usize) {
         let output = &mut connection.output;
-        output.written = (output.written + bytes).min(output.bytes.len());
-        if output.written < output.bytes.len() {
+        output.written(bytes);
+        if output.len() > 0 {
             // A reader that is always a little behind must not make the buffer grow for ever.
-            if output.written > KEPT_BUFFER_BYTES_MAX {
-                output.bytes.drain(..output.written);
-                output.written = 0;
-            }
-            return;
+            return output.forget_written(KEPT_BUFFER_BYTES_MAX);
         }
-        let mut bytes = core::mem::take(&mut output.bytes);
-        output.written = 0;
+        let mut bytes = output.take_buffer();
         let is_worth_keeping = bytes.capacity() > 0 && bytes.capacity() <= KEPT_BUFFER_BYTES_MAX;
         if is_worth_keeping && self.spare_bytes + bytes.capacity() <= SPARE_BYTES_MAX {
             bytes.clear();

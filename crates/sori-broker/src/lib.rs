@@ -36,7 +36,8 @@
 //! // Outputs. A socket may take less than it is offered; what was not `sent` is offered again.
 //! let mut socket = Vec::new();
 //! while let Some(connection) = shard.next_flush() {
-//!     socket.extend_from_slice(shard.output(connection));
+//!     let output: Vec<_> = shard.output(connection).collect();
+//!     socket.extend(output.concat());
 //!     shard.sent(now, connection, socket.len());
 //! }
 //! assert_eq!(socket, [0x20, 2, 0, 0], "CONNACK");
@@ -95,6 +96,7 @@ mod matches;
 mod memory;
 mod message;
 mod offline;
+mod output;
 mod overview;
 mod publishing;
 mod queue;

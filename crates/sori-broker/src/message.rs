@@ -197,6 +197,12 @@ impl Message {
         MessageRef { recorded, ..view }.to_shared(&self.header().memory)
     }
 
+    /// The payload.
+    pub(crate) fn payload(&self) -> &[u8] {
+        let header = self.header();
+        &self.0.slice[usize::from(header.topic_length) + header.properties_length as usize..]
+    }
+
     /// Bytes of its payload.
     pub(crate) fn payload_length(&self) -> u32 {
         let header = self.header();

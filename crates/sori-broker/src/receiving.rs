@@ -47,8 +47,7 @@ impl Shard {
     /// Move bytes from `rest` to `held` until a packet is whole there, handle it and leave `held` empty. Memory grows
     /// with the bytes that came, not with what a length field says.
     fn complete<'a>(&mut self, id: ConnectionId, held: &mut Vec<u8>, mut rest: &'a [u8]) -> &'a [u8] {
-        while self.reads_packets(id) {
-            let size_max = self.size_max(id);
+        while let Some(size_max) = self.size_max(id) {
             let missing = match split(held, size_max) {
                 Ok(Split::Frame(frame)) => {
                     let size = frame.size;
@@ -78,8 +77,9 @@ impl Shard {
     /// Handle the whole packets at the beginning of `bytes`; gives how many bytes those were.
     fn handle_packets(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {
         let mut used = 0;
-        while used < bytes.len() && self.reads_packets(id) {
+        while used < bytes.len() {
             let rest = &bytes[used..];
+            let Some(size_max) = self.size_max(id) else { break };
             let followed = self.follow(id, rest);
             if followed > 0 {
                 used += followed;
@@ -88,7 +88,7 @@ impl Shard {
             if !self.may_begin(id, rest[0]) {
                 break;
             }
-            match split(rest, self.size_max(id)) {
+            match split(rest, size_max) {
                 Ok(Split::Frame(frame)) => {
                     self.handle_packet(id, frame, &rest[..frame.size]);
                     used += frame.size;
@@ -103,20 +103,16 @@ impl Shard {
         used
     }
 
-    /// Are packets handled now?
-    fn reads_packets(&self, id: ConnectionId) -> bool {
-        self.connections.get(id.slot, id.generation).is_some_and(|c| match &c.phase {
-            Phase::New | Phase::Open => true,
-            Phase::Waiting(waiting) => waiting.exchange.is_some(),
-            Phase::Moving(_) | Phase::Draining(_) | Phase::Closing => false,
-        })
-    }
-
-    fn size_max(&self, id: ConnectionId) -> usize {
+    /// The largest packet that is handled now; `None` when none is.
+    #[inline]
+    fn size_max(&self, id: ConnectionId) -> Option<usize> {
         let agreed = self.settings.packet_size_max as usize;
-        match self.connections.get(id.slot, id.generation) {
-            Some(c) if c.is_open() => agreed,
-            _ => agreed.min(FIRST_PACKET_SIZE_MAX),
+        let first = agreed.min(FIRST_PACKET_SIZE_MAX);
+        match &self.connections.get(id.slot, id.generation)?.phase {
+            Phase::Open => Some(agreed),
+            Phase::New => Some(first),
+            Phase::Waiting(waiting) => waiting.exchange.is_some().then_some(first),
+            Phase::Moving(_) | Phase::Draining(_) | Phase::Closing => None,
         }
     }
 

@@ -5,7 +5,7 @@ use crate::ids::{SessionRef, ShardId};
 use crate::matches::{MatchSet, Recipient};
 use crate::message::{Message, MessageRef, Recorded};
 use crate::recorder::Owed;
-use crate::sending::{Outcome, Terms};
+use crate::sending::{Outcome, SHARED_BYTES_MIN, Terms};
 use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::shared::{GroupMatch, GroupNumber};
@@ -13,6 +13,9 @@ use crate::subscription::Subscriber;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{QoS, ReasonCode};
+
+/// A large payload is kept once for all, instead of copied for each, when so many get it.
+const SHARED_WEIGHT_MIN: usize = 8;
 
 /// What becomes of a message that no member of this shard has room for.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -101,6 +104,9 @@ impl Shard {
 
     #[inline]
     fn deliver_to_shards(&mut self, set: &Arc<MatchSet>, message: &MessageRef<'_>, shared: &mut Option<Message>) {
+        if message.payload.len() >= SHARED_BYTES_MIN && shared.is_none() && set.weight() >= SHARED_WEIGHT_MIN {
+            *shared = Some(message.to_shared(&self.memory));
+        }
         for &shard in set.shards() {
             if shard == self.id {
                 self.deliver_to_all(set.recipients(shard), message, shared);

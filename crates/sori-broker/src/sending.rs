@@ -24,6 +24,9 @@ use sori_mqtt::{PacketId, PacketType, Properties, Property, PropertyBuffer, Publ
 /// Queued messages are moved to the output up to this many bytes at a time.
 const PUMP_OUTPUT_MAX: usize = 256 * 1024;
 
+/// A payload of so many bytes is written from where it is kept, if it is.
+pub(crate) const SHARED_BYTES_MIN: usize = 8 * 1024;
+
 /// Messages of a session that lie in the store are fetched when fewer than this are left before them.
 const FETCH_LOW: usize = 32;
 
@@ -153,7 +156,7 @@ impl Shard {
             return Outcome::Dropped;
         }
         let waits_for = (message.recorded.waits && self.recorder.is_on()).then(|| self.recorder.wait());
-        writer!(self).write(c, message, &form, waits_for);
+        writer!(self).write(c, message, shared.as_ref(), &form, waits_for);
         self.urgent |= c.output.len() > PUMP_OUTPUT_MAX;
         Outcome::Sent
     }
@@ -216,7 +219,7 @@ impl Shard {
             session.outgoing.insert(qos, Kept::Number(message.payload.len() as u32))
         };
         let waits_for = wait_for(&mut self.recorder, session, qos, message.recorded.waits);
-        writer!(self).write(c, message, &terms.form(qos, packet_id), waits_for);
+        writer!(self).write(c, message, shared.as_ref(), &terms.form(qos, packet_id), waits_for);
         self.urgent |= c.output.len() > PUMP_OUTPUT_MAX;
         Outcome::Sent
     }
@@ -448,7 +451,7 @@ fn send_again(
     if c.packet_size_max == usize::MAX || fits(c, &message, &form, writer.now) {
         let must_wait = is_recorded && qos == QoS::ExactlyOnce && recorder.is_on() && !recorder.is_settled();
         let waits_for = (must_wait || message.recorded.waits).then(|| recorder.wait());
-        writer.write(c, &message, &form, waits_for);
+        writer.write(c, &message, Some(&d.message), &form, waits_for);
         return true;
     }
     // The client came back with a smaller Maximum Packet Size.
@@ -594,20 +597,30 @@ impl Writer<'_> {
             };
         }
         let waits_for = wait_for(recorder, session, qos, message.recorded.waits);
-        self.write(c, &message, &form(packet_id), waits_for);
+        self.write(c, &message, Some(&delivery.message), &form(packet_id), waits_for);
     }
 
     /// `waits_for`: the piece of the records that must be durable before.
     /// [MQTT-3.3.1-2] [MQTT-3.3.1-3] [MQTT-2.2.1-2] [MQTT311-3.3.1-2] [MQTT311-3.3.1-3] [MQTT311-2.3.1-5]
     #[inline]
-    fn write(&mut self, c: &mut Connection, message: &MessageRef<'_>, form: &Form<'_>, waits_for: Option<u64>) {
+    fn write(
+        &mut self,
+        c: &mut Connection,
+        message: &MessageRef<'_>,
+        kept: Option<&Message>,
+        form: &Form<'_>,
+        waits_for: Option<u64>,
+    ) {
         if waits_for.is_some() && self.holds.is_void() {
             return;
         }
         self.totals.packets_sent += 1;
         self.totals.publish_sent += 1;
         self.totals.publish_bytes_sent += message.payload.len() as u64;
-        if let Some(packet) = as_it_came(c, message, form) {
+        let kept = kept.filter(|_| message.payload.len() >= SHARED_BYTES_MIN);
+        if kept.is_none()
+            && let Some(packet) = as_it_came(c, message, form)
+        {
             return self.put_copy(c, packet, message, form.packet_id, waits_for);
         }
         let topic = unmounted(c, message.topic);
@@ -621,12 +634,12 @@ impl Writer<'_> {
             payload: message.payload,
         };
         if c.version != Version::V5 {
-            return self.put(c, publish, waits_for);
+            return self.put(c, publish, kept, waits_for);
         }
         let is_plain = message.expires == Time::NEVER && form.identifiers.is_empty() && c.aliases_out.is_none();
         if is_plain {
             publish.properties = Properties::from_checked(message.properties);
-            return self.put(c, publish, waits_for);
+            return self.put(c, publish, kept, waits_for);
         }
         compose(self.scratch, message, form.identifiers, self.now);
         let mut aliased = None;
@@ -652,7 +665,7 @@ impl Writer<'_> {
         }
         let properties = core::mem::take(self.scratch);
         publish.properties = properties.as_properties();
-        self.put(c, publish, waits_for);
+        self.put(c, publish, kept, waits_for);
         *self.scratch = properties;
     }
 
@@ -680,15 +693,16 @@ impl Writer<'_> {
         }
     }
 
-    /// The packet, to the output or behind what is held back.
+    /// The packet, to the output or behind what is held back. Its payload need not be copied if it is `kept`.
     #[inline]
-    fn put(&mut self, c: &mut Connection, publish: Publish<'_>, waits_for: Option<u64>) {
+    fn put(&mut self, c: &mut Connection, publish: Publish<'_>, kept: Option<&Message>, waits_for: Option<u64>) {
         let version = c.version;
-        match waits_for.or_else(|| c.holds_publishes().then_some(0)) {
-            None => publish.encode(version, self.outbox.buffer(c)),
-            Some(number) => {
-                self.holds.hold(c, number, PacketType::Publish, |out| publish.encode(version, out));
-            }
+        if let Some(number) = waits_for.or_else(|| c.holds_publishes().then_some(0)) {
+            return self.holds.hold(c, number, PacketType::Publish, |out| publish.encode(version, out));
+        }
+        let Some(kept) = kept else { return publish.encode(version, self.outbox.buffer(c)) };
+        if publish.encode_without_payload(version, self.outbox.buffer(c)) {
+            c.output.push_payload(kept.clone());
         }
     }
 }

@@ -322,10 +322,16 @@ impl Shard {
         self.urgent
     }
 
-    /// What is to be written to a connection.
+    /// What is to be written to a connection: nearly always one piece, but large payloads stand by themselves.
+    pub fn output(&self, connection: ConnectionId) -> impl Iterator<Item = &[u8]> {
+        let c = self.connections.get(connection.slot, connection.generation);
+        c.into_iter().flat_map(|c| c.output.pieces())
+    }
+
+    /// How many bytes that is.
     #[must_use]
-    pub fn output(&self, connection: ConnectionId) -> &[u8] {
-        self.connections.get(connection.slot, connection.generation).map_or(&[], |c| c.output.as_slice())
+    pub fn output_len(&self, connection: ConnectionId) -> usize {
+        self.connections.get(connection.slot, connection.generation).map_or(0, |c| c.output.len())
     }
 
     /// May more be read from the connection? Not while it does not take what it is owed, or waits to be let in.

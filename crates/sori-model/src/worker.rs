@@ -91,7 +91,7 @@ impl Worker {
 
     fn flush(&mut self) {
         while let Some(id) = self.shard.next_flush() {
-            let output = self.shard.output(id).to_vec();
+            let output = self.shard.output(id).collect::<Vec<_>>().concat();
             if let Some((_, socket)) = self.sockets.iter_mut().find(|(socket, _)| *socket == id) {
                 socket.received.extend_from_slice(&output);
                 self.shard.sent(NOW, id, output.len());

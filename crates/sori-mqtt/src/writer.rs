@@ -19,11 +19,18 @@ pub(crate) const fn packet_len(body_len: usize) -> usize {
 #[inline]
 #[must_use]
 pub(crate) fn fixed_header(first: u8, body_len: usize, out: &mut Vec<u8>) -> bool {
+    fixed_header_with_room(first, body_len, body_len, out)
+}
+
+/// The same where only `room` bytes of the body are written behind it.
+#[inline]
+#[must_use]
+pub(crate) fn fixed_header_with_room(first: u8, body_len: usize, room: usize, out: &mut Vec<u8>) -> bool {
     let Ok(length) = u32::try_from(body_len) else { return false };
     if length > VARIABLE_BYTE_INTEGER_MAX {
         return false;
     }
-    out.reserve(packet_len(body_len));
+    out.reserve(packet_len(body_len) - body_len + room);
     match length {
         // Nearly all packets; their headers are as good as constants.
         0..0x80 => out.extend_from_slice(&[first, length as u8]),

@@ -3,7 +3,7 @@
 use crate::inbox::{Inbox, Letter};
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -87,12 +87,12 @@ impl BrokerEnd {
         Ok(count)
     }
 
-    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut pipes = self.link.lock();
         if pipes.is_client_gone {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        match put(&mut pipes.to_client, bytes) {
+        match pieces.iter().map(|piece| put(&mut pipes.to_client, piece)).sum() {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             count => {
                 self.link.changed.notify_all();

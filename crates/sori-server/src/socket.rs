@@ -5,7 +5,7 @@ use crate::inbox::Inbox;
 use crate::link::BrokerEnd;
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, Shutdown};
 use std::sync::Arc;
 
@@ -25,11 +25,13 @@ impl Stream {
         }
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.write(bytes),
-            Stream::Unix(stream) => stream.write(bytes),
-            Stream::Local(end) => end.write(bytes),
+    /// Write the pieces one after the other, as far as that goes.
+    pub(crate) fn write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (self, pieces) {
+            (Stream::Tcp(stream), [one]) => stream.write(one),
+            (Stream::Tcp(stream), _) => stream.write_vectored(pieces),
+            (Stream::Unix(stream), _) => stream.write_vectored(pieces),
+            (Stream::Local(end), _) => end.write(pieces),
         }
     }
 

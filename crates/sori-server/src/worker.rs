@@ -17,7 +17,7 @@ use crate::wait::wait;
 use mio::{Events, Poll, Token};
 use sori_broker::{Cause, ConnectionId, Effect, Handoff, ListenerSettings, Shard, ShardId, Time, Totals};
 use std::collections::VecDeque;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ pub(crate) const WAKE: Token = Token(usize::MAX);
 const READ_BYTES: usize = 64 * 1024;
 /// Readiness reports taken at once.
 const EVENTS_MAX: usize = 1024;
+/// Pieces of output that are written at once.
+const PIECES_MAX: usize = 16;
 /// How long a connection that the broker has closed is still read, so that the peer sees the broker's last words
 /// and not a reset.
 const LINGER: Duration = Duration::from_secs(1);
@@ -509,16 +511,21 @@ impl Worker {
         if !matches!(socket.state, State::Open(open) if open == id) {
             return;
         }
-        let output = self.b.shard.output(id);
-        if socket.is_writable && !output.is_empty() {
-            let length = output.len();
-            match socket.stream.write(output) {
+        let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+        let gathered = gather(self.b.shard.output(id), &mut pieces);
+        if socket.is_writable && !gathered.is_empty() {
+            match socket.stream.write(gathered) {
                 Ok(count) => {
-                    socket.is_writable = count == length;
+                    socket.is_writable = count == gathered.iter().map(|piece| piece.len()).sum();
                     if let Some(tap) = &mut socket.tap {
-                        tap.sent(&output[..count], self.b.shard.client_id(id));
+                        let bytes: Vec<u8> =
+                            gathered.iter().flat_map(|piece| piece.iter().copied()).take(count).collect();
+                        tap.sent(&bytes, self.b.shard.client_id(id));
                     }
                     self.b.shard.sent(self.now, id, count);
+                    if socket.is_writable && self.b.shard.output_len(id) > 0 {
+                        self.b.shard.flush_again(id);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => socket.is_writable = false,
                 Err(error) if error.kind() == ErrorKind::Interrupted => self.b.shard.flush_again(id),
@@ -603,7 +610,7 @@ impl Worker {
     /// The broker ends a connection: its last words leave, then the peer has a moment to read them.
     fn close(&mut self, id: ConnectionId) {
         let Some(token) = self.socket_of(id) else { return };
-        let has_last_words = !self.b.shard.output(id).is_empty();
+        let has_last_words = self.b.shard.output_len(id) > 0;
         self.write(token, id);
         let Some(socket) = self.sockets[token].as_mut() else { return };
         if has_last_words && !self.is_stopping {
@@ -670,6 +677,17 @@ impl Worker {
             self.settle();
         }
     }
+}
+
+/// The first pieces of what is to be written.
+#[inline]
+fn gather<'a, 'p>(output: impl Iterator<Item = &'a [u8]>, pieces: &'p mut [IoSlice<'a>]) -> &'p [IoSlice<'a>] {
+    let mut count = 0;
+    for (place, piece) in pieces.iter_mut().zip(output) {
+        *place = IoSlice::new(piece);
+        count += 1;
+    }
+    &pieces[..count]
 }
 
 impl Drop for Worker {

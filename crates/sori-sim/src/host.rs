@@ -250,7 +250,7 @@ impl Host {
     /// Shows what the broker has for a peer, whether that ever reads it or not.
     pub(crate) fn show(&mut self, link: LinkId, wire: &mut dyn Wire) {
         let Place::On(shard, connection) = self.place(link) else { return };
-        let output = self.shard(shard).output(connection);
+        let output = self.shard(shard).output(connection).collect::<Vec<_>>().concat();
         let fresh = output.len() - self.links[link.0].shown;
         if fresh > 0 {
             wire.show(link, &output[output.len() - fresh..]);
@@ -316,12 +316,12 @@ impl Host {
         self.show(link, wire);
         let Place::On(shard, connection) = self.place(link) else { return };
         let node = &mut self.nodes[usize::from(shard)];
-        let output = node.shard.output(connection);
+        let output = node.shard.output(connection).collect::<Vec<_>>().concat();
         if output.is_empty() {
             return;
         }
         let length = output.len();
-        let taken = wire.write(link, output).min(length);
+        let taken = wire.write(link, &output).min(length);
         self.links[link.0].shown = length - taken;
         if taken > 0 {
             node.shard.sent(self.now, connection, taken);

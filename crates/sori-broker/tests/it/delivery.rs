@@ -305,3 +305,42 @@ fn acknowledgements_of_unknown_identifiers_do_no_harm() {
         }
     });
 }
+
+/// A large payload that many get is not copied for each, and is theirs all the same: whole, between what came before and
+/// what came after, in the form of each one's version, also when it is read piece by piece.
+// covers: [MQTT-4.5.0-1] [MQTT311-4.5.0-1]
+#[test]
+fn a_large_payload_arrives_whole_at_all_who_get_it() {
+    everywhere(|broker| {
+        let mut publisher = broker.connect(v5("publisher"));
+        let large: Vec<u8> = (0..50_000u32).map(|n| (n % 251) as u8).collect();
+        let mut clients: Vec<Client> = (0..12)
+            .map(|n| {
+                let name = format!("c{n}");
+                broker.connect(match n % 4 {
+                    0 => v5(&name),
+                    1 => v311(&name),
+                    2 => v5(&name).topic_alias_maximum(2),
+                    _ => v311(&name).clean(false),
+                })
+            })
+            .collect();
+        for (n, client) in clients.iter_mut().enumerate() {
+            client.subscribe("t", n as u8 % 3);
+        }
+        for qos in 0..3 {
+            clients.iter_mut().for_each(|client| client.stall(true));
+            publisher.publish(publish("t").payload("before").qos(qos));
+            publisher.publish(publish("t").payload(&large).qos(qos));
+            publisher.publish(publish("t").payload("after").qos(qos));
+            for (n, client) in clients.iter_mut().enumerate() {
+                client.stall(false);
+                for payload in [&b"before"[..], &large, b"after"] {
+                    let got = client.receive();
+                    client.acknowledge(&got);
+                    assert!(got.payload == payload && got.qos == qos.min(n as u8 % 3), "c{n} at QoS {qos}: {got}");
+                }
+            }
+        }
+    });
+}

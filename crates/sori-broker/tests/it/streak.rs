@@ -236,7 +236,7 @@ fn rules_that_change_between_two_messages_of_a_topic_count() {
         let publisher = open(&[v311("p"), publish("t/1/2")]);
         let two = [publish("t/1/2").encode(Version::V311), publish("t/1/2").encode(Version::V311)].concat();
         let taken = |shard: &mut Shard| {
-            let taken = shard.output(subscriber).len();
+            let taken = shard.output_len(subscriber);
             shard.sent(Time(1), subscriber, taken);
             taken
         };

@@ -8,6 +8,7 @@ use crate::sync::Waker;
 use sori_broker::ListenerSettings;
 use std::collections::VecDeque;
 use std::io::ErrorKind;
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,7 +52,7 @@ impl Echo {
     fn write(&mut self) -> bool {
         let had_output = !self.output.is_empty();
         while self.is_writable && !self.output.is_empty() {
-            match self.end.write(self.output.make_contiguous()) {
+            match self.end.write(&[IoSlice::new(self.output.make_contiguous())]) {
                 Ok(count) => drop(self.output.drain(..count)),
                 // The rest is not wanted any more; reading tells that the client is gone.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => self.output.clear(),
@@ -102,7 +103,7 @@ pub fn a_worker_that_finds_no_room_goes_on_when_there_is_room() {
         let (broker, client) = link();
         // Room for one byte is left in the pipe to the client: the second byte stops the worker.
         let filling = vec![0; BYTES_MAX - 1];
-        assert_eq!(broker.write(&filling).ok(), Some(filling.len()));
+        assert_eq!(broker.write(&[IoSlice::new(&filling)]).ok(), Some(filling.len()));
         let worker = spawn(move || Echo::new(broker, &inbox).run(&inbox, &waker));
         for byte in [b"1", b"2", b"3"] {
             assert_eq!(exchange(&client, byte, None), Exchanged::Something(1));

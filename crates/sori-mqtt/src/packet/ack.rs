@@ -21,15 +21,15 @@ pub struct Ack<'a> {
 /// Whatever is not of this form is `None`, legal or not.
 #[inline]
 pub(super) fn decode_short(frame: Frame<'_>) -> Option<Packet<'static>> {
-    let packet: fn(Ack<'static>) -> Packet<'static> = match frame.first {
-        0x40 => Packet::PubAck,
-        0x50 => Packet::PubRec,
-        0x62 => Packet::PubRel,
-        0x70 => Packet::PubComp,
-        _ => return None,
-    };
     let [high, low] = frame.body else { return None };
-    PacketId::new(u16::from_be_bytes([*high, *low])).map(|packet_id| packet(Ack::success(packet_id)))
+    let ack = Ack::success(PacketId::new(u16::from_be_bytes([*high, *low]))?);
+    match frame.first {
+        0x40 => Some(Packet::PubAck(ack)),
+        0x50 => Some(Packet::PubRec(ack)),
+        0x62 => Some(Packet::PubRel(ack)),
+        0x70 => Some(Packet::PubComp(ack)),
+        _ => None,
+    }
 }
 
 impl<'a> Ack<'a> {

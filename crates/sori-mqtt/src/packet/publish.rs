@@ -87,10 +87,27 @@ impl Publish<'_> {
     /// Appends the packet, or nothing if it is larger than any packet can be.
     #[inline]
     pub fn encode(&self, version: Version, out: &mut Vec<u8>) {
+        if self.encode_head(version, self.payload, out) {
+            out.extend_from_slice(self.payload);
+        }
+    }
+
+    /// Appends the packet but for its payload, which is the caller's to write behind it. False, and nothing appended, if
+    /// the packet is larger than any packet can be.
+    #[inline]
+    #[must_use]
+    pub fn encode_without_payload(&self, version: Version, out: &mut Vec<u8>) -> bool {
+        self.encode_head(version, &[], out)
+    }
+
+    #[inline]
+    fn encode_head(&self, version: Version, follows: &[u8], out: &mut Vec<u8>) -> bool {
         debug_assert_eq!(self.packet_id.is_some(), self.qos != QoS::AtMostOnce);
         let flags = u8::from(self.dup) << 3 | (self.qos as u8) << 1 | u8::from(self.retain);
-        if !writer::fixed_header((PacketType::Publish as u8) << 4 | flags, self.body_len(version), out) {
-            return;
+        let body_len = self.body_len(version);
+        let room = body_len - self.payload.len() + follows.len();
+        if !writer::fixed_header_with_room((PacketType::Publish as u8) << 4 | flags, body_len, room, out) {
+            return false;
         }
         writer::string(self.topic, out);
         if let Some(packet_id) = self.packet_id {
@@ -99,7 +116,7 @@ impl Publish<'_> {
         if version.is_v5() {
             self.properties.encode(out);
         }
-        out.extend_from_slice(self.payload);
+        true
     }
 
     /// The size of the packet in bytes.

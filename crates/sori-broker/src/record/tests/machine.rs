@@ -354,7 +354,7 @@ impl Machine {
             let mut is_quiet = true;
             let shard = &mut self.shards[usize::from(id)];
             while let Some(connection) = shard.next_flush() {
-                let bytes = Vec::from(shard.output(connection));
+                let bytes = shard.output(connection).collect::<Vec<_>>().concat();
                 shard.sent(self.now, connection, bytes.len());
                 let to = |client: &&mut Client| client.connection == Some(connection);
                 let own = self.clients.iter_mut().enumerate().filter(|(n, _)| Machine::home(*n) == id);
