@@ -2,6 +2,7 @@
 
 use crate::disk::Disk;
 use crate::error::OpenError;
+use crate::head::Head;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct FileDisk {
     path: PathBuf,
     /// The file that is being appended to.
-    head: Mutex<Option<(String, Arc<File>)>>,
+    head: Mutex<Option<Head>>,
     /// Files that were read from last, newest at the end.
     readers: Mutex<Vec<(String, Arc<File>)>>,
     /// `None`: only for reading, while another process may write.
@@ -67,18 +68,24 @@ impl FileDisk {
         }
     }
 
-    /// The file to append to, which stays open until another one is asked for.
-    fn head(&self, name: &str) -> io::Result<Arc<File>> {
+    /// Does something with the file to append to, which stays open until another one is asked for.
+    fn with_head<T>(&self, name: &str, act: impl FnOnce(&mut Head) -> io::Result<T>) -> io::Result<T> {
         self.may_write()?;
         let mut head = lock(&self.head);
-        match &*head {
-            Some((open, file)) if open == name => Ok(Arc::clone(file)),
-            _ => {
-                let file = Arc::new(OpenOptions::new().append(true).open(self.path.join(name))?);
-                *head = Some((name.to_owned(), Arc::clone(&file)));
-                Ok(file)
+        let open = match head.take() {
+            Some(open) if open.name() == name => open,
+            other => {
+                // It stays the one that is open if this fails, so that it is tried again.
+                if let Some(mut other) = other
+                    && let Err(error) = other.finish()
+                {
+                    *head = Some(other);
+                    return Err(error);
+                }
+                Head::open(name, &self.path)?
             }
-        }
+        };
+        act(head.insert(open))
     }
 
     fn reader(&self, name: &str) -> io::Result<Arc<File>> {
@@ -101,7 +108,7 @@ impl FileDisk {
     fn close(&self, name: &str) {
         lock(&self.readers).retain(|(open, _)| open != name);
         let mut head = lock(&self.head);
-        if head.as_ref().is_some_and(|(open, _)| open == name) {
+        if head.as_ref().is_some_and(|open| open.name() == name) {
             *head = None;
         }
     }
@@ -114,18 +121,24 @@ impl Disk for FileDisk {
     }
 
     fn length(&self, name: &str) -> io::Result<u64> {
+        if let Some(head) = lock(&self.head).as_ref().filter(|head| head.name() == name) {
+            return Ok(head.length());
+        }
         Ok(std::fs::metadata(self.path.join(name))?.len())
     }
 
     fn create(&self, name: &str) -> io::Result<()> {
         self.may_write()?;
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(self.path.join(name))?;
-        *lock(&self.head) = Some((name.to_owned(), Arc::new(file)));
+        let mut head = lock(&self.head);
+        if let Some(other) = head.as_mut() {
+            other.finish()?;
+        }
+        *head = Some(Head::create(name, &self.path)?);
         Ok(())
     }
 
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        (&*self.head(name)?).write_all(bytes)
+        self.with_head(name, |head| head.append(bytes))
     }
 
     fn read(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
@@ -143,11 +156,13 @@ impl Disk for FileDisk {
     }
 
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
-        self.head(name)?.set_len(length)
+        self.with_head(name, |head| head.truncate(length))
     }
 
     fn sync(&self, name: &str) -> io::Result<()> {
-        self.head(name)?.sync_data()
+        // Others may look at the file meanwhile.
+        let file = self.with_head(name, |head| Ok(head.file()))?;
+        file.sync_data()
     }
 
     fn sync_directory(&self) -> io::Result<()> {

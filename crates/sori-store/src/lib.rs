@@ -48,6 +48,7 @@ mod error;
 mod figures;
 mod file_disk;
 mod frame;
+mod head;
 mod liveness;
 mod log;
 mod measure;

@@ -42,6 +42,8 @@ struct Inner {
     names_synced: BTreeMap<String, usize>,
     name_changes: Vec<NameChange>,
     files: Vec<MemoryFile>,
+    /// The file that was appended to last.
+    head: Option<usize>,
     capacity: Option<u64>,
     faults: Option<Faults>,
 }
@@ -105,7 +107,14 @@ impl MemoryDisk {
     pub fn after_power_cut(&self, seed: u64) -> MemoryDisk {
         let mut chance = Chance(seed);
         let inner = self.lock();
-        let files: Vec<Vec<u8>> = inner.files.iter().map(|file| file.after_power_cut(&mut chance)).collect();
+        let mut files: Vec<Vec<u8>> = inner.files.iter().map(|file| file.after_power_cut(&mut chance)).collect();
+        let goes_ahead = |head: &usize| inner.files.get(*head).is_some_and(|file| !file.synced.is_empty());
+        if let Some(head) = inner.head.filter(goes_ahead).and_then(|head| files.get_mut(head)) {
+            // A real one is longer than what stands in it, once its first bytes are there for good.
+            let mut chance = Chance(!seed);
+            let zeros = if chance.below(2) == 0 { 0 } else { chance.below(2000) as usize };
+            head.resize(head.len() + zeros, 0);
+        }
         let mut names = inner.names_synced.clone();
         for change in &inner.name_changes {
             match change {
@@ -197,6 +206,7 @@ impl Disk for MemoryDisk {
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut inner = self.lock();
         let checked = inner.check(Operation::Append, name);
+        inner.head = inner.names.get(name).copied();
         let free = inner.free_bytes();
         let file = inner.find(name)?;
         if let Err(error) = checked {
@@ -220,6 +230,7 @@ impl Disk for MemoryDisk {
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
         let mut inner = self.lock();
         inner.check(Operation::Truncate, name)?;
+        inner.head = None;
         let file = inner.find(name)?;
         file.bytes.truncate(length as usize);
         file.changes.push(FileChange::Truncate(length as usize));
@@ -260,7 +271,8 @@ impl Disk for MemoryDisk {
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut inner = self.lock();
         inner.check(Operation::Remove, name)?;
-        inner.names.remove(name).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let file = inner.names.remove(name).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        inner.head = inner.head.filter(|head| *head != file);
         inner.name_changes.push(NameChange::Remove(name.to_owned()));
         Ok(())
     }

@@ -154,6 +154,10 @@ impl Inspected {
             if frames.is_at_end() {
                 return;
             }
+            if is_last && file.get(frames.at as usize..).is_some_and(|rest| rest.iter().all(|byte| *byte == 0)) {
+                // Room for what comes next, which a broker keeps while it runs.
+                return;
+            }
             let is_torn = is_last && !frames.after_damage().any(|later| later.synced_upto >= frames.sequence);
             let next = frames.after_damage().next();
             match next {
