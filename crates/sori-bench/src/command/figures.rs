@@ -1,11 +1,11 @@
-//! `sori-bench sync-order`, `durable-rate` and `restart`: figures, one per line or as JSON.
+//! `sori-bench sync-order`, `durable-rate`, `clean-path` and `restart`: figures, one per line or as JSON.
 
 use std::io;
 use std::time::Duration;
 
 use clap::Args;
 use sori_bench::measure::durable_rate::{self, Figures};
-use sori_bench::measure::{restart, sync_order};
+use sori_bench::measure::{clean_path, restart, sync_order};
 
 use super::BrokerArguments;
 
@@ -46,6 +46,18 @@ pub(super) struct DurableRate {
     /// Nobody is there to keep the messages for: the same load without the disk
     #[arg(long)]
     not_durable: bool,
+    /// Print one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct CleanPath {
+    #[command(flatten)]
+    broker: BrokerArguments,
+    /// Messages that are counted
+    #[arg(long, default_value_t = 3000)]
+    messages: u16,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -96,6 +108,12 @@ pub(super) fn durable_rate(arguments: &DurableRate) -> io::Result<bool> {
         is_durable: !arguments.not_durable,
     })?;
     show(&figures, arguments.json);
+    Ok(true)
+}
+
+pub(super) fn clean_path(arguments: &CleanPath) -> io::Result<bool> {
+    let options = clean_path::Options { broker: arguments.broker.options(), messages: arguments.messages };
+    show(&clean_path::run(&options)?, arguments.json);
     Ok(true)
 }
 

@@ -24,6 +24,8 @@ enum Command {
     SyncOrder(figures::SyncOrder),
     /// Measure rate, cost and latency of acknowledged messages
     DurableRate(figures::DurableRate),
+    /// Count instructions of a message that needs no disk, with persistence on and off
+    CleanPath(figures::CleanPath),
     /// Fill, kill, restart, and measure how long that takes
     Restart(figures::Restart),
 }
@@ -62,6 +64,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Crash(arguments) => crash::run(&arguments),
         Command::SyncOrder(arguments) => figures::sync_order(&arguments),
         Command::DurableRate(arguments) => figures::durable_rate(&arguments),
+        Command::CleanPath(arguments) => figures::clean_path(&arguments),
         Command::Restart(arguments) => figures::restart(&arguments),
     };
     match result {

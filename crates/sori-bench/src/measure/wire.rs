@@ -79,6 +79,10 @@ impl Wire {
         self.until(PacketType::PubAck, |_| ())
     }
 
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
     pub(super) fn disconnect(mut self) -> io::Result<()> {
         self.stream.write_all(&DISCONNECT)?;
         // The broker closes: then it has dealt with it.
