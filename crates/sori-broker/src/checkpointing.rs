@@ -177,7 +177,7 @@ impl Shard {
             for entry in session.queue.acknowledged_from(walk.next) {
                 let order = match &entry {
                     Ok(delivery) => delivery.order,
-                    Err(stored) => stored.order,
+                    Err(stored) => stored.order(),
                 };
                 if !walk.covers(order) {
                     break;
@@ -194,9 +194,9 @@ impl Shard {
                         delivery.message.move_to(|place| space.current_place(place));
                         self.recorder.write_waiting(me, delivery);
                     }
-                    Err(stored) => {
-                        stored.place = space.current_place(stored.place);
-                        self.recorder.write_waiting_stored(me, stored);
+                    Err(mut stored) => {
+                        stored.set_place(space.current_place(stored.place()));
+                        self.recorder.write_waiting_stored(me, &stored);
                     }
                 }
                 walk.next = order.next();

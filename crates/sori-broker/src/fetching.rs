@@ -33,9 +33,9 @@ impl Shard {
             return;
         }
         let mut fetch = Fetch { session: key, orders: Vec::new(), places: Vec::new(), found: Vec::new() };
-        for stored in session.queue.to_fetch(FETCH_MESSAGES, FETCH_BYTES) {
-            fetch.orders.push(stored.order);
-            fetch.places.push(stored.place);
+        for (order, place) in session.queue.to_fetch(FETCH_MESSAGES, FETCH_BYTES) {
+            fetch.orders.push(order);
+            fetch.places.push(place);
         }
         self.effects.push_back(Effect::Fetch(Box::new(fetch)));
     }

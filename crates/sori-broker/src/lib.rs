@@ -116,6 +116,7 @@ mod settings;
 mod shard;
 mod shared;
 mod space;
+mod stored_line;
 mod streak;
 mod subscribers;
 mod subscribing;

@@ -11,6 +11,7 @@
 use crate::delivery::{Copied, Delivery, Order, Stored};
 use crate::memory::MemoryUse;
 use crate::message::Message;
+use crate::stored_line::{STORED_BYTES, StoredLine, StoredMut, make_room};
 use crate::time::Time;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -22,7 +23,7 @@ pub(crate) struct Queue {
     /// QoS 1 and 2, oldest first: what comes next.
     front: VecDeque<Delivery>,
     /// What comes after `front`, and is not in memory.
-    stored: VecDeque<Stored>,
+    stored: StoredLine,
     /// What comes after `stored`; empty as long as that is empty.
     back: VecDeque<Delivery>,
     /// QoS 0, oldest first.
@@ -56,9 +57,6 @@ impl Gone {
     }
 }
 
-/// Memory that a delivery in the store takes, with its place in the queue.
-const STORED_BYTES: i64 = size_of::<Stored>() as i64 + size_of::<Stored>() as i64 / 8;
-
 impl Queue {
     pub(crate) fn last_order(&self) -> Order {
         self.last_order
@@ -66,7 +64,7 @@ impl Queue {
 
     /// The place of the oldest of QoS 1 and 2.
     pub(crate) fn first_order(&self) -> Option<Order> {
-        self.front.front().map(|d| d.order).or_else(|| self.stored.front().map(|d| d.order))
+        self.front.front().map(|d| d.order).or_else(|| self.stored.first_order())
     }
 
     /// The place of the next delivery.
@@ -103,18 +101,18 @@ impl Queue {
     }
 
     /// The oldest; `Err` when it is not in memory.
-    pub(crate) fn front(&self) -> Option<Result<&Delivery, &Stored>> {
+    pub(crate) fn front(&self) -> Option<Result<&Delivery, Order>> {
         if self.is_plain_next() {
             return self.plain.front().map(Ok);
         }
         match self.front.front() {
             Some(delivery) => Some(Ok(delivery)),
-            None => self.stored.front().map(Err),
+            None => self.stored.first_order().map(Err),
         }
     }
 
     fn is_plain_next(&self) -> bool {
-        let acknowledged = self.front.front().map(|d| d.order).or_else(|| self.stored.front().map(|d| d.order));
+        let acknowledged = self.front.front().map(|d| d.order).or_else(|| self.stored.first_order());
         match (self.plain.front(), acknowledged) {
             (Some(plain), Some(acknowledged)) => plain.order.is_before(acknowledged),
             (plain, _) => plain.is_some(),
@@ -147,10 +145,7 @@ impl Queue {
     /// Put a delivery at the end that lies in the store only.
     pub(crate) fn put_stored(&mut self, mut delivery: Stored, memory: &MemoryUse) {
         delivery.order = self.next_order();
-        self.bytes += u64::from(delivery.length);
-        memory.add(STORED_BYTES);
-        make_room(&mut self.stored);
-        self.stored.push_back(delivery);
+        self.bytes += u64::from(self.push_stored(delivery, memory));
     }
 
     /// Take out the oldest, which must be in memory.
@@ -202,12 +197,9 @@ impl Queue {
     }
 
     fn pop_stored(&mut self, memory: &MemoryUse) -> Option<Stored> {
-        let stored = self.stored.pop_front()?;
+        let stored = self.stored.pop()?;
         memory.add(-STORED_BYTES);
         self.bytes -= u64::from(stored.length);
-        if self.stored.is_empty() {
-            self.stored = VecDeque::new();
-        }
         Some(stored)
     }
 
@@ -233,7 +225,7 @@ impl Queue {
             self.bytes += delivery.payload_length();
             let line = match delivery.qos {
                 QoS::AtMostOnce => &mut self.plain,
-                _ if self.stored.front().is_some_and(|stored| stored.order.is_before(delivery.order)) => &mut self.back,
+                _ if self.stored.first_order().is_some_and(|stored| stored.is_before(delivery.order)) => &mut self.back,
                 _ => &mut self.front,
             };
             let at = line.partition_point(|other| other.order.is_before(delivery.order));
@@ -296,10 +288,10 @@ impl Queue {
         self.close_gap();
     }
 
-    fn push_stored(&mut self, stored: Stored, memory: &MemoryUse) {
+    /// Says how long its payload is.
+    fn push_stored(&mut self, stored: Stored, memory: &MemoryUse) -> u32 {
         memory.add(STORED_BYTES);
-        make_room(&mut self.stored);
-        self.stored.push_back(stored);
+        self.stored.push(stored)
     }
 
     /// Is it time to fetch what comes next from the store?
@@ -307,20 +299,21 @@ impl Queue {
         !self.stored.is_empty() && self.front.len() < low
     }
 
-    /// What is to be fetched first: at most `count` messages, and not many more bytes than `bytes`.
-    pub(crate) fn to_fetch(&self, count: usize, bytes: usize) -> impl Iterator<Item = &Stored> {
+    /// What is to be fetched first, and where it lies: at most `count` messages, and not many more bytes than `bytes`.
+    pub(crate) fn to_fetch(&self, count: usize, bytes: usize) -> impl Iterator<Item = (Order, u64)> {
         let mut left = bytes;
-        self.stored.iter().take(count).take_while(move |stored| {
+        let some = self.stored.places().take(count).take_while(move |(_, _, length)| {
             let goes_on = left > 0;
-            left = left.saturating_sub(stored.length as usize + 64);
+            left = left.saturating_sub(*length as usize + 64);
             goes_on
-        })
+        });
+        some.map(|(order, place, _)| (order, place))
     }
 
     /// The message of the first delivery in the store has been fetched, or is lost. `None` when another one is the first
     /// by now.
     pub(crate) fn fetched(&mut self, order: Order, message: Option<Message>, memory: &MemoryUse) -> Option<Gone> {
-        if self.stored.front().is_none_or(|first| first.order != order) {
+        if self.stored.first_order() != Some(order) {
             return None;
         }
         let stored = self.pop_stored(memory)?;
@@ -340,28 +333,20 @@ impl Queue {
     }
 
     /// All of QoS 1 and 2, oldest first, from the first whose place is not before `from`.
-    pub(crate) fn acknowledged_from(&mut self, from: Order) -> impl Iterator<Item = Result<&Delivery, &mut Stored>> {
+    pub(crate) fn acknowledged_from(&mut self, from: Order) -> impl Iterator<Item = Result<&Delivery, StoredMut<'_>>> {
         let begin = |line: &VecDeque<Delivery>| line.partition_point(|d| d.order.is_before(from));
         let (front, back) = (begin(&self.front), begin(&self.back));
-        let stored = self.stored.partition_point(|d| d.order.is_before(from));
         let front = self.front.range(front..).map(Ok);
-        let stored = self.stored.range_mut(stored..).map(Err);
+        let stored = self.stored.range_mut(from).map(Err);
         front.chain(stored).chain(self.back.range(back..).map(Ok))
     }
 
     /// The session ends: nothing of it is needed from the store.
     pub(crate) fn forget_stored(&mut self, memory: &MemoryUse) {
-        for stored in core::mem::take(&mut self.stored) {
+        while let Some(stored) = self.stored.pop() {
             memory.add(-STORED_BYTES);
             memory.forget(stored.place, stored.length);
         }
-    }
-}
-
-/// Lines grow by an eighth, not to their double: most of what they take is what they hold.
-fn make_room<T>(line: &mut VecDeque<T>) {
-    if line.len() == line.capacity() {
-        line.reserve_exact(line.len() / 8 + 4);
     }
 }
 

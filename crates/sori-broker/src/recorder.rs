@@ -7,6 +7,7 @@ use crate::record::write as w;
 use crate::record::{Kind, Records, RecordsStep};
 use crate::retained::RetainedMessage;
 use crate::session::Session;
+use crate::stored_line::StoredMut;
 use alloc::vec::Vec;
 use sori_mqtt::{PacketId, QoS, SubscribeOptions};
 
@@ -402,14 +403,14 @@ impl Recorder {
         write_delivery(out, delivery, number, place);
     }
 
-    pub(crate) fn write_waiting_stored(&mut self, me: SessionRef, stored: &crate::delivery::Stored) {
-        self.refer(stored.place);
+    pub(crate) fn write_waiting_stored(&mut self, me: SessionRef, stored: &StoredMut<'_>) {
+        self.refer(stored.place());
         let out = self.begin(Kind::Waiting, me);
-        w::number(out, stored.key);
+        w::number(out, stored.key());
         w::number(out, 0);
-        w::number(out, stored.place);
-        w::varint(out, u64::from(stored.length));
-        out.push(w::delivery_flags(stored.qos, stored.retain));
+        w::number(out, stored.place());
+        w::varint(out, u64::from(stored.length()));
+        out.push(w::delivery_flags(stored.qos(), stored.retain()));
         w::identifiers(out, stored.identifiers());
     }
 
