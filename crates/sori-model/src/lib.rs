@@ -1,6 +1,6 @@
 //! What the broker's threads share, run in every order that is possible.
 //!
-//! This crate compiles the very files of `sori-server` in which threads meet (`space.rs`, `inbox.rs`, `link.rs`) with
+//! This crate compiles the very files of `sori-server` in which threads meet (`space.rs`, `inbox.rs`, `link.rs`, `store/desk.rs`, `store/committing.rs`) with
 //! the model checker's locks and atomics in place of the real ones, puts real shards around them, and lets `loom` run
 //! each small scenario of [`check`] in every order in which its threads can take their steps, stale reads included where
 //! the memory model allows them. A thread that waits for ever is a failure too, which is how a lost wake-up shows.
@@ -16,10 +16,12 @@ mod explore;
 mod inbox;
 #[path = "../../sori-server/src/link.rs"]
 mod link;
+mod log;
 mod packets;
 mod socket;
 #[path = "../../sori-server/src/space.rs"]
 #[expect(dead_code, reason = "nothing lies on disk in the scenarios")]
 mod space;
+mod store;
 mod sync;
 mod worker;

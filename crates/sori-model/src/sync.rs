@@ -1,6 +1,6 @@
 //! The model checker's part for everything in `sori-server`'s module of this name.
 
-pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, RwLock as ShardedLock};
 pub(crate) use std::sync::PoisonError;
 

@@ -11,6 +11,16 @@ use std::sync::Arc;
 
 const NOW: Time = Time(1_000_000);
 
+/// No time passes in the model.
+#[derive(Copy, Clone)]
+pub(crate) struct Clock;
+
+impl Clock {
+    pub(crate) fn now(self) -> Time {
+        NOW
+    }
+}
+
 pub(crate) struct Worker {
     shard: Shard,
     inboxes: Vec<Arc<Inbox>>,

@@ -45,7 +45,7 @@ const LEVELS: [Allowed; 16] = [
     with_io("sori", &EVERYTHING_BELOW_THE_COMMAND_LINE),
     // Beside it.
     with_io("sori-sim", &["sori-mqtt", "sori-broker", "sori-store", "sori-server"]),
-    with_io("sori-model", &["sori-mqtt", "sori-broker"]),
+    with_io("sori-model", &["sori-mqtt", "sori-broker", "sori-store"]),
     with_io("sori-bench", &EVERYTHING_BELOW_THE_COMMAND_LINE),
     with_io("sori-tidy", &[]),
 ];

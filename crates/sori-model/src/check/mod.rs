@@ -6,6 +6,7 @@
 // A panic is how a scenario says that something else came out.
 #![allow(clippy::panic)]
 
+pub mod durable;
 pub mod generation;
 pub mod inbox;
 pub mod order;

@@ -9,6 +9,12 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    durable {
+        what_two_shards_hand_in_is_kept_and_each_is_told
+        what_waits_for_what_another_shard_handed_in_is_told_after_it
+        what_nobody_waits_for_is_kept_when_the_broker_stops
+        a_failed_store_is_told_to_who_waits
+    }
     generation {
         who_publishes_after_suback_reaches_the_subscriber
         who_publishes_after_unsuback_does_not_reach_the_subscriber

@@ -68,12 +68,14 @@ pub(crate) struct Shared {
 pub(crate) fn start(committer: Committer, shared: Shared) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("store".to_owned()).spawn(move || {
         let mut alarm = Alarm(Some(shared.clone()));
-        run(committer, Teller::new(shared));
+        run(committer, shared);
         alarm.0 = None;
     })
 }
 
-fn run(mut committer: Committer, mut teller: Teller) {
+/// What the thread does.
+pub(crate) fn run(mut committer: Committer, shared: Shared) {
+    let mut teller = Teller::new(shared);
     let (desk, clock) = (Arc::clone(&teller.shared.desk), teller.shared.clock);
     let mut things = Vec::new();
     let mut is_open = true;
@@ -230,7 +232,7 @@ pub(crate) fn ordered(order: sori_store::CheckpointOrder) -> CheckpointOrder {
 }
 
 /// Whoever waits for something to be durable learns when the thread ends before its time, and that nothing will be durable any more.
-struct Alarm(Option<Shared>);
+pub(crate) struct Alarm(pub(crate) Option<Shared>);
 
 impl Drop for Alarm {
     fn drop(&mut self) {
@@ -244,36 +246,5 @@ impl Drop for Alarm {
         for inbox in &shared.inboxes {
             inbox.post(Letter::StoreState(StoreState::Failed));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use mio::{Poll, Token, Waker};
-
-    #[test]
-    fn a_thread_that_ends_before_its_time_is_a_store_that_has_failed() {
-        let poll = Poll::new().expect("the system has polls");
-        let inbox = Arc::new(Inbox::new(Waker::new(poll.registry(), Token(0)).expect("the system has wakers")));
-        let shared = Shared {
-            desk: Arc::new(Desk::new(1)),
-            inboxes: vec![Arc::clone(&inbox)],
-            gauges: Arc::default(),
-            clock: Clock::start(),
-            log: Log::silent(),
-        };
-        shared.desk.hand_in(Handed::Checkpoint, 5, false);
-        assert!(shared.desk.is_overfull());
-        let in_thread = shared.clone();
-        let thread = std::thread::spawn(move || {
-            let _alarm = Alarm(Some(in_thread));
-            // As a panic, but without its message.
-            std::panic::resume_unwind(Box::new(()));
-        });
-        assert!(thread.join().is_err());
-        assert!(matches!(inbox.take().pop_front(), Some(Letter::StoreState(StoreState::Failed))));
-        assert!(!shared.desk.is_overfull(), "nobody waits for it");
-        assert_eq!(gauges::word(&shared.gauges.figures().state), "failed");
     }
 }

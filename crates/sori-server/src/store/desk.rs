@@ -7,7 +7,7 @@ use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering,
 use std::time::Duration;
 
 /// What nobody waits for may wait so long for a committer that has set itself a time.
-const SHORT: Duration = Duration::from_millis(100);
+pub(crate) const SHORT: Duration = Duration::from_millis(100);
 
 /// The things handed in, and how much they are.
 #[derive(Debug)]
@@ -55,6 +55,12 @@ impl<T> Desk<T> {
 
     fn lock(&self) -> MutexGuard<'_, Pile<T>> {
         self.pile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one who takes is not asleep.
+    #[cfg(test)]
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.lock().sleep == Sleep::Not
     }
 
     /// Hand something in that counts as so many bytes until it is settled. Something `urgent` is taken at once.
@@ -123,87 +129,5 @@ impl<T> Desk<T> {
         pile.sleep = Sleep::Not;
         drop(pile);
         self.something_came.notify_one();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::Arc;
-    use std::time::Instant;
-
-    fn taken(desk: &Desk<u32>, patience: Option<Duration>) -> (Vec<u32>, bool) {
-        let mut things = Vec::new();
-        let is_open = desk.take(patience, &mut things);
-        (things, is_open)
-    }
-
-    #[test]
-    fn everything_is_taken_in_order_and_what_is_there_at_the_end_too() {
-        let desk = Desk::new(100);
-        assert_eq!(taken(&desk, Some(Duration::ZERO)), (vec![], true));
-        for thing in 0..3 {
-            desk.hand_in(thing, 1, thing == 1);
-        }
-        assert_eq!(taken(&desk, None), (vec![0, 1, 2], true));
-        desk.hand_in(3, 1, false);
-        desk.close();
-        assert_eq!(taken(&desk, None), (vec![3], false));
-        assert_eq!(taken(&desk, None), (vec![], false));
-    }
-
-    #[test]
-    fn who_sleeps_is_woken_by_what_is_urgent() {
-        for patience in [None, Some(SHORT), Some(Duration::from_secs(60))] {
-            let desk = Arc::new(Desk::new(100));
-            let other = Arc::clone(&desk);
-            let sleeper = std::thread::spawn(move || taken(&other, patience));
-            while desk.lock().sleep == Sleep::Not && !sleeper.is_finished() {
-                std::thread::yield_now();
-            }
-            desk.hand_in(2, 0, true);
-            let started = Instant::now();
-            let (things, _) = sleeper.join().expect("ends");
-            // The short sleep may have been over before.
-            assert!(things == [2] || patience == Some(SHORT), "{patience:?}");
-            assert!(started.elapsed() < Duration::from_secs(30));
-        }
-    }
-
-    #[test]
-    fn what_is_not_urgent_waits_for_who_looks_soon_anyway() {
-        for (patience, waits) in [(None, false), (Some(SHORT), true), (Some(Duration::from_secs(60)), false)] {
-            let desk = Arc::new(Desk::new(100));
-            let other = Arc::clone(&desk);
-            let sleeper = std::thread::spawn(move || {
-                let started = Instant::now();
-                (taken(&other, patience).0, started.elapsed())
-            });
-            while desk.lock().sleep == Sleep::Not && !sleeper.is_finished() {
-                std::thread::yield_now();
-            }
-            desk.hand_in(1, 0, false);
-            let (things, slept) = sleeper.join().expect("ends");
-            assert!(slept < Duration::from_secs(30));
-            assert!(things == [1] || waits, "{patience:?}");
-            assert!(!waits || slept >= SHORT);
-        }
-    }
-
-    #[test]
-    fn too_much_is_told_and_when_it_ends_too() {
-        let desk = Desk::new(10);
-        desk.hand_in(1, 10, false);
-        assert!(!desk.is_overfull());
-        desk.hand_in(2, 5, false);
-        assert!(desk.is_overfull());
-        assert!(!desk.settle(4) && desk.is_overfull());
-        assert!(desk.settle(1) && !desk.is_overfull());
-        assert!(!desk.settle(1));
-        desk.hand_in(3, 1000, false);
-        desk.hold_to_limit(false);
-        assert!(!desk.is_overfull());
-        desk.hold_to_limit(true);
-        assert!(desk.is_overfull());
     }
 }

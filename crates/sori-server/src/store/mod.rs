@@ -4,8 +4,12 @@
 //! them what is durable; another thread reads back what lives on disk only. `docs/persistence.md` is for operators.
 
 pub(crate) mod committing;
+#[cfg(test)]
+mod committing_tests;
 pub mod contents;
 pub(crate) mod desk;
+#[cfg(test)]
+mod desk_tests;
 pub(crate) mod gauges;
 pub(crate) mod importing;
 pub(crate) mod keeper;
