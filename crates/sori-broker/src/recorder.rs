@@ -97,8 +97,14 @@ impl Recorder {
         self.piece.bytes.len()
     }
 
+    /// Is there nothing to be taken?
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.piece.bytes.is_empty() && !self.piece.is_awaited
+    }
+
     pub(crate) fn take(&mut self) -> Option<Records> {
-        if self.piece.bytes.is_empty() && !self.piece.is_awaited {
+        if self.is_empty() {
             return None;
         }
         let mut piece = core::mem::take(&mut self.piece);

@@ -358,8 +358,10 @@ impl Shard {
 
     /// What must survive of all that happened since the last call; nothing unless the settings say that records are kept.
     /// To be handed over before the mail of this turn is posted.
+    #[inline]
     pub fn take_records(&mut self) -> Option<Records> {
-        self.recorder.take()
+        // It is asked several times a turn, and where nothing needs the disk that is all that asking costs.
+        if self.recorder.is_empty() { None } else { self.recorder.take() }
     }
 
     /// All mail of [`Shard::next_mail`] is on its way: client identifiers of sessions that ended become free. Earlier,

@@ -159,6 +159,8 @@ pub(crate) fn make_room<T>(line: &mut VecDeque<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
+    use alloc::vec::Vec;
 
     fn stored(number: u32) -> Stored {
         let identifiers = [number, number + 1];

@@ -409,7 +409,7 @@ impl Committer {
         self.is_checkpoint_requested
             || liveness.wants_checkpoint(log_bytes, forgotten, self.options.checkpoint_bytes_min)
             || self.state == State::Full
-                && liveness.wants_checkpoint_for_room(log_bytes, forgotten, self.options.reserve_bytes)
+                && liveness.wants_checkpoint_for_room(log_bytes, forgotten, self.options.reserve_bytes / RESERVE_PARTS)
     }
 
     fn begin_checkpoint(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
@@ -505,6 +505,10 @@ const FRAME_BYTES_MAX: usize = 8 << 20;
 
 /// How long a piece may wait that nobody waits for.
 const RIDE_ALONG_MILLIS: u64 = 100;
+
+/// With so small a part of the reserve dead a store without room is cleaned. The whole of it would be too much: what is left over when
+/// it is just missed may be what room is missing for, and nothing more comes that would make it more.
+const RESERVE_PARTS: u64 = 16;
 
 /// How long to wait for room before the next try.
 const RETRY_MILLIS: u64 = 1000;

@@ -32,7 +32,7 @@ impl Liveness {
     pub(crate) fn wants_checkpoint(&self, log_bytes: u64, forgotten: u64, dead_bytes_min: u64) -> bool {
         let live = self.live_bytes(forgotten);
         let dead = log_bytes.saturating_sub(live);
-        dead >= dead_bytes_min && dead > live / 5 * 2 && self.changed_bytes(forgotten) >= dead_bytes_min
+        dead >= dead_bytes_min && dead > live / 10 * 3 && self.changed_bytes(forgotten) >= dead_bytes_min
     }
 
     /// Whether a checkpoint is worth a try when there is no room: an eighth is dead.

@@ -23,11 +23,11 @@ pub struct Options {
     pub durability: Durability,
     /// A segment that has as many bytes ends, and a new file begins.
     pub segment_bytes: u64,
-    /// How many bytes all files together may have. A checkpoint may take more for a moment, until what it replaces is deleted.
+    /// How many bytes all files together may have, but for some room that the last one holds ahead. A checkpoint may take more for a moment, until what it replaces is deleted.
     pub size_limit: Option<u64>,
     /// How many bytes are held in reserve for the time when there is no room any more.
     pub reserve_bytes: u64,
-    /// A checkpoint begins when more than this is dead, and more than two fifths of what is alive.
+    /// A checkpoint begins when more than this is dead, and more than three tenths of what is alive.
     pub checkpoint_bytes_min: u64,
     /// How many bytes of segments that need not be replayed are checked when the store is opened, newest first. The rest is
     /// checked when it is read.
@@ -43,7 +43,7 @@ impl Default for Options {
             segment_bytes: 32 << 20,
             size_limit: None,
             reserve_bytes: 4 << 20,
-            checkpoint_bytes_min: 16 << 20,
+            checkpoint_bytes_min: 4 << 20,
             verify_bytes_max: 1 << 30,
             // The keys of a hash map are the only randomness in std.
             store_id: RandomState::new().build_hasher().finish(),

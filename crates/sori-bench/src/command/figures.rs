@@ -1,11 +1,11 @@
-//! `sori-bench sync-order`, `durable-rate`, `clean-path` and `restart`: figures, one per line or as JSON.
+//! `sori-bench sync-order`, `durable-rate`, `clean-path`, `churn` and `restart`: figures, one per line or as JSON.
 
 use std::io;
 use std::time::Duration;
 
 use clap::Args;
 use sori_bench::measure::durable_rate::{self, Figures};
-use sori_bench::measure::{clean_path, restart, sync_order};
+use sori_bench::measure::{churn, clean_path, restart, sync_order};
 
 use super::BrokerArguments;
 
@@ -64,6 +64,24 @@ pub(super) struct CleanPath {
 }
 
 #[derive(Args)]
+pub(super) struct Churn {
+    #[command(flatten)]
+    broker: BrokerArguments,
+    /// Messages that are kept
+    #[arg(long, default_value_t = 100_000)]
+    kept: u64,
+    /// So many times as many come and go
+    #[arg(long, default_value_t = 3)]
+    times: u64,
+    /// Bytes of each payload
+    #[arg(long, default_value_t = 200)]
+    payload: usize,
+    /// Print one line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 pub(super) struct Restart {
     #[command(flatten)]
     broker: BrokerArguments,
@@ -114,6 +132,17 @@ pub(super) fn durable_rate(arguments: &DurableRate) -> io::Result<bool> {
 pub(super) fn clean_path(arguments: &CleanPath) -> io::Result<bool> {
     let options = clean_path::Options { broker: arguments.broker.options(), messages: arguments.messages };
     show(&clean_path::run(&options)?, arguments.json);
+    Ok(true)
+}
+
+pub(super) fn churn(arguments: &Churn) -> io::Result<bool> {
+    let figures = churn::run(&churn::Options {
+        broker: arguments.broker.options(),
+        kept: arguments.kept,
+        times: arguments.times,
+        payload_size: arguments.payload,
+    })?;
+    show(&figures, arguments.json);
     Ok(true)
 }
 

@@ -26,6 +26,8 @@ enum Command {
     DurableRate(figures::DurableRate),
     /// Count instructions of a message that needs no disk, with persistence on and off
     CleanPath(figures::CleanPath),
+    /// Measure the room that a store takes when much has come and gone
+    Churn(figures::Churn),
     /// Fill, kill, restart, and measure how long that takes
     Restart(figures::Restart),
 }
@@ -65,6 +67,7 @@ pub(crate) fn run() -> ExitCode {
         Command::SyncOrder(arguments) => figures::sync_order(&arguments),
         Command::DurableRate(arguments) => figures::durable_rate(&arguments),
         Command::CleanPath(arguments) => figures::clean_path(&arguments),
+        Command::Churn(arguments) => figures::churn(&arguments),
         Command::Restart(arguments) => figures::restart(&arguments),
     };
     match result {

@@ -6,6 +6,7 @@ mod store_figures;
 mod sync_probe;
 mod wire;
 
+pub mod churn;
 pub mod clean_path;
 pub mod durable_rate;
 pub mod restart;

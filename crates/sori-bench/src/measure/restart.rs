@@ -133,7 +133,7 @@ fn look(
 }
 
 /// Reads and acknowledges the whole queue.
-fn read_all(wire: &mut Wire, queued: u64) -> io::Result<f64> {
+pub(super) fn read_all(wire: &mut Wire, queued: u64) -> io::Result<f64> {
     use std::io::Write;
     let began = Instant::now();
     let mut count = 0;

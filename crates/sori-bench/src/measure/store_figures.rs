@@ -15,6 +15,9 @@ pub(super) struct StoreFigures {
     pub(super) commits: f64,
     pub(super) syncs: f64,
     pub(super) bytes_written: f64,
+    pub(super) checkpoints: f64,
+    /// As it is now, by the store's own estimate.
+    pub(super) live_bytes: f64,
 }
 
 /// The broker is configured to tell them each second.
@@ -40,7 +43,13 @@ pub(super) fn read(port: u16) -> io::Result<StoreFigures> {
     let until = Instant::now() + Duration::from_millis(400);
     while Instant::now() < until && wire.until(PacketType::Publish, &mut note).is_ok() {}
     let value = |name: &str| values.get(name).copied().unwrap_or(0.0);
-    Ok(StoreFigures { commits: value("commits"), syncs: value("syncs"), bytes_written: value("bytes/written") })
+    Ok(StoreFigures {
+        commits: value("commits"),
+        syncs: value("syncs"),
+        bytes_written: value("bytes/written"),
+        checkpoints: value("checkpoints"),
+        live_bytes: value("bytes/live"),
+    })
 }
 
 impl StoreFigures {
@@ -49,6 +58,8 @@ impl StoreFigures {
             commits: self.commits - before.commits,
             syncs: self.syncs - before.syncs,
             bytes_written: self.bytes_written - before.bytes_written,
+            checkpoints: self.checkpoints - before.checkpoints,
+            live_bytes: self.live_bytes,
         }
     }
 }

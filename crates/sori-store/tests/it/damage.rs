@@ -1,14 +1,16 @@
 //! Every truncation and every single flipped bit of a store: it starts with all that stands before the damage, or refuses and names
 //! the file and the offset.
 //!
-//! The normal run takes a sample of a small store. All of a store of 1 MiB takes some time:
-//! `SORI_STORE_DAMAGE=all cargo test --release -p sori-store damage`
+//! The normal run takes a sample of a small store. All of a store of 1 MiB, eight million bits, takes some time; it says how far it is:
+//! `SORI_STORE_DAMAGE=all cargo test --release -p sori-store --test it damaged_store_every -- --nocapture`
 
 use crate::chance::Chance;
 use crate::keeper::{Found, Keeper, content, open, random_length};
+use crate::overlay::Overlay;
 use sori_store::{Committer, Disk, MemoryDisk, OpenError, Options, Reader};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A store, and how far the log goes at which place.
 pub(crate) struct Sample {
@@ -93,25 +95,37 @@ impl Sample {
         sample
     }
 
-    /// What must be there though the file is damaged from an offset on.
-    fn number_before(&self, file: &str, offset: u64) -> u64 {
-        let before = self.frames.iter().filter(|frame| (frame.file.as_str(), frame.end()) <= (file, offset));
-        before.map(|frame| frame.number).max().unwrap_or(0)
+    /// How many frames must be there though the file is damaged from an offset on.
+    fn frames_before(&self, file: &str, offset: u64) -> usize {
+        self.frames.partition_point(|frame| (frame.file.as_str(), frame.end()) <= (file, offset))
     }
 
-    /// Opens the store with one file changed at an offset.
-    fn check(&self, file: &str, offset: u64, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut files = self.files.clone();
-        change(files.get_mut(file).expect("a file of the sample"));
-        let disk = Arc::new(MemoryDisk::with_files(files));
-        match open(&disk, &self.options, 2) {
-            Ok((committer, found)) => {
+    /// Opens the store with one file changed at an offset. What it replays must be what was written, from the first frame on.
+    fn check(
+        &self,
+        shared: &Arc<BTreeMap<String, Vec<u8>>>,
+        file: &str,
+        offset: u64,
+        change: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let mut bytes = shared[file].clone();
+        change(&mut bytes);
+        let disk: Arc<dyn Disk> = Arc::new(Overlay::new(shared, file, bytes));
+        let mut replayed = 0;
+        let opened = Committer::open(disk, self.options.clone(), 2, &mut |place, payload| {
+            let expected = self.frames.get(replayed).expect("no more than was written");
+            assert!((expected.place, expected.payload.as_slice()) == (place, payload), "{file} is damaged at {offset}");
+            replayed += 1;
+            Ok(())
+        });
+        match opened {
+            Ok(committer) => {
                 assert!(file == self.tail, "{file} is damaged at {offset}, and nobody saw it");
-                let least = self.number_before(file, offset);
-                assert!(found.number >= least, "{file} is damaged at {offset}: {} of {least} are left", found.number);
-                let expected = self.states.get(&found.number).expect("a state that there has been");
-                assert_eq!(&found.live, expected, "{file} is damaged at {offset}");
-                self.check_some_content(&committer.reader(), &found.live, offset);
+                let least = self.frames_before(file, offset);
+                assert!(replayed >= least, "{file} is damaged at {offset}: {replayed} of {least} frames are left");
+                let number = replayed.checked_sub(1).map_or(0, |last| self.frames[last].number);
+                let live = self.states.get(&number).expect("a state that there has been");
+                self.check_some_content(&committer.reader(), live, offset);
             }
             Err(OpenError::Damaged { file: named, offset: at, .. }) => {
                 // A log that ends too early, between two frames, may lack the one that says which segments have been deleted.
@@ -130,53 +144,93 @@ impl Sample {
         }
     }
 
-    fn check_flip(&self, file: &str, bit: u64) {
-        self.check(file, bit / 8, |bytes| bytes[bit as usize / 8] ^= 1 << (bit % 8));
-    }
-
-    fn check_truncation(&self, file: &str, length: u64) {
-        self.check(file, length, |bytes| bytes.truncate(length as usize));
-    }
-
     pub(crate) fn segments(&self) -> impl Iterator<Item = (&str, u64)> {
         let segments = self.files.iter().filter(|(name, _)| name.ends_with(".log"));
         segments.map(|(name, bytes)| (name.as_str(), bytes.len() as u64))
     }
 }
 
-/// Checks all of a large store, or a sample of a small one.
-fn for_all_or_some(step: u64, check: impl Fn(&Sample, &str, u64) + Sync, units_per_byte: u64) {
-    let is_all = std::env::var("SORI_STORE_DAMAGE").is_ok_and(|wanted| wanted == "all");
-    let (sample, step) = if is_all { (Sample::new(1 << 20), 1) } else { (Sample::new(60 << 10), step) };
-    for (file, bytes) in sample.segments() {
-        let units = bytes * units_per_byte;
-        // Headers and the end of the log are looked at whole.
-        let is_special =
-            |unit: u64| unit < 128 * units_per_byte || file == sample.tail && units - unit < 300 * units_per_byte;
-        let (sample, check) = (&sample, &check);
-        let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-        std::thread::scope(|scope| {
-            for thread in 0..threads {
-                scope.spawn(move || {
-                    let mine = (thread..units).step_by(threads as usize);
-                    let chosen = mine.filter(|unit| {
-                        (unit / threads).is_multiple_of(step) || is_special(*unit) && unit.is_multiple_of(3)
-                    });
-                    chosen.for_each(|unit| check(sample, file, unit));
-                });
-            }
-        });
+/// How a file may be damaged.
+#[derive(Copy, Clone)]
+enum Damage {
+    /// It ends at one of its bytes.
+    Truncation,
+    /// One of its bits is another.
+    Flip,
+}
+
+impl Damage {
+    fn units_per_byte(self) -> u64 {
+        match self {
+            Damage::Truncation => 1,
+            Damage::Flip => 8,
+        }
+    }
+
+    fn check(self, sample: &Sample, shared: &Arc<BTreeMap<String, Vec<u8>>>, file: &str, unit: u64) {
+        match self {
+            Damage::Truncation => sample.check(shared, file, unit, |bytes| bytes.truncate(unit as usize)),
+            Damage::Flip => sample.check(shared, file, unit / 8, |bytes| bytes[unit as usize / 8] ^= 1 << (unit % 8)),
+        }
     }
 }
 
+/// Checks all of a large store, or each so manieth of a small one. Behind the end of the log stand zeros, as after a crash.
+fn for_all_or_some(damage: Damage, step: u64) {
+    let is_all = std::env::var("SORI_STORE_DAMAGE").is_ok_and(|wanted| wanted == "all");
+    let (mut sample, step) = if is_all { (Sample::new(1 << 20), 1) } else { (Sample::new(60 << 10), step) };
+    let tail = sample.tail.clone();
+    let tail_bytes = sample.files.get_mut(&tail).expect("it is there");
+    tail_bytes.extend_from_slice(&[0; ZEROS]);
+    let shared = Arc::new(sample.files.clone());
+    let units_per_byte = damage.units_per_byte();
+    let files: Vec<(&str, u64)> = sample.segments().map(|(file, bytes)| (file, bytes * units_per_byte)).collect();
+    let all: u64 = files.iter().map(|(_, units)| units).sum();
+    let check = |mut unit: u64| {
+        for (file, units) in &files {
+            if unit >= *units {
+                unit -= units;
+                continue;
+            }
+            // Headers and the end of the log are looked at whole.
+            let is_at_end = *file == tail && units - unit < (300 + ZEROS as u64) * units_per_byte;
+            let is_special = unit < 128 * units_per_byte || is_at_end;
+            if unit.is_multiple_of(step) || is_special && unit.is_multiple_of(3) {
+                damage.check(&sample, &shared, file, unit);
+            }
+            return;
+        }
+    };
+    let next = AtomicU64::new(0);
+    let work = || {
+        loop {
+            let unit = next.fetch_add(1, Ordering::Relaxed);
+            if unit >= all {
+                return;
+            }
+            check(unit);
+            if is_all && unit.is_multiple_of(all / 1000 + 1) {
+                println!("{unit} of {all}");
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    if is_all {
+        println!("all {all}, in {} segments", files.len());
+    }
+}
+
+const ZEROS: usize = 100;
+
 #[test]
 fn damaged_store_every_truncation() {
-    for_all_or_some(29, |sample, file, unit| sample.check_truncation(file, unit), 1);
+    for_all_or_some(Damage::Truncation, 29);
 }
 
 #[test]
 fn damaged_store_every_single_bit_flip() {
-    for_all_or_some(331, |sample, file, unit| sample.check_flip(file, unit), 8);
+    for_all_or_some(Damage::Flip, 331);
 }
 
 #[test]
@@ -241,11 +295,12 @@ fn after_a_clean_end_damage_to_the_last_frame_is_seen_too() {
 #[test]
 fn a_segment_that_ends_too_early_between_two_frames_is_seen() {
     let sample = Sample::new(60 << 10);
+    let shared = Arc::new(sample.files.clone());
     let inner = sample.frames.iter().filter(|frame| frame.file != sample.tail);
     assert!(inner.clone().count() > 10);
     for frame in inner {
         if frame.end() < sample.files[&frame.file].len() as u64 {
-            sample.check_truncation(&frame.file, frame.end());
+            Damage::Truncation.check(&sample, &shared, &frame.file, frame.end());
         }
     }
 }

@@ -136,6 +136,34 @@ fn a_store_at_its_size_limit_refuses_until_messages_are_gone() {
 }
 
 #[test]
+fn a_store_at_its_size_limit_has_room_again_however_its_messages_go() {
+    // A checkpoint on the way, after any number of messages, leaves more than there may be for room, and less than a reserve.
+    let (reserve_bytes, size_limit) = (40 << 10, Some(122_000));
+    let options =
+        Options { reserve_bytes, size_limit, segment_bytes: 16 << 10, checkpoint_bytes_min: 40 << 10, ..options() };
+    for requested_after in 0..60 {
+        let mut keeper = Keeper::new(options.clone(), 1);
+        fill(&mut keeper);
+        let mut dropped = 0;
+        while keeper.live_bytes() > 0 {
+            keeper.submit(0, &[], 1, true);
+            dropped += 1;
+            if dropped == requested_after {
+                keeper.committer.request_checkpoint();
+            }
+            keeper.now += 100;
+            keeper.settle();
+        }
+        for _ in 0..30 {
+            keeper.now += 100;
+            keeper.step();
+            keeper.settle();
+        }
+        assert_eq!(keeper.state, State::Ok, "{requested_after}: {:?}", keeper.committer.figures());
+    }
+}
+
+#[test]
 fn the_quota_of_a_user_is_a_full_disk_too() {
     let mut keeper = Keeper::new(options(), 1);
     keeper.disk.set_faults(Some(Box::new(|operation, _| {

@@ -10,4 +10,5 @@ mod damage;
 mod full_disk;
 mod keeper;
 mod offline;
+mod overlay;
 mod real_files;
