@@ -45,6 +45,10 @@ impl Extra {
         let is_needed = !identifiers.is_empty() || group.is_some();
         is_needed.then(|| Box::new(Extra { identifiers: Identifiers::from_slice(identifiers), group }))
     }
+
+    pub(crate) fn identifiers(&self) -> &[u32] {
+        self.identifiers.as_slice()
+    }
 }
 
 /// Where a delivery stands among those of its session. Wraps around, long after what was before has gone.
