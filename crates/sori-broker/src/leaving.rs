@@ -127,7 +127,10 @@ impl Shard {
             }
             let me = self.session_ref(key);
             if let Some(session) = self.sessions.get(key.slot, key.generation) {
-                self.recorder.note_disconnected(me, session);
+                match cause {
+                    Cause::Shutdown => self.recorder.note_stopped(me, session),
+                    _ => self.recorder.note_disconnected(me, session),
+                }
             }
             self.mark_members(key, false);
             self.hand_back(key, false);

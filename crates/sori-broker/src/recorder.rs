@@ -178,8 +178,17 @@ impl Recorder {
     }
 
     pub(crate) fn note_disconnected(&mut self, me: SessionRef, session: &Session) {
+        self.note_alone(Kind::Disconnected, me, session);
+    }
+
+    /// The same of a session that had a connection when the broker ended.
+    pub(crate) fn note_stopped(&mut self, me: SessionRef, session: &Session) {
+        self.note_alone(Kind::Stopped, me, session);
+    }
+
+    fn note_alone(&mut self, kind: Kind, me: SessionRef, session: &Session) {
         if self.is_on && session.is_recorded {
-            let out = self.begin(Kind::Disconnected, me);
+            let out = self.begin(kind, me);
             w::time(out, session.ends_at);
             w::time(out, session.will_at);
         }

@@ -59,6 +59,8 @@ pub struct RecoveredSession {
     pub(crate) in_flight: Vec<(PacketId, Option<Owed>)>,
     unreleased: Vec<(PacketId, u64, u64)>,
     pub(crate) last_packet_id: Option<PacketId>,
+    /// It had a connection when the broker ended.
+    was_stopped: bool,
     /// It is being written down once more, which tells nothing new.
     is_written_again: bool,
 }
@@ -414,7 +416,10 @@ impl RecoveredSession {
         messages: &HashMap<u64, (u64, u32)>,
     ) -> Result<u64, RecordError> {
         match kind {
-            Kind::Disconnected => self.disconnected = Some((reader.time()?, reader.time()?)),
+            Kind::Disconnected | Kind::Stopped => {
+                self.disconnected = Some((reader.time()?, reader.time()?));
+                self.was_stopped = kind == Kind::Stopped;
+            }
             Kind::WillGone => self.will = None,
             Kind::Subscribed => self.apply_subscribed(reader)?,
             Kind::Unsubscribed => {
@@ -513,6 +518,15 @@ impl RecoveredSession {
     /// The same, taken out.
     pub(crate) fn take_waiting(&mut self) -> impl Iterator<Item = Owed> + use<> {
         core::mem::take(&mut self.written).into_iter().chain(core::mem::take(&mut self.owed))
+    }
+
+    /// The packet identifier after which the next run goes on; `None`: with the first.
+    ///
+    /// With nothing in flight every identifier is free again [MQTT-2.2.1-4] [MQTT311-2.3.1-4], and they begin anew. Only
+    /// a session that had a connection until the broker ended keeps away from those that its client has just seen.
+    pub(crate) fn goes_on_after(&self) -> Option<PacketId> {
+        let was_connected = self.disconnected.is_none() || self.was_stopped;
+        self.last_packet_id.filter(|_| was_connected || !self.in_flight.is_empty())
     }
 
     /// QoS 2 messages that wait for their release: packet identifier and place.

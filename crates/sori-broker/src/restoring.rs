@@ -100,7 +100,7 @@ impl Shard {
             let was_free = session.outgoing.restore(packet_id, state);
             debug_assert!(was_free, "records name each identifier in flight once, in order");
         }
-        if let Some(last) = recovered.last_packet_id {
+        if let Some(last) = recovered.goes_on_after() {
             session.outgoing.set_last_id(last);
         }
         for kept in loaded.unreleased {
@@ -182,7 +182,7 @@ impl Shard {
         (session.ends_at, session.will_at) = recovered.disconnected.unwrap_or(since_now);
         if recovered.disconnected.is_none() {
             // Another crash does not begin the intervals once more.
-            self.recorder.note_disconnected(me, session);
+            self.recorder.note_stopped(me, session);
         }
         // Not at once, though it may be due: the message of a will has subscribers that are still to be restored.
         let next = session.ends_at.min(session.will_at);

@@ -110,6 +110,8 @@ pub(crate) struct Worker {
     by_connection: Vec<usize>,
     /// Sockets that may have something to be read.
     readable: VecDeque<usize>,
+    /// How many of them, at the front, have been closed by their peers.
+    gone: usize,
     lingering: VecDeque<usize>,
     /// Letters that were found while only mail was looked for.
     later: VecDeque<Letter>,
@@ -133,6 +135,7 @@ impl Worker {
             free: Vec::new(),
             by_connection: Vec::new(),
             readable: VecDeque::new(),
+            gone: 0,
             lingering: VecDeque::new(),
             later: VecDeque::new(),
             buffer: vec![0; READ_BYTES],
@@ -171,6 +174,7 @@ impl Worker {
     }
 
     fn turn(&mut self) {
+        self.read_gone();
         self.read_inbox();
         if !self.is_any_inbox_overfull() && !self.is_store_overfull() {
             self.read_sockets();
@@ -264,9 +268,15 @@ impl Worker {
             let Some(socket) = self.sockets.get_mut(event.token().0).and_then(Option::as_mut) else { continue };
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 socket.is_readable = true;
-                socket.is_read_closed |= event.is_read_closed() || event.is_error();
-                if !std::mem::replace(&mut socket.is_listed, true) {
-                    self.readable.push_back(event.token().0);
+                let is_gone = event.is_read_closed() || event.is_error();
+                socket.is_read_closed |= is_gone;
+                match std::mem::replace(&mut socket.is_listed, true) {
+                    true => {}
+                    false if is_gone => {
+                        self.readable.push_front(event.token().0);
+                        self.gone += 1;
+                    }
+                    false => self.readable.push_back(event.token().0),
                 }
             }
             if event.is_writable()
@@ -424,6 +434,21 @@ impl Worker {
         if let State::Open(id) = socket.state {
             self.write(token, id);
         }
+    }
+
+    /// Who has gone is known to be gone before the mail comes that was sent after that: a message for it waits in its
+    /// session then, and is not sent to a socket that nobody reads.
+    fn read_gone(&mut self) {
+        let gone = std::mem::take(&mut self.gone);
+        if gone == 0 {
+            return;
+        }
+        for _ in 0..gone {
+            let Some(token) = self.readable.pop_front() else { break };
+            self.read(token);
+        }
+        // A connection that is accepted next may get the name of one of these.
+        self.carry_out_effects();
     }
 
     fn read_sockets(&mut self) {
@@ -653,10 +678,27 @@ impl Worker {
         }
         let until = Instant::now() + LAST_WRITES;
         self.settle();
+        self.hear_last_words();
         self.wait_for_store(until);
         self.b.shard.shutdown(self.now);
         self.settle();
         self.wait_for_store(until);
+    }
+
+    /// What clients said before the broker was told to stop still counts: that they go, and how.
+    fn hear_last_words(&mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        for _ in 0..DRAIN_READS_MAX {
+            if self.b.poll.poll(&mut events, Some(Duration::ZERO)).is_ok() {
+                self.note_readiness(&events);
+            }
+            if self.readable.is_empty() || self.is_any_inbox_overfull() || self.is_store_overfull() {
+                return;
+            }
+            self.now = self.b.clock.now();
+            self.read_sockets();
+            self.settle();
+        }
     }
 
     /// Until everything that was handed in is durable, and what waited for that has left.

@@ -71,10 +71,12 @@ pub(crate) enum Kind {
     InFlight = 22,
     /// The numbers and retained versions that have been used.
     Counters = 23,
+    /// The session had a connection until the broker ended: otherwise as `Disconnected`.
+    Stopped = 24,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 23] = [
+    pub(crate) const ALL: [Kind; 24] = [
         Kind::Run,
         Kind::Connected,
         Kind::Named,
@@ -98,6 +100,7 @@ impl Kind {
         Kind::Waiting,
         Kind::InFlight,
         Kind::Counters,
+        Kind::Stopped,
     ];
 
     pub(crate) fn of(byte: u8) -> Option<Kind> {

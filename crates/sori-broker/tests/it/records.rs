@@ -175,6 +175,57 @@ fn messages_in_flight_survive_in_their_states() {
 }
 
 // covers: [MQTT-4.3.3-8] [MQTT-4.3.3-10]
+/// Identifiers of what is finished are free, whichever comes next; clients of Mosquitto have seen both.
+#[test]
+// covers: [MQTT-2.2.1-4] [MQTT311-2.3.1-4]
+fn packet_identifiers_begin_anew_after_a_restart_unless_the_client_was_there_or_has_one_in_flight() {
+    #[derive(Clone, Copy, PartialEq)]
+    enum End {
+        Connected,
+        Stopped,
+        Away,
+        AwayInFlight,
+    }
+    for end in [End::Connected, End::Stopped, End::Away, End::AwayInFlight] {
+        recorded().run(|broker| {
+            for connect in durable("a") {
+                let mut publisher = broker.connect(v5("publisher"));
+                let mut a = broker.connect(connect.clone());
+                a.subscribe("t", 2);
+                for qos in 1..=2 {
+                    publisher.publish(publish("t").payload("x").qos(qos));
+                    let message = a.receive();
+                    assert_eq!(message.id, Some(u16::from(qos)));
+                    if end != End::AwayInFlight {
+                        a.acknowledge(&message);
+                    }
+                }
+                if matches!(end, End::Away | End::AwayInFlight) {
+                    a.cut();
+                }
+                if end != End::Connected {
+                    broker.shutdown();
+                }
+                broker.crash();
+                // Whoever goes on does so however often there is a crash before the client is back.
+                broker.crash();
+                let mut a = broker.connect(connect.clone());
+                if end == End::AwayInFlight {
+                    assert_eq!(a.drain().iter().map(|again| (again.id, again.dup)).collect::<Vec<_>>(), [
+                        (Some(1), true),
+                        (Some(2), true)
+                    ]);
+                }
+                broker.connect(v5("publisher")).publish(publish("t").payload("y").qos(2));
+                let next = if end == End::Away { 1 } else { 3 };
+                assert_eq!(a.receive().id, Some(next));
+                a.leave();
+                broker.connect(connect.clean(true)).leave();
+            }
+        });
+    }
+}
+
 #[test]
 fn mqtt5_4_3_3_10_incoming_qos_2_identifiers_survive() {
     recorded().run(|broker| {

@@ -168,6 +168,36 @@ fn a_will_with_a_delay_is_published_once_after_a_kill() {
     assert_eq!(subscriber.receive_within(std::time::Duration::from_millis(1500)), None, "it is not published twice");
 }
 
+/// A client that has gone is known to be gone, whatever comes after that: the end of the broker, or a message.
+#[test]
+fn who_leaves_just_before_something_else_happens_has_left() {
+    let mut broker = Broker::start(&format!("{KEPT}\nthreads 2"));
+    let first = |client: &mut Client| match client.receive() {
+        Received::Message { packet_id: Some(packet_id), dup, .. } => (packet_id, dup),
+        other => unreachable!("{other:?}"),
+    };
+    Client::resume(broker.port, "away").0.subscribe("a", QoS::AtLeastOnce);
+    for _ in 0..10 {
+        let mut publisher = Client::connect(broker.port, "publisher");
+        for _ in 0..10 {
+            drop(Client::resume(broker.port, "away"));
+            publisher.publish_and_wait("a", b"");
+            let (mut away, _) = Client::resume(broker.port, "away");
+            let (packet_id, dup) = first(&mut away);
+            assert!(!dup, "it was sent to a client that had gone");
+            away.acknowledge(PacketType::PubAck, packet_id);
+            away.expect_alive();
+        }
+        broker.restart(Signal::SIGTERM, |_| ());
+        let (mut away, _) = Client::resume(broker.port, "away");
+        Client::connect(broker.port, "publisher").publish_and_wait("a", b"");
+        let (packet_id, _) = first(&mut away);
+        assert_eq!(packet_id, id(1), "it had gone before the broker ended");
+        away.acknowledge(PacketType::PubAck, packet_id);
+        away.expect_alive();
+    }
+}
+
 #[test]
 fn nothing_is_kept_unless_it_is_asked_for() {
     let mut broker = Broker::start("");
