@@ -84,12 +84,15 @@ pub(crate) struct Copied<'a> {
     pub(crate) key: u64,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
+    /// It was chosen from a group: the others may have it, and not its like of the session's own subscriptions.
+    pub(crate) is_shared: bool,
     pub(crate) identifiers: &'a [u32],
 }
 
 impl Delivery {
     pub(crate) fn copied(&self) -> Copied<'_> {
-        Copied { key: self.key, qos: self.qos, retain: self.retain, identifiers: self.identifiers() }
+        let (qos, retain, is_shared) = (self.qos, self.retain, self.group().is_some());
+        Copied { key: self.key, qos, retain, is_shared, identifiers: self.identifiers() }
     }
 
     pub(crate) fn payload_length(&self) -> u64 {
@@ -130,7 +133,8 @@ impl Stored {
     }
 
     pub(crate) fn copied(&self) -> Copied<'_> {
-        Copied { key: self.key, qos: self.qos, retain: self.retain, identifiers: self.identifiers() }
+        // What was chosen from a group stays in memory.
+        Copied { key: self.key, qos: self.qos, retain: self.retain, is_shared: false, identifiers: self.identifiers() }
     }
 
     /// The delivery again, with its message.

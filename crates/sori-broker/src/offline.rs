@@ -2,7 +2,7 @@
 //! runs.
 
 use crate::ids::{SessionRef, ShardId};
-use crate::message::{MessageRef, Recorded, Wire};
+use crate::message::{MessageRef, Owner, Recorded, Wire};
 use crate::record::read::message_body;
 use crate::record::write as w;
 use crate::record::{Kind, Records};
@@ -74,6 +74,8 @@ pub struct PlainDelivery {
     pub qos: QoS,
     /// The RETAIN flag of the delivery.
     pub retain: bool,
+    /// The session was chosen for it from those that share a subscription.
+    pub is_shared: bool,
     /// Its Subscription Identifiers.
     pub identifiers: Vec<u32>,
 }
@@ -123,7 +125,8 @@ impl Recovered {
 
 fn plain_delivery(owed: &Owed) -> PlainDelivery {
     let identifiers = Vec::from(owed.identifiers());
-    PlainDelivery { message: owed.place, qos: owed.qos, retain: owed.retain, identifiers }
+    let Owed { place: message, qos, retain, is_shared, .. } = *owed;
+    PlainDelivery { message, qos, retain, is_shared, identifiers }
 }
 
 fn plain_session(client_id: &str, session: &RecoveredSession) -> PlainSession {
@@ -160,7 +163,7 @@ fn plain_session(client_id: &str, session: &RecoveredSession) -> PlainSession {
 /// let (topic, payload) = (String::from("a/b"), b"21.5".to_vec());
 /// let message = PlainMessage { topic, payload, properties: vec![], qos: QoS::AtLeastOnce, retain: true, expires: Time::NEVER };
 /// let number = writer.message(&message);
-/// writer.retained(number, "a/b");
+/// writer.retained(number, "a/b", None);
 /// writer.session(&PlainSession { client_id: String::from("c"), expiry_seconds: 60, ..PlainSession::default() });
 /// let records = writer.take();
 /// let mut recovered = Recovered::new();
@@ -206,8 +209,8 @@ impl RecordsWriter {
         number
     }
 
-    /// A message is the retained one of its topic.
-    pub fn retained(&mut self, message: u64, topic: &str) {
+    /// A message is the retained one of its topic, and who answers for it, if that is known.
+    pub fn retained(&mut self, message: u64, topic: &str, owner: Option<&Owner>) {
         self.versions += 1;
         let out = &mut self.records.bytes;
         out.push(Kind::Retained as u8);
@@ -215,8 +218,7 @@ impl RecordsWriter {
         w::number(out, message);
         w::number(out, 0);
         w::text(out, topic);
-        // Who answers for it is not known.
-        out.push(0);
+        w::owner(out, owner);
     }
 
     /// A session with all that it has.
@@ -292,6 +294,6 @@ fn write_delivery(out: &mut Vec<u8>, key: u64, delivery: &PlainDelivery) {
     w::number(out, delivery.message);
     w::number(out, 0);
     w::varint(out, 0);
-    out.push(w::delivery_flags(delivery.qos, delivery.retain));
+    out.push(w::owed_flags(delivery.qos, delivery.retain, delivery.is_shared));
     w::identifiers(out, &delivery.identifiers);
 }

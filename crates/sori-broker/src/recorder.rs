@@ -50,6 +50,8 @@ pub(crate) struct Owed<'a> {
     pub(crate) session: SessionRef,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
+    /// It was chosen from a group.
+    pub(crate) is_shared: bool,
     pub(crate) identifiers: &'a [u32],
 }
 
@@ -351,7 +353,7 @@ impl Recorder {
         w::varint(out, u64::from(owed.session.shard.0) + 1);
         w::varint(out, u64::from(owed.session.slot));
         w::varint(out, u64::from(owed.session.generation));
-        out.push(w::delivery_flags(owed.qos, owed.retain));
+        out.push(w::owed_flags(owed.qos, owed.retain, owed.is_shared));
         w::identifiers(out, owed.identifiers);
     }
 
@@ -375,11 +377,7 @@ impl Recorder {
         w::number(out, number);
         w::number(out, place);
         w::text(out, message.topic());
-        out.push(owner.map_or(0, |owner| 1 + u8::from(owner.identity.is_internal)));
-        if let Some(owner) = owner {
-            w::text(out, &owner.client_id);
-            w::optional_text(out, owner.identity.user_name.as_deref());
-        }
+        w::owner(out, owner);
     }
 
     pub(crate) fn note_retained_gone(&mut self, topic: &str, version: u64) {
@@ -468,7 +466,7 @@ impl Recorder {
 /// Which of the deliveries of a publication to a session.
 fn write_copied(out: &mut Vec<u8>, copied: Copied<'_>) {
     w::number(out, copied.key);
-    out.push(w::delivery_flags(copied.qos, copied.retain));
+    out.push(w::owed_flags(copied.qos, copied.retain, copied.is_shared));
     w::identifiers(out, copied.identifiers);
 }
 
@@ -477,7 +475,7 @@ fn write_delivery(out: &mut Vec<u8>, delivery: &Delivery, number: u64, place: u6
     w::number(out, number);
     w::number(out, place);
     w::varint(out, delivery.payload_length());
-    out.push(w::delivery_flags(delivery.qos, delivery.retain));
+    out.push(w::owed_flags(delivery.qos, delivery.retain, delivery.group().is_some()));
     w::identifiers(out, delivery.identifiers());
 }
 

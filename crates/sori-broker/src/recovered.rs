@@ -7,9 +7,10 @@ use crate::memory::MemoryUse;
 use crate::message::{Message, MessageRef, Owner};
 use crate::record::Kind;
 use crate::record::read::{Reader, RecordError, message_body, qos};
-use crate::record::write::RETAIN;
+use crate::record::write::{RETAIN, SHARED};
 use crate::recorder::{count_of, shard_of};
 use crate::retained::RetainedMessage;
+use crate::shared::GroupNumber;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -82,14 +83,16 @@ pub(crate) struct Owed {
     pub(crate) length: u32,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
+    /// It was chosen from a group.
+    pub(crate) is_shared: bool,
     /// A shard that is not the session's home has recorded it.
     is_from_elsewhere: bool,
     identifiers: Option<Box<[u32]>>,
 }
 
 impl Owed {
-    pub(crate) fn extra(&self) -> Option<Box<Extra>> {
-        Extra::new(self.identifiers(), None)
+    pub(crate) fn extra(&self, group: Option<GroupNumber>) -> Option<Box<Extra>> {
+        Extra::new(self.identifiers(), group)
     }
 
     pub(crate) fn identifiers(&self) -> &[u32] {
@@ -97,7 +100,8 @@ impl Owed {
     }
 
     fn copied(&self) -> Copied<'_> {
-        Copied { key: self.key, qos: self.qos, retain: self.retain, identifiers: self.identifiers() }
+        let Owed { key, qos, retain, is_shared, .. } = *self;
+        Copied { key, qos, retain, is_shared, identifiers: self.identifiers() }
     }
 }
 
@@ -188,6 +192,7 @@ impl Recovered {
                 length,
                 qos: qos(flags),
                 retain: flags & RETAIN != 0,
+                is_shared: flags & SHARED != 0,
                 is_from_elsewhere: author != Some(shard),
                 identifiers: (!identifiers.is_empty()).then(|| Box::from(identifiers)),
             };
@@ -366,6 +371,7 @@ impl Owed {
             length,
             qos: qos(flags),
             retain: flags & RETAIN != 0,
+            is_shared: flags & SHARED != 0,
             is_from_elsewhere: false,
             identifiers: (!identifiers.is_empty()).then(|| Box::from(identifiers)),
         })
@@ -500,8 +506,8 @@ impl RecoveredSession {
     /// The delivery that a record names: nearly always the first.
     fn take_owed(&mut self, reader: &mut Reader<'_>) -> Result<Option<Owed>, RecordError> {
         let (key, flags, identifiers) = (reader.number()?, reader.byte()?, reader.identifiers()?);
-        let (qos, retain) = (qos(flags), flags & RETAIN != 0);
-        let copied = Copied { key, qos, retain, identifiers: &identifiers };
+        let (qos, retain, is_shared) = (qos(flags), flags & RETAIN != 0, flags & SHARED != 0);
+        let copied = Copied { key, qos, retain, is_shared, identifiers: &identifiers };
         for line in [&mut self.written, &mut self.owed] {
             if let Some(at) = line.iter().position(|owed| owed.copied() == copied) {
                 return Ok(line.remove(at));

@@ -19,7 +19,7 @@ pub struct RetainedMessage {
     /// Which change of the retained messages stored it: higher is later.
     pub version: u64,
     /// Who may answer for it; nobody where everybody may do everything.
-    pub(crate) owner: Option<Arc<Owner>>,
+    pub owner: Option<Arc<Owner>>,
 }
 
 /// The same, ordered by its topic.

@@ -136,6 +136,7 @@ impl Shard {
         for &shard in set.shards() {
             self.gather_owed(shard, set.recipients(shard), message, &mut owed);
         }
+        let of_groups = owed.len();
         for member in chosen.iter().flatten() {
             self.gather_owed(member.session.shard, &[Recipient::of(member)], message, &mut owed);
         }
@@ -146,9 +147,9 @@ impl Shard {
         message.recorded.number = kept.number();
         message.recorded.key = self.recorder.next_number();
         self.recorder.begin_publication(message.recorded.key, &kept);
-        for (session, qos, retain, identifiers) in &owed {
-            let identifiers = identifiers.as_slice();
-            self.recorder.note_owed(&Owed { session: *session, qos: *qos, retain: *retain, identifiers });
+        for (at, (session, qos, retain, identifiers)) in owed.iter().enumerate() {
+            let (is_shared, identifiers) = (at >= of_groups, identifiers.as_slice());
+            self.recorder.note_owed(&Owed { session: *session, qos: *qos, retain: *retain, is_shared, identifiers });
         }
         self.recorder.end_publication();
         self.recorder.note_seen(message.recorded.key);
@@ -278,7 +279,8 @@ impl Shard {
             self.recorder.begin_publication(message.recorded.key, &kept);
             let (to, retain) = (Recipient::of(&member), member.options.retain_as_published() && message.retain);
             let identifiers = if to.identifier == 0 { &[] } else { core::slice::from_ref(&to.identifier) };
-            self.recorder.note_owed(&Owed { session: member.session, qos, retain, identifiers });
+            let session = member.session;
+            self.recorder.note_owed(&Owed { session, qos, retain, is_shared: true, identifiers });
             self.recorder.end_publication();
             self.recorder.note_seen(message.recorded.key);
         }

@@ -124,7 +124,8 @@ impl Shard {
             let me = self.session_ref(key);
             if let Some(session) = self.sessions.get(key.slot, key.generation) {
                 let (key, identifiers) = (message.recorded.key, terms.identifiers);
-                self.recorder.note_dropped(me, session, Copied { key, qos, retain: terms.retain, identifiers });
+                let (retain, is_shared) = (terms.retain, terms.group.is_some());
+                self.recorder.note_dropped(me, session, Copied { key, qos, retain, is_shared, identifiers });
             }
         }
         outcome

@@ -19,9 +19,12 @@ pub(crate) struct GroupNumber(NonZeroU32);
 
 impl GroupNumber {
     pub(crate) const FIRST: GroupNumber = GroupNumber(NonZeroU32::MIN);
+    /// No group ever has this one: it stands for a group that a session has left.
+    pub(crate) const GONE: GroupNumber = GroupNumber(NonZeroU32::MAX);
 
     pub(crate) fn next(self) -> GroupNumber {
-        GroupNumber(self.0.checked_add(1).unwrap_or(NonZeroU32::MIN))
+        let next = self.0.checked_add(1).map(GroupNumber);
+        next.filter(|next| *next != GroupNumber::GONE).unwrap_or(GroupNumber::FIRST)
     }
 }
 

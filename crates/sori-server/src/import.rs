@@ -36,6 +36,7 @@ mod tests;
 pub use error::{ImportError, ImportFault, Place};
 
 use sori_mqtt::{PacketId, PropertyBuffer, QoS};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -48,6 +49,8 @@ pub struct Imported {
     pub sessions: Vec<ImportedSession>,
     /// The retained messages. No topic is there twice.
     pub retained: Vec<Arc<ImportedMessage>>,
+    /// Who answers for retained messages, by topic: whoever was let to publish them. Mosquitto's files do not tell.
+    pub owners: BTreeMap<String, ImportedOwner>,
     /// Wills of clients without a kept session, which were connected when the broker ended without a goodbye: nobody
     /// has sent them. Only persist-sqlite keeps such.
     pub wills: Vec<Arc<ImportedMessage>>,
@@ -108,6 +111,8 @@ pub struct ImportedDelivery {
     pub qos: QoS,
     /// The RETAIN flag of this delivery.
     pub retain: bool,
+    /// The client was chosen for it from those that share a subscription. Mosquitto's files do not tell.
+    pub is_shared: bool,
     /// The Subscription Identifiers that go with it.
     pub identifiers: Vec<u32>,
 }
@@ -150,8 +155,21 @@ pub struct ImportedWill {
     pub message: Arc<ImportedMessage>,
     /// The Will Delay Interval.
     pub delay_seconds: u32,
+    /// The Message Expiry Interval, from when it is published. Not in Mosquitto's files.
+    pub expiry_seconds: Option<u32>,
     /// When it is due. `None`: the client was connected when the broker ended, so the delay has not begun.
     pub due_at_unix_millis: Option<u64>,
+}
+
+/// Who answers for a retained message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ImportedOwner {
+    /// The publisher's client identifier.
+    pub client_id: String,
+    /// Its user name.
+    pub user_name: Option<String>,
+    /// It is a part of the broker's own program.
+    pub is_internal: bool,
 }
 
 /// A message, once in memory however many clients wait for it.

@@ -74,8 +74,9 @@ prop_compose! {
 
 /// `message` is an index into the messages here.
 fn a_delivery() -> impl Strategy<Value = PlainDelivery> {
-    (any::<u64>(), a_qos(), any::<bool>(), proptest::collection::vec(any::<u32>(), 0..3))
-        .prop_map(|(message, qos, retain, identifiers)| PlainDelivery { message, qos, retain, identifiers })
+    (any::<u64>(), a_qos(), any::<bool>(), any::<bool>(), proptest::collection::vec(any::<u32>(), 0..3)).prop_map(
+        |(message, qos, retain, is_shared, identifiers)| PlainDelivery { message, qos, retain, is_shared, identifiers },
+    )
 }
 
 fn a_packet_id() -> impl Strategy<Value = PacketId> {
@@ -166,7 +167,7 @@ impl Everything {
         let numbers: Vec<u64> = self.messages.iter().map(|message| writer.message(message)).collect();
         let number = |index: u64| numbers[index as usize % numbers.len()];
         for (topic, message) in &self.retained {
-            writer.retained(number(*message), topic);
+            writer.retained(number(*message), topic, None);
         }
         for (client_id, session) in &self.sessions {
             writer.session(&with_names(session, client_id, number));

@@ -1,7 +1,7 @@
 //! Records as bytes. Numbers are little endian; `varint` is the one of seven bits a byte, lowest first.
 
 use crate::ids::SessionRef;
-use crate::message::MessageRef;
+use crate::message::{MessageRef, Owner};
 use crate::record::{BLOB_HEADER, Kind};
 use crate::time::Time;
 use alloc::vec::Vec;
@@ -9,6 +9,9 @@ use sori_mqtt::{PacketId, QoS, SubscribeOptions};
 
 /// Bit 2 of a delivery's flags: RETAIN.
 pub(crate) const RETAIN: u8 = 0b100;
+/// Bit 3, of what a session is owed: it was chosen from a group for it.
+pub(crate) const SHARED: u8 = 0b1000;
+
 pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -57,6 +60,11 @@ pub(crate) fn delivery_flags(qos: QoS, retain: bool) -> u8 {
     qos as u8 | if retain { RETAIN } else { 0 }
 }
 
+/// The flags of what a session is owed.
+pub(crate) fn owed_flags(qos: QoS, retain: bool, is_shared: bool) -> u8 {
+    delivery_flags(qos, retain) | if is_shared { SHARED } else { 0 }
+}
+
 pub(crate) fn identifiers(out: &mut Vec<u8>, identifiers: &[u32]) {
     varint(out, identifiers.len() as u64);
     for identifier in identifiers {
@@ -84,6 +92,15 @@ pub(crate) fn message_body(out: &mut Vec<u8>, message: &MessageRef<'_>) {
     varint(out, message.properties.len() as u64);
     out.extend_from_slice(message.properties);
     out.extend_from_slice(message.payload);
+}
+
+/// Who answers for a retained message.
+pub(crate) fn owner(out: &mut Vec<u8>, owner: Option<&Owner>) {
+    out.push(owner.map_or(0, |owner| 1 + u8::from(owner.identity.is_internal)));
+    if let Some(owner) = owner {
+        text(out, &owner.client_id);
+        optional_text(out, owner.identity.user_name.as_deref());
+    }
 }
 
 pub(crate) fn subscription(

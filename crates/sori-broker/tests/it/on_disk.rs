@@ -678,6 +678,59 @@ fn group_messages_that_were_handed_over_stay_with_their_new_owner_after_a_crash(
     });
 }
 
+/// As without a crash: the group gets what one member was chosen for and never acknowledged, and only that.
+#[test]
+// covers: [MQTT-4.8.2-4]
+fn what_waits_for_a_member_goes_to_another_when_its_session_ends_after_a_crash() {
+    for (has_checkpoint, is_taken_over, identifier) in
+        [(false, false, 0), (true, false, 5), (false, true, 5), (true, true, 0)]
+    {
+        recorded().run(|broker| {
+            let subscription =
+                |id| if identifier == 0 { subscribe(id) } else { subscribe(id).subscription_id(identifier) };
+            let mut other = broker.connect(kept("other"));
+            other.subscribes(subscription(1).filter("$share/g/t/+", 1));
+            other.cut();
+            let mut mortal = broker.connect(v5("mortal").clean(false).session_expiry(10).receive_maximum(3));
+            mortal.subscribes(subscription(1).filter("$share/g/t/+", 1));
+            mortal.subscribes(subscribe(2).subscription_id(7).filter("$share/more/t/#", 1));
+            mortal.subscribe("t/own", 1);
+            let mut publisher = broker.connect(v5("publisher"));
+            for number in 0..20 {
+                publisher.publish(numbered("t/x", number, 10).qos(1));
+                publisher.publish(numbered("t/own", number, 10).qos(1));
+            }
+            publisher.leave();
+            broker.world().power_cut();
+            if has_checkpoint {
+                broker.world().checkpoint();
+                broker.world().power_cut();
+            }
+            match is_taken_over {
+                true => broker.connect(v5("mortal")).leave(),
+                false => broker.seconds(11),
+            }
+            let mut other = broker.connect(kept("other"));
+            let mut got: Vec<(Vec<u8>, u16)> = Vec::new();
+            loop {
+                let messages = other.drain();
+                if messages.is_empty() {
+                    break;
+                }
+                for message in &messages {
+                    assert_eq!(message.number(0x0B), Some(identifier).filter(|id| *id != 0));
+                    got.push((message.topic.clone(), number_of(message)));
+                    other.acknowledge(message);
+                }
+            }
+            let of =
+                |topic: &str| got.iter().filter(|(t, _)| t == topic.as_bytes()).map(|(_, n)| *n).collect::<Vec<_>>();
+            assert_eq!(of("t/x"), (0..20).collect::<Vec<u16>>());
+            assert_eq!(of("t/own"), (0..20).collect::<Vec<u16>>());
+        });
+    }
+}
+
 #[test]
 fn clean_sessions_touch_no_disk() {
     recorded().run(|broker| {

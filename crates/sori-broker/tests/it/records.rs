@@ -211,10 +211,10 @@ fn packet_identifiers_begin_anew_after_a_restart_unless_the_client_was_there_or_
                 broker.crash();
                 let mut a = broker.connect(connect.clone());
                 if end == End::AwayInFlight {
-                    assert_eq!(a.drain().iter().map(|again| (again.id, again.dup)).collect::<Vec<_>>(), [
-                        (Some(1), true),
-                        (Some(2), true)
-                    ]);
+                    assert_eq!(
+                        a.drain().iter().map(|again| (again.id, again.dup)).collect::<Vec<_>>(),
+                        [(Some(1), true), (Some(2), true)]
+                    );
                 }
                 broker.connect(v5("publisher")).publish(publish("t").payload("y").qos(2));
                 let next = if end == End::Away { 1 } else { 3 };

@@ -6,7 +6,7 @@ use super::{
     ImportedSubscription, ImportedWill, InflightState, Place,
 };
 use sori_mqtt::{PacketId, PropertyBuffer, QoS, TopicFilter, TopicName};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What a delivery or a subscription does to the client of which the file holds no session.
@@ -172,7 +172,13 @@ impl Collector {
         match direction {
             Direction::Incoming => self.add_incoming(index, packet_id, message, place),
             Direction::Outgoing => {
-                let delivery = ImportedDelivery { message, qos, retain: entry.retain, identifiers: entry.identifiers };
+                let delivery = ImportedDelivery {
+                    message,
+                    qos,
+                    retain: entry.retain,
+                    is_shared: false,
+                    identifiers: entry.identifiers,
+                };
                 self.add_outgoing(index, packet_id.zip(waits_for), entry.dup, delivery, place);
             }
         }
@@ -219,6 +225,7 @@ impl Collector {
                 self.sessions[*index].will = Some(ImportedWill {
                     message,
                     delay_seconds: entry.delay_seconds,
+                    expiry_seconds: None,
                     due_at_unix_millis: entry.due_at_seconds.map(millis),
                 });
             }
@@ -243,6 +250,7 @@ impl Collector {
         Imported {
             sessions: self.sessions,
             retained: self.retained,
+            owners: BTreeMap::new(),
             wills: self.wills,
             remarks: self.remarks.into_sentences(),
         }

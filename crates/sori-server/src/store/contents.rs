@@ -1,25 +1,28 @@
 //! What a store holds, as plain values for programs that write it down elsewhere.
 
 use crate::import::{
-    ImportedDelivery, ImportedIncoming, ImportedInflight, ImportedMessage, ImportedSession, ImportedSubscription,
-    ImportedWill, InflightState,
+    ImportedDelivery, ImportedIncoming, ImportedInflight, ImportedMessage, ImportedOwner, ImportedSession,
+    ImportedSubscription, ImportedWill, InflightState,
 };
 use crate::startup::RunError;
 use crate::store::opening::{self, Opened};
-use sori_broker::{MemoryUse, PlainDelivery, PlainMessage, PlainSession, PlainWill, Recovered, Time};
+use sori_broker::{MemoryUse, Owner, PlainDelivery, PlainMessage, PlainSession, PlainWill, Recovered, Time};
 use sori_mqtt::{Properties, PropertyBuffer};
 use sori_store::{Committer, Options, Reader};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The Session Expiry Interval of a session that does not end.
+const NEVER_EXPIRES: u32 = u32::MAX;
+
 /// One thing that a store holds.
 #[derive(Debug)]
 pub enum Thing {
     /// A session with all that waits for it.
     Session(Box<ImportedSession>),
-    /// A retained message.
-    Retained(ImportedMessage),
+    /// A retained message, and who answers for it.
+    Retained(ImportedMessage, Option<ImportedOwner>),
 }
 
 /// An open store, to be read.
@@ -52,7 +55,8 @@ impl Contents {
             take(Thing::Session(Box::new(reading.session(session))))?;
         }
         for message in self.recovered.take_retained() {
-            take(Thing::Retained(imported_message(PlainMessage::of(&message.message.view()))))?;
+            let owner = message.owner.as_deref().map(imported_owner);
+            take(Thing::Retained(imported_message(PlainMessage::of(&message.message.view())), owner))?;
         }
         Ok(reading.lost + self.recovered.lost().len() as u64)
     }
@@ -85,12 +89,17 @@ impl Reading {
         ImportedSession {
             client_id: session.client_id,
             user_name: session.user_name,
-            expiry_seconds: session.expiry_seconds,
+            // DISCONNECT may have changed the interval: what was agreed with it is when the session ends.
+            expiry_seconds: match session.disconnected {
+                Some((Time::NEVER, _)) => NEVER_EXPIRES,
+                _ => session.expiry_seconds,
+            },
             disconnected_at_unix_millis: None,
             ends_at_unix_millis: moment(ends_at),
-            will: session.will.map(|PlainWill { message, delay_seconds, .. }| ImportedWill {
+            will: session.will.map(|PlainWill { message, delay_seconds, expiry_seconds }| ImportedWill {
                 message: Arc::new(imported_message(message)),
                 delay_seconds,
+                expiry_seconds,
                 due_at_unix_millis: moment(will_at),
             }),
             last_packet_id: session.last_packet_id,
@@ -112,8 +121,8 @@ impl Reading {
     }
 
     fn delivery(&mut self, delivery: PlainDelivery, known: &mut Known) -> Option<ImportedDelivery> {
-        let PlainDelivery { message, qos, retain, identifiers } = delivery;
-        Some(ImportedDelivery { message: self.message(message, known)?, qos, retain, identifiers })
+        let PlainDelivery { message, qos, retain, is_shared, identifiers } = delivery;
+        Some(ImportedDelivery { message: self.message(message, known)?, qos, retain, is_shared, identifiers })
     }
 
     fn message(&mut self, place: u64, known: &mut Known) -> Option<Arc<ImportedMessage>> {
@@ -145,7 +154,7 @@ fn released() -> ImportedDelivery {
         expires_unix_millis: None,
     };
     let qos = sori_mqtt::QoS::ExactlyOnce;
-    ImportedDelivery { message: Arc::new(message), qos, retain: false, identifiers: Vec::new() }
+    ImportedDelivery { message: Arc::new(message), qos, retain: false, is_shared: false, identifiers: Vec::new() }
 }
 
 fn imported_message(message: PlainMessage) -> ImportedMessage {
@@ -158,6 +167,14 @@ fn imported_message(message: PlainMessage) -> ImportedMessage {
         qos: message.qos,
         retain: message.retain,
         expires_unix_millis: moment(message.expires),
+    }
+}
+
+fn imported_owner(owner: &Owner) -> ImportedOwner {
+    ImportedOwner {
+        client_id: owner.client_id.to_string(),
+        user_name: owner.identity.user_name.as_deref().map(str::to_owned),
+        is_internal: owner.identity.is_internal,
     }
 }
 

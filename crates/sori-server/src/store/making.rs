@@ -1,11 +1,13 @@
 //! A new store of what comes from elsewhere, written without a broker.
 
-use crate::import::{Imported, ImportedDelivery, ImportedMessage, ImportedSession, ImportedWill, InflightState};
+use crate::import::{
+    Imported, ImportedDelivery, ImportedMessage, ImportedOwner, ImportedSession, ImportedWill, InflightState,
+};
 use crate::progress::Progress;
 use crate::startup::RunError;
 use crate::store::opening::refused;
 use crate::store::place::without_number;
-use sori_broker::{PlainDelivery, PlainMessage, PlainSession, PlainWill, RecordsWriter, Time};
+use sori_broker::{Identity, Owner, PlainDelivery, PlainMessage, PlainSession, PlainWill, RecordsWriter, Time};
 use sori_mqtt::{QoS, RetainHandling, SubscribeOptions};
 use sori_store::{Committer, FileDisk, Options, Outcome, Piece, State};
 use std::collections::HashMap;
@@ -64,7 +66,7 @@ fn write(path: &Path, imported: &Imported) -> Result<Made, RunError> {
         maker.will(at, message)?;
     }
     for (at, message) in imported.retained.iter().enumerate() {
-        maker.retained(message)?;
+        maker.retained(message, imported.owners.get(&message.topic))?;
         progress.show((imported.sessions.len() + at) as u64, of as u64);
     }
     maker.finish()
@@ -155,9 +157,9 @@ impl<'a> Maker<'a> {
         self.write_if(PIECE_BYTES)
     }
 
-    fn retained(&mut self, message: &'a Arc<ImportedMessage>) -> Result<(), RunError> {
+    fn retained(&mut self, message: &'a Arc<ImportedMessage>, owner: Option<&ImportedOwner>) -> Result<(), RunError> {
         let number = self.message(message);
-        self.records.retained(number, &message.topic);
+        self.records.retained(number, &message.topic, owner.map(owner_of).as_ref());
         self.made.retained += 1;
         self.write_if(PIECE_BYTES)
     }
@@ -167,6 +169,7 @@ impl<'a> Maker<'a> {
             message: self.message(&delivery.message),
             qos: delivery.qos,
             retain: delivery.retain,
+            is_shared: delivery.is_shared,
             identifiers: delivery.identifiers.clone(),
         }
     }
@@ -216,7 +219,14 @@ fn plain_message(message: &ImportedMessage) -> PlainMessage {
 }
 
 fn plain_will(will: &ImportedWill) -> PlainWill {
-    PlainWill { message: plain_message(&will.message), delay_seconds: will.delay_seconds, expiry_seconds: None }
+    let ImportedWill { message, delay_seconds, expiry_seconds, .. } = will;
+    PlainWill { message: plain_message(message), delay_seconds: *delay_seconds, expiry_seconds: *expiry_seconds }
+}
+
+fn owner_of(owner: &ImportedOwner) -> Owner {
+    let user_name = owner.user_name.as_deref().map(Box::from);
+    let identity = Arc::new(Identity { user_name, is_internal: owner.is_internal });
+    Owner { identity, client_id: Arc::from(owner.client_id.as_str()) }
 }
 
 /// When the session ends and when its will is due; `None` when either begins with the next start of the broker.

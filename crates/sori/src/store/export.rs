@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     write(&mut out, &Line::first())?;
     let lost = contents.read(|thing| match thing {
         Thing::Session(session) => Line::of_session(&session).iter().try_for_each(|line| write(&mut out, line)),
-        Thing::Retained(message) => write(&mut out, &Line::of_retained(&message)),
+        Thing::Retained(message, owner) => write(&mut out, &Line::of_retained(&message, owner.as_ref())),
     })?;
     out.flush().map_err(|error| unwritable("the output", &error))?;
     if lost > 0 {

@@ -9,11 +9,11 @@ use sori_mqtt::{
     Direction, Packet, PacketId, Property, PropertyBuffer, Publish, QoS, TopicFilter, TopicName, Version, decode,
 };
 use sori_server::import::{
-    Imported, ImportedDelivery, ImportedIncoming, ImportedInflight, ImportedMessage, ImportedSession,
+    Imported, ImportedDelivery, ImportedIncoming, ImportedInflight, ImportedMessage, ImportedOwner, ImportedSession,
     ImportedSubscription, ImportedWill, InflightState,
 };
 
-use super::lines::{FORMAT, Line, Message, Session, State, Subscription, Will};
+use super::lines::{FORMAT, Line, Message, Owner, Session, State, Subscription, Will};
 
 /// The longest that a string of the protocol may be.
 const STRING_BYTES_MAX: usize = 65_535;
@@ -41,19 +41,19 @@ impl Gathering {
             Line::Store { format, .. } => Err(format!("format {format} is not known to this version of sori")),
             _ if !self.is_begun => Err("the first line must have the type \"store\"".to_owned()),
             Line::Session(session) => self.take_session(session),
-            Line::Queued { client_id, qos, retain, identifiers, message } => {
-                let delivery = self.delivery(qos, retain, identifiers, message)?;
+            Line::Queued { client_id, qos, retain, shared, identifiers, message } => {
+                let delivery = self.delivery((qos, retain, shared), identifiers, message)?;
                 self.session(&client_id)?.queued.push(delivery);
                 Ok(())
             }
-            Line::InFlight { client_id, packet_id, state, qos, retain, identifiers, message } => {
+            Line::InFlight { client_id, packet_id, state, qos, retain, shared, identifiers, message } => {
                 let message = match (message, state) {
                     (Some(message), _) => message,
                     // Nobody will ask for it.
                     (None, State::PubRel) => Message::released(),
                     (None, State::Publish) => return Err("a message that is to be sent again is missing".to_owned()),
                 };
-                let delivery = self.delivery(qos, retain, identifiers, message)?;
+                let delivery = self.delivery((qos, retain, shared), identifiers, message)?;
                 if delivery.qos == QoS::AtMostOnce {
                     return Err("a message in flight cannot have QoS 0".to_owned());
                 }
@@ -78,9 +78,12 @@ impl Gathering {
                 incoming.push(ImportedIncoming { packet_id, message });
                 Ok(())
             }
-            Line::Retained { message } => {
+            Line::Retained { message, owner } => {
                 if !self.topics.insert(message.topic.clone()) {
                     return Err(format!("topic {:?} has two retained messages", message.topic));
+                }
+                if let Some(owner) = owner {
+                    self.imported.owners.insert(message.topic.clone(), owner.checked()?);
                 }
                 let message = self.message(message)?;
                 self.imported.retained.push(message);
@@ -111,8 +114,9 @@ impl Gathering {
         }
         let will = match will {
             None => None,
-            Some(Will { delay_seconds, due_at, message }) => {
-                Some(ImportedWill { message: self.message(message)?, delay_seconds, due_at_unix_millis: due_at })
+            Some(Will { delay_seconds, expiry_seconds, due_at, message }) => {
+                let message = self.message(message)?;
+                Some(ImportedWill { message, delay_seconds, expiry_seconds, due_at_unix_millis: due_at })
             }
         };
         let mut filters = HashSet::new();
@@ -141,13 +145,12 @@ impl Gathering {
 
     fn delivery(
         &mut self,
-        qos_number: u8,
-        retain: bool,
+        (qos_number, retain, is_shared): (u8, bool, bool),
         identifiers: Vec<u32>,
         message: Message,
     ) -> Result<ImportedDelivery, String> {
         identifiers.iter().try_for_each(|number| identifier(*number))?;
-        Ok(ImportedDelivery { message: self.message(message)?, qos: qos(qos_number)?, retain, identifiers })
+        Ok(ImportedDelivery { message: self.message(message)?, qos: qos(qos_number)?, retain, is_shared, identifiers })
     }
 
     /// The message, as the one that was there before if it is the same.
@@ -161,6 +164,15 @@ impl Gathering {
         let message = Arc::new(message);
         alike.push(Arc::clone(&message));
         Ok(message)
+    }
+}
+
+impl Owner {
+    fn checked(self) -> Result<ImportedOwner, String> {
+        let Owner { client_id, user_name, internal } = self;
+        string(&client_id)?;
+        user_name.as_deref().map_or(Ok(()), string)?;
+        Ok(ImportedOwner { client_id, user_name, is_internal: internal })
     }
 }
 

@@ -6,7 +6,7 @@
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
 use sori_mqtt::PacketId;
-use sori_server::import::{ImportedMessage, ImportedSession, ImportedSubscription, InflightState};
+use sori_server::import::{ImportedMessage, ImportedOwner, ImportedSession, ImportedSubscription, InflightState};
 
 /// The format that is written; only this one is read.
 pub(super) const FORMAT: u32 = 1;
@@ -20,7 +20,16 @@ pub(crate) enum Line {
     /// A session, before the messages that wait for it.
     Session(Session),
     /// A message that is still to be sent.
-    Queued { client_id: String, qos: u8, retain: bool, identifiers: Vec<u32>, message: Message },
+    Queued {
+        client_id: String,
+        qos: u8,
+        retain: bool,
+        /// The client was chosen for it from those that share a subscription.
+        #[serde(default, skip_serializing_if = "is_false")]
+        shared: bool,
+        identifiers: Vec<u32>,
+        message: Message,
+    },
     /// A message that was sent and is not finished.
     InFlight {
         client_id: String,
@@ -28,6 +37,8 @@ pub(crate) enum Line {
         state: State,
         qos: u8,
         retain: bool,
+        #[serde(default, skip_serializing_if = "is_false")]
+        shared: bool,
         identifiers: Vec<u32>,
         /// None when the client has it and only the release is to come.
         message: Option<Message>,
@@ -35,7 +46,23 @@ pub(crate) enum Line {
     /// A QoS 2 message from the client that it has not released.
     Incoming { client_id: String, packet_id: u16, message: Message },
     /// A retained message.
-    Retained { message: Message },
+    Retained {
+        message: Message,
+        /// Who answers for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<Owner>,
+    },
+}
+
+/// Who answers for a retained message.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Owner {
+    pub(super) client_id: String,
+    pub(super) user_name: Option<String>,
+    /// A part of the broker's own program.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) internal: bool,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +81,8 @@ pub(crate) struct Session {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Will {
     pub(super) delay_seconds: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) expiry_seconds: Option<u32>,
     pub(super) due_at: Option<u64>,
     pub(super) message: Message,
 }
@@ -116,6 +145,7 @@ impl Line {
             last_packet_id: session.last_packet_id.map(PacketId::value),
             will: session.will.as_ref().map(|will| Will {
                 delay_seconds: will.delay_seconds,
+                expiry_seconds: will.expiry_seconds,
                 due_at: will.due_at_unix_millis,
                 message: Message::of(&will.message),
             }),
@@ -130,6 +160,7 @@ impl Line {
             },
             qos: inflight.delivery.qos as u8,
             retain: inflight.delivery.retain,
+            shared: inflight.delivery.is_shared,
             identifiers: inflight.delivery.identifiers.clone(),
             message: (inflight.state == InflightState::Publish).then(|| Message::of(&inflight.delivery.message)),
         }));
@@ -137,6 +168,7 @@ impl Line {
             client_id: client_id(),
             qos: delivery.qos as u8,
             retain: delivery.retain,
+            shared: delivery.is_shared,
             identifiers: delivery.identifiers.clone(),
             message: Message::of(&delivery.message),
         }));
@@ -149,8 +181,15 @@ impl Line {
     }
 
     /// The line of a retained message.
-    pub(crate) fn of_retained(message: &ImportedMessage) -> Line {
-        Line::Retained { message: Message::of(message) }
+    pub(crate) fn of_retained(message: &ImportedMessage, owner: Option<&ImportedOwner>) -> Line {
+        Line::Retained { message: Message::of(message), owner: owner.map(Owner::of) }
+    }
+}
+
+impl Owner {
+    fn of(owner: &ImportedOwner) -> Owner {
+        let ImportedOwner { client_id, user_name, is_internal } = owner.clone();
+        Owner { client_id, user_name, internal: is_internal }
     }
 }
 
@@ -185,6 +224,12 @@ impl Message {
                 .collect(),
         }
     }
+}
+
+/// Only what is out of the ordinary is written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it like that")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[cfg(test)]

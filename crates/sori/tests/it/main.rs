@@ -2,6 +2,7 @@
 
 mod broker;
 mod crash;
+mod export;
 mod publish;
 mod serve;
 mod store;

@@ -13,7 +13,7 @@ fn run(words: &str) -> (i32, String, String) {
 }
 
 #[track_caller]
-fn succeeds(words: &str) -> String {
+pub(crate) fn succeeds(words: &str) -> String {
     let (status, out, err) = run(words);
     assert_eq!((status, err.as_str()), (0, ""), "{words}: {out}");
     out

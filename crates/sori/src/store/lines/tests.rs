@@ -4,6 +4,7 @@ use super::super::gathering::Gathering;
 use super::*;
 use sori_mqtt::{PacketId, Property, PropertyBuffer, QoS};
 use sori_server::import::{Imported, ImportedDelivery, ImportedIncoming, ImportedInflight, ImportedWill};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn message(topic: &str, payload: &[u8]) -> Arc<ImportedMessage> {
@@ -43,6 +44,7 @@ fn everything() -> Imported {
         message: Arc::clone(message),
         qos: QoS::AtLeastOnce,
         retain: false,
+        is_shared: true,
         identifiers: vec![1, 268_435_455],
     };
     let id = |number| PacketId::new(number).expect("is not 0");
@@ -52,7 +54,12 @@ fn everything() -> Imported {
         expiry_seconds: u32::MAX,
         disconnected_at_unix_millis: None,
         ends_at_unix_millis: Some(5),
-        will: Some(ImportedWill { message: plain("will"), delay_seconds: 7, due_at_unix_millis: Some(9) }),
+        will: Some(ImportedWill {
+            message: plain("will"),
+            delay_seconds: 7,
+            expiry_seconds: Some(8),
+            due_at_unix_millis: Some(9),
+        }),
         last_packet_id: Some(id(65_535)),
         subscriptions: vec![ImportedSubscription {
             filter: "$share/g/a/#".to_owned(),
@@ -73,13 +80,17 @@ fn everything() -> Imported {
         queued: vec![delivery(&shared), delivery(&other), delivery(&shared)],
         incoming: vec![ImportedIncoming { packet_id: id(4), message: Arc::clone(&shared) }],
     };
-    Imported { sessions: vec![session("one"), session("two")], retained: vec![other, shared], ..Imported::default() }
+    let owner = ImportedOwner { client_id: "one".to_owned(), user_name: Some("ü".to_owned()), is_internal: true };
+    let owners = BTreeMap::from([("c".to_owned(), owner)]);
+    let sessions = vec![session("one"), session("two")];
+    Imported { sessions, retained: vec![other, shared], owners, ..Imported::default() }
 }
 
 fn text(imported: &Imported) -> Vec<String> {
     let mut lines = vec![Line::first()];
     lines.extend(imported.sessions.iter().flat_map(Line::of_session));
-    lines.extend(imported.retained.iter().map(|message| Line::of_retained(message)));
+    let owner = |message: &ImportedMessage| imported.owners.get(&message.topic);
+    lines.extend(imported.retained.iter().map(|message| Line::of_retained(message, owner(message))));
     lines.iter().map(|line| serde_json::to_string(line).expect("is plain data")).collect()
 }
 
