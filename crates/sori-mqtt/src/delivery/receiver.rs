@@ -1,6 +1,7 @@
 //! The receiver's table: the identifiers of QoS 2 messages that are taken over but not released, and how many QoS 1
 //! messages wait for their PUBACK.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use crate::PacketId;
@@ -16,13 +17,19 @@ const KEPT_SLOTS_MAX: usize = 128;
 /// found by its distance from the first; if not, all are looked at, and the Receive Maximum bounds how many there are.
 #[derive(Debug, Clone)]
 pub struct IncomingMessages {
-    /// First those of earlier connections (`carried` of them), then those of this one.
-    unreleased: VecDeque<PacketId>,
-    carried: usize,
-    /// Each of `unreleased` is further from the first than the one before.
-    is_ascending: bool,
+    unreleased: Option<Box<Unreleased>>,
     unacknowledged_qos1: u16,
     receive_maximum: u16,
+}
+
+/// Apart, because most sessions never have any.
+#[derive(Debug, Clone)]
+struct Unreleased {
+    /// First those of earlier connections (`carried` of them), then those of this one.
+    ids: VecDeque<PacketId>,
+    carried: usize,
+    /// Each of `ids` is further from the first than the one before.
+    is_ascending: bool,
 }
 
 /// What an incoming QoS 2 PUBLISH is.
@@ -38,7 +45,7 @@ impl IncomingMessages {
     /// An empty table. `receive_maximum` is the own Receive Maximum, as told to the peer.
     #[must_use]
     pub const fn new(receive_maximum: u16) -> Self {
-        Self { unreleased: VecDeque::new(), carried: 0, is_ascending: true, unacknowledged_qos1: 0, receive_maximum }
+        Self { unreleased: None, unacknowledged_qos1: 0, receive_maximum }
     }
 
     /// The own Receive Maximum.
@@ -52,7 +59,9 @@ impl IncomingMessages {
     /// The peer starts with a full quota again, so they no longer count as in flight until it sends them once more.
     pub fn resume(&mut self, receive_maximum: u16) {
         self.receive_maximum = receive_maximum;
-        self.carried = self.unreleased.len();
+        if let Some(unreleased) = &mut self.unreleased {
+            unreleased.carried = unreleased.ids.len();
+        }
         self.unacknowledged_qos1 = 0;
     }
 
@@ -72,13 +81,14 @@ impl IncomingMessages {
     /// A QoS 2 PUBLISH came in. Until its PUBREL a repeated one is no second delivery [MQTT-4.3.3-10]
     /// [MQTT311-4.3.3-2].
     pub fn publish_qos2(&mut self, packet_id: PacketId) -> Incoming {
-        let Some(position) = self.position(packet_id) else {
-            self.append(packet_id);
+        let unreleased = self.unreleased.get_or_insert_with(Unreleased::boxed);
+        let Some(position) = unreleased.position(packet_id) else {
+            unreleased.append(packet_id);
             return Incoming::New;
         };
-        if position < self.carried {
-            self.remove(position);
-            self.append(packet_id);
+        if position < unreleased.carried {
+            unreleased.remove(position);
+            unreleased.append(packet_id);
         }
         Incoming::Duplicate
     }
@@ -86,9 +96,10 @@ impl IncomingMessages {
     /// PUBREL came in: PUBCOMP follows, and the identifier is free for a new message [MQTT-4.3.3-12] [MQTT311-4.3.3-2].
     /// Returns whether it was known (otherwise PUBCOMP says 0x92).
     pub fn release(&mut self, packet_id: PacketId) -> bool {
-        let position = self.position(packet_id);
+        let Some(unreleased) = &mut self.unreleased else { return false };
+        let position = unreleased.position(packet_id);
         if let Some(position) = position {
-            self.remove(position);
+            unreleased.remove(position);
         }
         position.is_some()
     }
@@ -101,20 +112,22 @@ impl IncomingMessages {
     /// Puts back an identifier from storage.
     pub fn restore(&mut self, packet_id: PacketId) {
         if !self.contains(packet_id) {
-            if self.carried == self.unreleased.len() {
-                self.append(packet_id);
+            let unreleased = self.unreleased.get_or_insert_with(Unreleased::boxed);
+            if unreleased.carried == unreleased.ids.len() {
+                unreleased.append(packet_id);
             } else {
-                self.unreleased.insert(self.carried, packet_id);
-                self.is_ascending = false;
+                unreleased.ids.insert(unreleased.carried, packet_id);
+                unreleased.is_ascending = false;
             }
-            self.carried += 1;
+            unreleased.carried += 1;
         }
     }
 
     /// How many QoS 1 and 2 messages of this connection are unfinished: what the peer's quota counts.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.unreleased.len() - self.carried + usize::from(self.unacknowledged_qos1)
+        let unreleased = self.unreleased.as_ref().map_or(0, |unreleased| unreleased.ids.len() - unreleased.carried);
+        unreleased + usize::from(self.unacknowledged_qos1)
     }
 
     /// Whether the peer has sent more than the Receive Maximum allows (0x93) [MQTT-3.3.4-7] [MQTT-3.3.4-9].
@@ -127,18 +140,18 @@ impl IncomingMessages {
     /// How many QoS 2 messages are not released.
     #[must_use]
     pub fn unreleased(&self) -> usize {
-        self.unreleased.len()
+        self.unreleased.as_ref().map_or(0, |unreleased| unreleased.ids.len())
     }
 
     /// Whether a QoS 2 message with this identifier is not released.
     #[must_use]
     pub fn contains(&self, packet_id: PacketId) -> bool {
-        self.position(packet_id).is_some()
+        self.unreleased.as_ref().is_some_and(|unreleased| unreleased.position(packet_id).is_some())
     }
 
     /// The identifiers that are not released, those of earlier connections first.
     pub fn iter(&self) -> impl Iterator<Item = PacketId> + '_ {
-        self.unreleased.iter().copied()
+        self.unreleased.iter().flat_map(|unreleased| unreleased.ids.iter().copied())
     }
 
     /// Forgets everything.
@@ -148,43 +161,52 @@ impl IncomingMessages {
 
     /// Releases the memory that is not needed now.
     pub fn shrink_to_fit(&mut self) {
-        self.unreleased.shrink_to_fit();
+        match &mut self.unreleased {
+            Some(unreleased) if !unreleased.ids.is_empty() => unreleased.ids.shrink_to_fit(),
+            _ => self.unreleased = None,
+        }
+    }
+}
+
+impl Unreleased {
+    fn boxed() -> Box<Unreleased> {
+        Box::new(Unreleased { ids: VecDeque::new(), carried: 0, is_ascending: true })
     }
 
     #[inline]
     fn position(&self, packet_id: PacketId) -> Option<usize> {
-        let (Some(first), Some(last)) = (self.unreleased.front(), self.unreleased.back()) else { return None };
+        let (Some(first), Some(last)) = (self.ids.front(), self.ids.back()) else { return None };
         if *first == packet_id {
             return Some(0);
         }
         if !self.is_ascending {
-            return self.unreleased.iter().position(|unreleased| *unreleased == packet_id);
+            return self.ids.iter().position(|unreleased| *unreleased == packet_id);
         }
         let from_first = distance(*first, packet_id);
         if from_first > distance(*first, *last) {
             return None;
         }
-        let found = self.unreleased.partition_point(|unreleased| distance(*first, *unreleased) < from_first);
-        self.unreleased.get(found).is_some_and(|unreleased| *unreleased == packet_id).then_some(found)
+        let found = self.ids.partition_point(|unreleased| distance(*first, *unreleased) < from_first);
+        self.ids.get(found).is_some_and(|unreleased| *unreleased == packet_id).then_some(found)
     }
 
     #[inline]
     fn append(&mut self, packet_id: PacketId) {
-        if let (Some(first), Some(last)) = (self.unreleased.front(), self.unreleased.back()) {
+        if let (Some(first), Some(last)) = (self.ids.front(), self.ids.back()) {
             self.is_ascending &= distance(*first, packet_id) > distance(*first, *last);
         }
-        self.unreleased.push_back(packet_id);
+        self.ids.push_back(packet_id);
     }
 
     fn remove(&mut self, position: usize) {
-        self.unreleased.remove(position);
+        self.ids.remove(position);
         if position < self.carried {
             self.carried -= 1;
         }
-        if self.unreleased.is_empty() {
+        if self.ids.is_empty() {
             self.is_ascending = true;
-            if self.unreleased.capacity() > KEPT_SLOTS_MAX {
-                self.unreleased = VecDeque::new();
+            if self.ids.capacity() > KEPT_SLOTS_MAX {
+                self.ids = VecDeque::new();
             }
         }
     }
