@@ -210,6 +210,7 @@ impl Shard {
         let Some(c) = self.connection(id) else { return };
         let Phase::Waiting(waiting) = core::mem::replace(&mut c.phase, Phase::New) else { return };
         let Waiting { connect, client_id, assigned, .. } = *waiting;
+        let identity = if *identity == *self.anonymous { Arc::clone(&self.anonymous) } else { identity };
         self.find_home(id, connect, Admission { client_id, identity, assigned, authentication }, true);
     }
 
@@ -232,7 +233,7 @@ impl Shard {
             self.released.push(admission.client_id);
             return self.refuse(id, ReasonCode::ServerBusy, "the broker has global_max_clients sessions");
         }
-        let key = self.by_client_id.get(&admission.client_id).copied();
+        let key = self.client_ids.find(&admission.client_id, &self.sessions);
         let old = key.and_then(|key| self.sessions.get(key.slot, key.generation)).and_then(|s| s.connection);
         let effect = match old {
             Some((slot, generation)) => Some(Effect::Drain { connection: ConnectionId { slot, generation }, then: id }),
@@ -273,7 +274,7 @@ impl Shard {
             return;
         }
         let mut place = c.timer;
-        self.timers.set(Timer::Connection(id), &mut place, Time::NEVER);
+        self.timers.set(Timer::Connection(id.slot), &mut place, Time::NEVER);
         let Some(c) = self.connections.remove(id.slot, id.generation) else { return };
         let Phase::Moving(moving) = c.phase else { return };
         let (to, connect, admission) = *moving;
@@ -301,7 +302,7 @@ impl Shard {
             // A connection that was moved here does not know it yet.
             c.packet_size_max = packet_size_max(connect);
         }
-        let old = self.by_client_id.get(&admission.client_id).copied();
+        let old = self.client_ids.find(&admission.client_id, &self.sessions);
         if old.and_then(|key| self.session(key)).is_some_and(|old| old.identity.is_internal)
             && !admission.identity.is_internal
         {
@@ -405,7 +406,7 @@ impl Shard {
         let client_id = Arc::clone(&admission.client_id);
         let (slot, generation) = self.sessions.insert(Session::new(client_id, Arc::clone(&admission.identity)));
         let key = SessionKey { slot, generation };
-        self.by_client_id.insert(Arc::clone(&admission.client_id), key);
+        self.client_ids.insert(slot, &self.sessions);
         key
     }
 
@@ -432,9 +433,9 @@ impl Shard {
             .as_ref()
             .map(|(method, _)| Box::new(Authentication { method: method.clone(), exchange: None }));
         // [MQTT-3.1.2-22] [MQTT311-3.1.2-24]
-        c.silence_max_millis = u64::from(keep_alive) * 1500;
-        let due = if keep_alive == 0 { Time::NEVER } else { now.plus_millis(c.silence_max_millis) };
-        self.timers.set(Timer::Connection(id), &mut c.timer, due);
+        c.silence_max_millis = u32::from(keep_alive) * 1500;
+        let due = if keep_alive == 0 { Time::NEVER } else { now.plus_millis(u64::from(c.silence_max_millis)) };
+        self.timers.set(Timer::Connection(id.slot), &mut c.timer, due);
 
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         session.connection = Some((id.slot, id.generation));
@@ -447,7 +448,7 @@ impl Shard {
         // [MQTT-4.9.0-1]
         session.outgoing.resume(properties.receive_maximum().unwrap_or(u16::MAX).min(inflight_max));
         session.incoming.resume(inflight_max);
-        self.timers.set(Timer::Session(key), &mut session.timer, Time::NEVER);
+        self.timers.set(Timer::Session(key.slot), &mut session.timer, Time::NEVER);
         let has_shared_subscriptions = session.has_shared_subscriptions();
         if was_persistent != (expiry > 0) {
             self.mark_durable(key, expiry > 0);

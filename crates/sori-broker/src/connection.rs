@@ -27,9 +27,9 @@ pub(crate) struct Connection {
     pub(crate) opened: Time,
     pub(crate) last_received: Time,
     /// One and a half times Keep Alive, in milliseconds; 0 without Keep Alive.
-    pub(crate) silence_max_millis: u64,
-    /// The entry in the timers, while there is one.
-    pub(crate) timer: Option<Time>,
+    pub(crate) silence_max_millis: u32,
+    /// Where it stands in the timers.
+    pub(crate) timer: Time,
     /// Bytes of a packet that has not come whole.
     pub(crate) input: Vec<u8>,
     pub(crate) output: Output,
@@ -101,7 +101,7 @@ impl Connection {
             opened: now,
             last_received: now,
             silence_max_millis: 0,
-            timer: None,
+            timer: Time::NEVER,
             input: Vec::new(),
             output: Output::default(),
             held: None,

@@ -80,6 +80,11 @@ impl<T> Slots<T> {
         }
     }
 
+    /// What has this slot now.
+    pub(crate) fn at(&self, slot: u32) -> Option<&T> {
+        self.entries.get(slot as usize)?.1.as_ref()
+    }
+
     pub(crate) fn remove(&mut self, slot: u32, generation: u32) -> Option<T> {
         let entry = self.entries.get_mut(slot as usize).filter(|e| e.0 == generation)?;
         let value = entry.1.take()?;

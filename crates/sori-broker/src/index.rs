@@ -14,13 +14,14 @@ use crate::memory::MemoryUse;
 use crate::shared::{GroupNumber, Groups};
 use crate::subscribers::Subscribers;
 use crate::subscription::Subscriber;
+use crate::table::Table;
 use crate::tokens::{Token, Tokens};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use sori_mqtt::TopicFilter;
 
 /// A node of the tree; the root is number 0.
@@ -58,7 +59,7 @@ impl Node {
 pub struct SubscriptionIndex {
     hasher: DefaultHashBuilder,
     tokens: Tokens,
-    edges: HashTable<u32>,
+    edges: Table<u32>,
     nodes: Vec<Node>,
     free: Vec<u32>,
     subscriptions: usize,
@@ -75,7 +76,7 @@ impl Default for SubscriptionIndex {
         SubscriptionIndex {
             hasher: DefaultHashBuilder::default(),
             tokens: Tokens::default(),
-            edges: HashTable::new(),
+            edges: Table::default(),
             nodes: alloc::vec![Node::new(NONE, Token::PLUS)],
             free: Vec::new(),
             subscriptions: 0,
@@ -356,9 +357,9 @@ impl SubscriptionIndex {
                 Token::PLUS => self.nodes[parent.0 as usize].plus = NONE,
                 Token::HASH => self.nodes[parent.0 as usize].hash = NONE,
                 _ => {
-                    if let Ok(edge) = self.edges.find_entry(self.edge_hash(parent, token), |&n| n == at.0) {
-                        edge.remove();
-                    }
+                    let (hasher, nodes) = (&self.hasher, &self.nodes);
+                    let hash = |n: u32| hasher.hash_one((nodes[n as usize].parent.0, nodes[n as usize].token.0));
+                    self.edges.remove(hash(at.0), |&n| n == at.0, |&n| hash(n));
                 }
             }
             self.nodes[parent.0 as usize].children -= 1;

@@ -67,7 +67,7 @@ impl Shard {
         }
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
         self.released.extend(c.claimed_client_id());
-        self.timers.set(Timer::Connection(id), &mut c.timer, Time::NEVER);
+        self.timers.set(Timer::Connection(id.slot), &mut c.timer, Time::NEVER);
         self.connections.remove(id.slot, id.generation);
     }
 
@@ -105,7 +105,7 @@ impl Shard {
         c.input = Vec::new();
         // What waits for its record is not told any more: the client asks again when it comes back.
         c.held = None;
-        self.timers.set(Timer::Connection(id), &mut c.timer, Time::NEVER);
+        self.timers.set(Timer::Connection(id.slot), &mut c.timer, Time::NEVER);
         self.effects.push_back(Effect::Close(id));
     }
 
@@ -160,7 +160,7 @@ impl Shard {
         }
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         let next = session.ends_at.min(session.will_at);
-        self.timers.set(Timer::Session(key), &mut session.timer, next);
+        self.timers.set(Timer::Session(key.slot), &mut session.timer, next);
     }
 
     /// Nothing remains of the session; retained messages are no part of it [MQTT311-3.1.2-7]. Its will, if one is still to come, is published now.
@@ -169,23 +169,23 @@ impl Shard {
         self.publish_will(key);
         let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        self.timers.set(Timer::Session(key), &mut session.timer, Time::NEVER);
+        self.timers.set(Timer::Session(key.slot), &mut session.timer, Time::NEVER);
         let places = core::mem::take(&mut session.places);
         if !places.is_empty() {
             self.space.write_index(&mut |index| {
-                for place in &places {
+                for place in places.iter() {
                     index.remove(place, me);
                 }
             });
             self.generation = self.space.generation();
         }
         self.hand_back(key, true);
+        self.client_ids.remove(key.slot, &self.sessions);
         let Some(mut session) = self.sessions.remove(key.slot, key.generation) else { return };
         self.totals.dropped_session_ended += session.queue.stored_len() as u64;
         self.recorder.note_ended(me, &session);
         session.queue.forget_stored(&self.memory);
         self.totals.dropped_session_ended += (session.queue.len() + session.outgoing.in_flight()) as u64;
-        self.by_client_id.remove(&session.client_id);
         self.released.push(session.client_id);
     }
 
@@ -193,12 +193,12 @@ impl Shard {
     pub(crate) fn connection_due(&mut self, id: ConnectionId) {
         let now = self.now;
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
-        c.timer = None;
+        c.timer = Time::NEVER;
         match c.phase {
             Phase::Open => {
-                let due = c.last_received.plus_millis(c.silence_max_millis);
+                let due = c.last_received.plus_millis(u64::from(c.silence_max_millis));
                 if due > now {
-                    return self.timers.set(Timer::Connection(id), &mut c.timer, due);
+                    return self.timers.set(Timer::Connection(id.slot), &mut c.timer, due);
                 }
                 // [MQTT-3.1.2-22] [MQTT311-3.1.2-24]
                 self.end_connection(id, Some(ReasonCode::KeepAliveTimeout), Cause::KeepAlive);

@@ -58,6 +58,11 @@ impl Gone {
 }
 
 impl Queue {
+    /// An empty one, whose first delivery comes after this place.
+    pub(crate) fn after(last_order: Order) -> Queue {
+        Queue { last_order, ..Queue::default() }
+    }
+
     pub(crate) fn last_order(&self) -> Order {
         self.last_order
     }

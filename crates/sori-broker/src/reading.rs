@@ -26,20 +26,12 @@ impl Shard {
             }
             let now = self.now;
             let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-            let Some(read) = session.reads.front_mut() else { return };
-            if session.reads_wanted.get(&read.place) != Some(&read.number) {
-                // Its subscription is gone, or was made again and has a read of its own.
-                session.reads.pop_front();
-                continue;
-            }
+            let Some(read) = session.reads.first() else { return };
             let filter = TopicFilter::new(&read.filter).expect("it was a filter when it was subscribed to");
             let mut step = Step::End;
             self.space.retained(&mut |retained| step = retained.next(filter, read.after.as_deref(), &mut steps));
             match step {
-                Step::End => {
-                    session.reads_wanted.remove(&read.place);
-                    session.reads.pop_front();
-                }
+                Step::End => session.reads.finish(),
                 Step::Pause(after) => read.after = Some(after),
                 Step::Found(retained) => {
                     steps = steps.saturating_sub(1);
@@ -64,13 +56,13 @@ impl Shard {
     }
 
     /// Has the client room for another message of whatever QoS?
-    fn takes_retained(&self, key: SessionKey) -> bool {
-        let Some(session) = self.sessions.get(key.slot, key.generation) else { return false };
+    fn takes_retained(&mut self, key: SessionKey) -> bool {
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return false };
         let Some((slot, generation)) = session.connection else { return false };
         let Some(c) = self.connections.get(slot, generation) else { return false };
-        let Some(read) = session.reads.front() else { return false };
+        let Some(granted) = session.reads.first().map(|read| read.granted) else { return false };
         // [MQTT-3.3.4-10]: QoS 0 waits for no acknowledgement.
-        let may_be_sent = match read.granted {
+        let may_be_sent = match granted {
             QoS::AtMostOnce => !session.queue.holds_qos0(),
             _ => session.queue.is_empty() && session.has_quota(self.settings.inflight_bytes_max, 0),
         };
@@ -93,7 +85,7 @@ impl Shard {
 
     /// Retained messages have expired: they go at that time, asked for or not.
     pub(crate) fn retained_due(&mut self) {
-        self.retained_timer = None;
+        self.retained_timer = Time::NEVER;
         let now = self.now;
         let mut next_expiry = None;
         self.space.retained(&mut |retained| {

@@ -1,8 +1,10 @@
 //! Which shard is home to which client identifier. One owner, always.
 
 use crate::ids::ShardId;
+use crate::table::Table;
 use alloc::sync::Arc;
-use hashbrown::HashMap;
+use core::hash::BuildHasher;
+use hashbrown::DefaultHashBuilder;
 
 /// The answer to a claim.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -18,7 +20,8 @@ pub(crate) enum Claim {
 /// Client identifiers and their home shards.
 #[derive(Debug, Default)]
 pub struct Registry {
-    homes: HashMap<Arc<str>, ShardId>,
+    hasher: DefaultHashBuilder,
+    homes: Table<(Arc<str>, ShardId)>,
     claimed_max: usize,
 }
 
@@ -32,7 +35,7 @@ impl Registry {
     /// Is there none?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.homes.is_empty()
+        self.homes.len() == 0
     }
 
     /// The most there have been at one time.
@@ -42,11 +45,14 @@ impl Registry {
     }
 
     pub(crate) fn claim(&mut self, client_id: &Arc<str>, shard: ShardId) -> Claim {
-        match self.homes.get(client_id) {
-            Some(&home) if home == shard => Claim::Own,
-            Some(&home) => Claim::Other(home),
+        let hasher = &self.hasher;
+        let hash = hasher.hash_one(&**client_id);
+        match self.homes.find(hash, |(known, _)| known == client_id) {
+            Some(&(_, home)) if home == shard => Claim::Own,
+            Some(&(_, home)) => Claim::Other(home),
             None => {
-                self.homes.insert(Arc::clone(client_id), shard);
+                let home = (Arc::clone(client_id), shard);
+                self.homes.insert_unique(hash, home, |(known, _)| hasher.hash_one(&**known));
                 self.claimed_max = self.claimed_max.max(self.homes.len());
                 Claim::New
             }
@@ -54,8 +60,8 @@ impl Registry {
     }
 
     pub(crate) fn release(&mut self, client_id: &str, shard: ShardId) {
-        if self.homes.get(client_id) == Some(&shard) {
-            self.homes.remove(client_id);
-        }
+        let hasher = &self.hasher;
+        let is_its = |(known, home): &(Arc<str>, ShardId)| **known == *client_id && *home == shard;
+        self.homes.remove(hasher.hash_one(client_id), is_its, |(known, _)| hasher.hash_one(&**known));
     }
 }

@@ -69,7 +69,7 @@ impl Shard {
         let loaded = self.load_messages(key, &recovered, &memberships, read);
         self.restore_messages(key, &recovered, loaded);
         self.restore_queue(key, &mut recovered, &memberships, read);
-        self.by_client_id.insert(Arc::clone(&client_id), key);
+        self.client_ids.insert(key.slot, &self.sessions);
         self.space.registry(&mut |registry| {
             registry.claim(&client_id, self.id);
         });
@@ -227,6 +227,6 @@ impl Shard {
         }
         // Not at once, though it may be due: the message of a will has subscribers that are still to be restored.
         let next = session.ends_at.min(session.will_at);
-        self.timers.set(Timer::Session(key), &mut session.timer, next);
+        self.timers.set(Timer::Session(key.slot), &mut session.timer, next);
     }
 }

@@ -146,6 +146,17 @@ impl Retained {
         self.topics.range::<[u8], _>(after).take(count).map(|found| found.0.clone()).collect()
     }
 
+    /// May there be messages that `filter` matches? One look, which is enough for most new subscriptions.
+    pub(crate) fn may_have(&self, filter: TopicFilter<'_>) -> bool {
+        let prefix = literal_prefix(filter.filter());
+        if prefix.len() == filter.filter().len() {
+            return self.topics.contains(prefix.as_bytes());
+        }
+        let begin = beginning(filter, prefix).as_bytes();
+        let first = self.topics.range::<[u8], _>((Bound::Included(begin), Bound::Unbounded)).next();
+        first.is_some_and(|first| first.0.message.topic_bytes().starts_with(begin))
+    }
+
     /// The first topic after `after` that matches `filter`, in the order of names. At most `steps` topics are looked
     /// at; each look takes one step off. `Step::Pause` says where to go on.
     pub(crate) fn next(&self, filter: TopicFilter<'_>, after: Option<&str>, steps: &mut u32) -> Step {
@@ -156,9 +167,7 @@ impl Retained {
                 _ => Step::End,
             };
         }
-        // `a/b/#` also matches `a/b`, which stands before everything that begins with `a/b/`.
-        let begin = if &filter.filter()[prefix.len()..] == "#" { prefix.trim_end_matches('/') } else { prefix };
-        let begin = if prefix.is_empty() { "" } else { begin };
+        let begin = beginning(filter, prefix);
         let bound = match after {
             Some(after) => Bound::Excluded(after.as_bytes()),
             None => Bound::Included(begin.as_bytes()),
@@ -178,6 +187,12 @@ impl Retained {
         }
         Step::End
     }
+}
+
+/// What all topics begin with that match a filter with a wildcard behind `prefix`.
+fn beginning<'a>(filter: TopicFilter<'a>, prefix: &'a str) -> &'a str {
+    // `a/b/#` also matches `a/b`, which stands before everything that begins with `a/b/`.
+    if &filter.filter()[prefix.len()..] == "#" { prefix.trim_end_matches('/') } else { prefix }
 }
 
 /// What a look for the next matching topic found.

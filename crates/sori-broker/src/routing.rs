@@ -364,7 +364,7 @@ impl Shard {
             return;
         }
         self.space.write_index(&mut |index| {
-            for place in &session.places {
+            for place in session.places.iter() {
                 index.set_connected(place, me, connected);
             }
         });
@@ -379,7 +379,7 @@ impl Shard {
             return;
         }
         self.space.write_index(&mut |index| {
-            for place in &session.places {
+            for place in session.places.iter() {
                 index.set_durable(place, me, durable);
             }
         });

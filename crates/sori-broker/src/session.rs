@@ -2,15 +2,14 @@
 
 use crate::access::Identity;
 use crate::delivery::{Kept, Order};
-use crate::index::Place;
 use crate::message::Message;
-use crate::queue::Queue;
+use crate::places::Places;
+use crate::reads::Reads;
 use crate::time::Time;
+use crate::waiting::Waiting;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::sync::Arc;
-use hashbrown::{HashMap, HashSet};
 use sori_mqtt::{IncomingMessages, OutgoingMessages, PacketId, PubRec, QoS, ReasonCode};
 
 /// Session Expiry Interval 0xFFFFFFFF: never.
@@ -30,23 +29,21 @@ pub(crate) struct Session {
     pub(crate) incoming: IncomingMessages,
     /// QoS 2 messages that were taken over with PUBREC and not released by PUBREL, in the order of PUBLISH.
     pub(crate) unreleased: VecDeque<Unreleased>,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Waiting,
     /// A message was dropped and the queue has not been empty since.
     pub(crate) is_dropping: bool,
     /// Messages dropped for this session.
     pub(crate) dropped: u64,
-    pub(crate) places: HashSet<Place>,
-    /// Retained messages still to be read for new subscriptions, oldest first.
-    pub(crate) reads: VecDeque<RetainedRead>,
-    /// The number of the read that each subscription waits for; others in `reads` are out of date.
-    pub(crate) reads_wanted: HashMap<Place, u64>,
+    pub(crate) places: Places,
+    /// Retained messages still to be read for new subscriptions.
+    pub(crate) reads: Reads,
     /// Payload bytes in `unreleased`.
     pub(crate) unreleased_bytes: u64,
     pub(crate) will: Option<Box<StoredWill>>,
     /// Records of it have been made, so that its end is to be recorded too.
     pub(crate) is_recorded: bool,
-    /// The entry in the timers, while there is one.
-    pub(crate) timer: Option<Time>,
+    /// Where it stands in the timers.
+    pub(crate) timer: Time,
     pub(crate) ends_at: Time,
     pub(crate) will_at: Time,
     /// It stands in the list of those that go on next turn.
@@ -83,34 +80,21 @@ impl Session {
             inflight_bytes: 0,
             incoming: IncomingMessages::new(u16::MAX),
             unreleased: VecDeque::new(),
-            queue: Queue::default(),
+            queue: Waiting::default(),
             is_dropping: false,
             dropped: 0,
-            places: HashSet::new(),
-            reads: VecDeque::new(),
-            reads_wanted: HashMap::new(),
+            places: Places::None,
+            reads: Reads::default(),
             unreleased_bytes: 0,
             will: None,
             is_recorded: false,
-            timer: None,
+            timer: Time::NEVER,
             ends_at: Time::NEVER,
             will_at: Time::NEVER,
             is_ready: false,
             is_fetching: false,
             walk: None,
             is_refused_by_store: false,
-        }
-    }
-
-    /// Read retained messages for a subscription from now on, instead of an earlier read of it.
-    pub(crate) fn want_read(&mut self, mut read: RetainedRead) {
-        read.number = self.reads.back().map_or(0, |last| last.number) + 1;
-        self.reads_wanted.insert(read.place, read.number);
-        self.reads.push_back(read);
-        // A client that subscribes again and again must not make the list grow.
-        if self.reads.len() > 2 * self.reads_wanted.len() + 8 {
-            let wanted = &self.reads_wanted;
-            self.reads.retain(|read| wanted.get(&read.place) == Some(&read.number));
         }
     }
 
@@ -142,7 +126,7 @@ impl Session {
     }
 
     pub(crate) fn has_shared_subscriptions(&self) -> bool {
-        self.places.iter().any(|place| place.group.is_some())
+        self.places.has_shared()
     }
 
     /// May another message of QoS 1 or 2 be sent now? [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]
@@ -171,20 +155,6 @@ pub(crate) struct StoredWill {
     pub(crate) delay_seconds: u32,
     /// Message Expiry Interval, which begins when the will is published.
     pub(crate) expiry_seconds: Option<u32>,
-}
-
-/// The retained messages that a new subscription asks for, read little by little as the client takes them.
-#[derive(Debug)]
-pub(crate) struct RetainedRead {
-    pub(crate) number: u64,
-    pub(crate) place: Place,
-    pub(crate) filter: Box<str>,
-    pub(crate) granted: QoS,
-    pub(crate) identifier: u32,
-    /// Newer versions come as live messages.
-    pub(crate) until: u64,
-    /// The last topic looked at.
-    pub(crate) after: Option<String>,
 }
 
 /// A session's name within its shard.

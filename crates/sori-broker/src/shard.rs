@@ -1,7 +1,8 @@
 //! A shard: sessions, their connections and everything that is decided about them, as one plain value.
 
-use crate::access::{Access, Verdict};
+use crate::access::{Access, Identity, Verdict};
 use crate::checkpointing::Checkpoint;
+use crate::client_ids::ClientIds;
 use crate::connection::{Connection, Outbox, Phase};
 use crate::event::{Cause, Effect, Event};
 use crate::fetching::Fetch;
@@ -27,7 +28,6 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use hashbrown::HashMap;
 use sori_mqtt::{PacketType, PropertyBuffer, Version};
 
 /// How much output a connection may have before its input is no longer read and its messages are queued.
@@ -43,17 +43,19 @@ pub struct Shard {
     pub(crate) space: Arc<dyn Space>,
     pub(crate) access: Arc<dyn Access>,
     pub(crate) is_unrestricted: bool,
+    /// Who all clients without a user name are.
+    pub(crate) anonymous: Arc<Identity>,
     pub(crate) random: Random,
     pub(crate) now: Time,
     /// The generation of the index as of this input.
     pub(crate) generation: u64,
     pub(crate) connections: Slots<Connection>,
     pub(crate) sessions: Slots<Session>,
-    pub(crate) by_client_id: HashMap<Arc<str>, SessionKey>,
+    pub(crate) client_ids: ClientIds,
     pub(crate) cache: MatchCache,
     pub(crate) matcher: Matcher,
     pub(crate) timers: Timers,
-    pub(crate) retained_timer: Option<Time>,
+    pub(crate) retained_timer: Time,
     pub(crate) outbox: Outbox,
     pub(crate) urgent: bool,
     pub(crate) effects: VecDeque<Effect>,
@@ -105,6 +107,7 @@ impl Shard {
             marks_before: Vec::new(),
             settings,
             is_unrestricted: access.is_unrestricted(),
+            anonymous: Arc::default(),
             memory: space.memory(id),
             generation: space.generation(),
             space,
@@ -113,11 +116,11 @@ impl Shard {
             now,
             connections: Slots::default(),
             sessions: Slots::default(),
-            by_client_id: HashMap::new(),
+            client_ids: ClientIds::default(),
             cache: MatchCache::default(),
             matcher: Matcher::new(shards),
             timers: Timers::default(),
-            retained_timer: None,
+            retained_timer: Time::NEVER,
             outbox: Outbox::default(),
             urgent: false,
             effects: VecDeque::new(),
@@ -228,8 +231,16 @@ impl Shard {
         self.walk();
         while let Some(timer) = self.timers.pop(now) {
             match timer {
-                Timer::Connection(id) => self.connection_due(id),
-                Timer::Session(key) => self.session_due(key),
+                Timer::Connection(slot) => {
+                    if let Some((slot, generation)) = self.connections.key_at(slot) {
+                        self.connection_due(ConnectionId { slot, generation });
+                    }
+                }
+                Timer::Session(slot) => {
+                    if let Some((slot, generation)) = self.sessions.key_at(slot) {
+                        self.session_due(SessionKey { slot, generation });
+                    }
+                }
                 Timer::Retained => self.retained_due(),
             }
         }
@@ -368,7 +379,7 @@ impl Shard {
     /// a client that comes back by another shard could overtake its own messages.
     pub fn mail_posted(&mut self) {
         for client_id in core::mem::take(&mut self.released) {
-            if !self.by_client_id.contains_key(&client_id) {
+            if self.client_ids.find(&client_id, &self.sessions).is_none() {
                 self.space.registry(&mut |registry| registry.release(&client_id, self.id));
             }
         }
@@ -440,7 +451,7 @@ impl Shard {
         let c = self.connections.get_mut(slot, generation).expect("it was inserted just now");
         c.id = id;
         let due = opened.plus_millis(self.settings.connect_timeout_millis);
-        self.timers.set(Timer::Connection(id), &mut c.timer, due);
+        self.timers.set(Timer::Connection(id.slot), &mut c.timer, due);
         id
     }
 

@@ -4,7 +4,8 @@ use crate::access::Action;
 use crate::event::Event;
 use crate::explaining::Teller;
 use crate::ids::ConnectionId;
-use crate::session::{RetainedRead, SessionKey};
+use crate::reads::RetainedRead;
+use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::subscription::{Options, Subscriber};
 use alloc::boxed::Box;
@@ -114,9 +115,14 @@ impl Shard {
         let space = Arc::clone(&self.space);
         self.space.write_index(&mut |index| {
             let old = index.find(filter, me);
-            let reads = reads_retained(filter, options.retain_handling, old.is_none());
-            // Read under the lock of the index: whatever is stored later is matched with this subscription.
-            space.retained(&mut |retained| until = if reads { retained.version() } else { 0 });
+            let mut reads = reads_retained(filter, options.retain_handling, old.is_none());
+            if reads {
+                // Read under the lock of the index: whatever is stored later is matched with this subscription.
+                space.retained(&mut |retained| {
+                    until = retained.version();
+                    reads = retained.may_have(filter);
+                });
+            }
             let subscriber = Subscriber {
                 // A subscription that is only replaced misses nothing of what is on its way. [MQTT-3.8.4-4]
                 since: old.map_or(until, |(_, old)| old.since),
@@ -138,7 +144,7 @@ impl Shard {
         }
         self.recorder.note_subscribed(me, session, filter.as_str(), options, identifier);
         if reads {
-            session.want_read(RetainedRead {
+            session.reads.want(RetainedRead {
                 number: 0,
                 place,
                 filter: Box::from(filter.as_str()),
@@ -217,7 +223,7 @@ impl Shard {
         }
         let Some(place) = removed else { return ReasonCode::NoSubscriptionExisted };
         session.places.remove(&place);
-        session.reads_wanted.remove(&place);
+        session.reads.forget(&place);
         if report {
             let client_id = Arc::clone(&session.client_id);
             self.event(Event::Unsubscribed { client_id, filter: Box::from(filter.as_str()) });
@@ -228,7 +234,7 @@ impl Shard {
     /// All subscriptions of a client: filter, options and Subscription Identifier (0 for none).
     #[must_use]
     pub fn subscriptions(&self, client_id: &str) -> Vec<(String, SubscribeOptions, u32)> {
-        let Some(&key) = self.by_client_id.get(client_id) else { return Vec::new() };
+        let Some(key) = self.client_ids.find(client_id, &self.sessions) else { return Vec::new() };
         let me = self.session_ref(key);
         let Some(session) = self.sessions.get(key.slot, key.generation) else { return Vec::new() };
         let mut found = Vec::new();

@@ -15,45 +15,44 @@ pub(crate) struct Subscriber {
     pub(crate) options: Options,
 }
 
-/// Granted QoS, No Local, Retain As Published, and whether the session outlives its connection, in one byte.
+/// Granted QoS, No Local, Retain As Published, and whether the session outlives its connection. The QoS is a field of its
+/// own, because its unused values tell apart what else may stand in the place of a subscription.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
-pub(crate) struct Options(u8);
+pub(crate) struct Options {
+    granted: QoS,
+    flags: u8,
+}
 
 impl Options {
-    const NO_LOCAL: u8 = 0b100;
-    const RETAIN_AS_PUBLISHED: u8 = 0b1000;
-    const DURABLE: u8 = 0b1_0000;
+    const NO_LOCAL: u8 = 0b1;
+    const RETAIN_AS_PUBLISHED: u8 = 0b10;
+    const DURABLE: u8 = 0b100;
 
     pub(crate) fn new(granted: QoS, no_local: bool, retain_as_published: bool) -> Options {
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
-        Options(
-            granted as u8 | flag(no_local, Options::NO_LOCAL) | flag(retain_as_published, Options::RETAIN_AS_PUBLISHED),
-        )
+        let flags = flag(no_local, Options::NO_LOCAL) | flag(retain_as_published, Options::RETAIN_AS_PUBLISHED);
+        Options { granted, flags }
     }
 
     #[inline]
     pub(crate) fn qos(self) -> QoS {
-        match self.0 & 0b11 {
-            0 => QoS::AtMostOnce,
-            1 => QoS::AtLeastOnce,
-            _ => QoS::ExactlyOnce,
-        }
+        self.granted
     }
 
     #[inline]
     pub(crate) fn no_local(self) -> bool {
-        self.0 & Options::NO_LOCAL != 0
+        self.flags & Options::NO_LOCAL != 0
     }
 
     #[inline]
     pub(crate) fn retain_as_published(self) -> bool {
-        self.0 & Options::RETAIN_AS_PUBLISHED != 0
+        self.flags & Options::RETAIN_AS_PUBLISHED != 0
     }
 
     /// Is what the session gets to be recorded?
     #[inline]
     pub(crate) fn is_durable(self) -> bool {
-        self.0 & Options::DURABLE != 0
+        self.flags & Options::DURABLE != 0
     }
 
     /// May there be something to be recorded for it: a delivery above QoS 0?
@@ -63,7 +62,8 @@ impl Options {
     }
 
     pub(crate) fn with_durable(self, durable: bool) -> Options {
-        Options(if durable { self.0 | Options::DURABLE } else { self.0 & !Options::DURABLE })
+        let flags = if durable { self.flags | Options::DURABLE } else { self.flags & !Options::DURABLE };
+        Options { flags, ..self }
     }
 
     pub(crate) fn to_subscribe_options(self) -> SubscribeOptions {

@@ -1,16 +1,15 @@
 //! Deadlines of one shard, each of which at most one per connection and session stands here.
 
-use crate::ids::ConnectionId;
-use crate::session::SessionKey;
 use crate::time::Time;
 use alloc::collections::BTreeSet;
 
+/// What is due. Connections and sessions are known by their slot: whoever leaves one takes its timer out before.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug)]
 pub(crate) enum Timer {
     /// CONNECT is due, or a packet within Keep Alive.
-    Connection(ConnectionId),
+    Connection(u32),
     /// A session ends, or its will is due.
-    Session(SessionKey),
+    Session(u32),
     /// A retained message expires.
     Retained,
 }
@@ -21,18 +20,18 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// Move `timer` from where `place` says to `when`; `NEVER` takes it out.
-    pub(crate) fn set(&mut self, timer: Timer, place: &mut Option<Time>, when: Time) {
-        if *place == Some(when) {
+    /// Move `timer` from where `place` says to `when`; one that is set to `NEVER` stands nowhere.
+    pub(crate) fn set(&mut self, timer: Timer, place: &mut Time, when: Time) {
+        if *place == when {
             return;
         }
-        if let Some(old) = place.take() {
-            self.due.remove(&(old, timer));
+        if *place != Time::NEVER {
+            self.due.remove(&(*place, timer));
         }
         if when != Time::NEVER {
             self.due.insert((when, timer));
-            *place = Some(when);
         }
+        *place = when;
     }
 
     pub(crate) fn next(&self) -> Option<Time> {

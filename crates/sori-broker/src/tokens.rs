@@ -1,9 +1,10 @@
 //! The levels of topic filters as numbers, each text kept once.
 
+use crate::table::Table;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 
 /// A level of a topic filter.
 #[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
@@ -16,11 +17,48 @@ impl Token {
     pub(crate) const HASH: Token = Token(1);
 }
 
+/// A text that takes no memory of its own when it is short, as most levels are.
+#[derive(Debug)]
+enum Text {
+    Short {
+        length: u8,
+        bytes: [u8; SHORT_BYTES_MAX],
+    },
+    /// Boxed twice, so that the short ones need no room for a length of eight bytes.
+    Long(Box<Box<[u8]>>),
+}
+
+const SHORT_BYTES_MAX: usize = 14;
+
+impl Text {
+    const EMPTY: Text = Text::Short { length: 0, bytes: [0; SHORT_BYTES_MAX] };
+
+    fn new(text: &str) -> Text {
+        let mut bytes = [0; SHORT_BYTES_MAX];
+        match bytes.get_mut(..text.len()) {
+            Some(place) => {
+                place.copy_from_slice(text.as_bytes());
+                Text::Short { length: text.len() as u8, bytes }
+            }
+            None => Text::Long(Box::new(Box::from(text.as_bytes()))),
+        }
+    }
+
+    #[inline]
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Text::Short { length, bytes } => &bytes[..usize::from(*length)],
+            Text::Long(bytes) => bytes,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Tokens {
     hasher: DefaultHashBuilder,
-    by_text: HashTable<u32>,
-    texts: Vec<(Box<str>, u32)>,
+    by_text: Table<u32>,
+    /// Each with the number of its users.
+    texts: Vec<(Text, u32)>,
     free: Vec<u32>,
 }
 
@@ -28,7 +66,7 @@ impl Default for Tokens {
     fn default() -> Tokens {
         let mut tokens = Tokens {
             hasher: DefaultHashBuilder::default(),
-            by_text: HashTable::new(),
+            by_text: Table::default(),
             texts: Vec::new(),
             free: Vec::new(),
         };
@@ -40,7 +78,10 @@ impl Default for Tokens {
 
 impl Tokens {
     pub(crate) fn find(&self, text: &str) -> Option<Token> {
-        self.by_text.find(self.hasher.hash_one(text), |&t| *self.texts[t as usize].0 == *text).map(|&t| Token(t))
+        let text = text.as_bytes();
+        self.by_text
+            .find(self.hasher.hash_one(text), |&t| self.texts[t as usize].0.as_bytes() == text)
+            .map(|&t| Token(t))
     }
 
     /// The token of `text`, used once more.
@@ -50,12 +91,13 @@ impl Tokens {
             return token;
         }
         let number = self.free.pop().unwrap_or_else(|| {
-            self.texts.push((Box::default(), 0));
+            self.texts.push((Text::EMPTY, 0));
             u32::try_from(self.texts.len() - 1).expect("fewer than 2^32 levels fit in memory")
         });
-        self.texts[number as usize] = (Box::from(text), 1);
+        self.texts[number as usize] = (Text::new(text), 1);
         let (hasher, texts) = (&self.hasher, &self.texts);
-        self.by_text.insert_unique(hasher.hash_one(text), number, |&t| hasher.hash_one(&*texts[t as usize].0));
+        let hash = |t: u32| hasher.hash_one(texts[t as usize].0.as_bytes());
+        self.by_text.insert_unique(hash(number), number, |&t| hash(t));
         Token(number)
     }
 
@@ -66,11 +108,10 @@ impl Tokens {
         if entry.1 > 0 {
             return;
         }
-        let hash = self.hasher.hash_one(&*entry.0);
-        if let Ok(found) = self.by_text.find_entry(hash, |&t| t == token.0) {
-            found.remove();
-        }
-        self.texts[token.0 as usize].0 = Box::default();
+        let (hasher, texts) = (&self.hasher, &self.texts);
+        let hash = |t: u32| hasher.hash_one(texts[t as usize].0.as_bytes());
+        self.by_text.remove(hash(token.0), |&t| t == token.0, |&t| hash(t));
+        self.texts[token.0 as usize].0 = Text::EMPTY;
         self.free.push(token.0);
     }
 
@@ -81,7 +122,7 @@ impl Tokens {
     }
 
     pub(crate) fn text(&self, token: Token) -> &str {
-        &self.texts[token.0 as usize].0
+        core::str::from_utf8(self.texts[token.0 as usize].0.as_bytes()).expect("it was a text when it came")
     }
 }
 

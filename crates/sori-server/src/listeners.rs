@@ -182,7 +182,8 @@ impl Listeners {
         if self.connection_messages {
             self.log.notice(format_args!("{}", lines::new_connection(&peer, listener.settings.port)));
         }
-        let admittance = Admittance { places: Arc::clone(&self.places), listener: listener.number, address };
+        let number = u32::try_from(listener.number).expect("a configuration has few listeners");
+        let admittance = Admittance { places: Arc::clone(&self.places), listener: number, address };
         let letter = Letter::Accepted(stream, Arc::clone(&listener.settings), peer.into(), Some(admittance));
         self.inboxes[self.next_worker].post(letter);
         self.next_worker = (self.next_worker + 1) % self.inboxes.len();

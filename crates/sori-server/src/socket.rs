@@ -82,12 +82,12 @@ impl Stream {
 /// A connection's place among those that are allowed; it is free again when this is dropped.
 pub(crate) struct Admittance {
     pub(crate) places: Arc<Places>,
-    pub(crate) listener: usize,
+    pub(crate) listener: u32,
     pub(crate) address: Option<IpAddr>,
 }
 
 impl Drop for Admittance {
     fn drop(&mut self) {
-        self.places.leave(self.listener, self.address);
+        self.places.leave(self.listener as usize, self.address);
     }
 }

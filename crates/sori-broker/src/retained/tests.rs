@@ -123,6 +123,7 @@ proptest! {
                 .filter(|(topic, _)| TopicName::new(topic).is_ok_and(|name| asked.matches(name)))
                 .map(|(topic, (payload, _))| (topic.clone(), *payload))
                 .collect();
+            prop_assert!(expected.is_empty() || retained.may_have(asked), "filter {}", filter);
             prop_assert_eq!(read(&retained, filter, budget), expected, "filter {}", filter);
         }
         for topic in map.keys() {
@@ -174,6 +175,7 @@ fn a_filter_looks_only_at_what_begins_like_it() {
     for filter in ["mine/+/y", "mine/#", "mine/x/+", "mine/x/y", "zzz/#", "aaa/+"] {
         let mut steps = 2;
         let filter = TopicFilter::new(filter).expect("a valid filter");
+        assert_eq!(retained.may_have(filter), filter.filter().starts_with("mine"), "{filter:?}");
         let step = retained.next(filter, None, &mut steps);
         assert!(!matches!(step, Step::Pause(_)), "{filter:?} looks at topics of others");
     }

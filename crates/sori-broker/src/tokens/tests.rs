@@ -37,3 +37,19 @@ fn numbers_are_used_again() {
     }
     assert_eq!(tokens.texts.len(), 1002);
 }
+
+/// However long a level is, and where a short one ends in the middle of the bytes of a character's beginning.
+#[test]
+fn levels_of_every_length_come_back() {
+    let mut tokens = Tokens::default();
+    let texts: Vec<_> =
+        (0..40).flat_map(|n| ["x".repeat(n), "\u{e9}".repeat(n), format!("{}\0", "y".repeat(n))]).collect();
+    let all: Vec<Token> = texts.iter().map(|text| tokens.acquire(text)).collect();
+    for (text, token) in texts.iter().zip(&all) {
+        assert_eq!((tokens.find(text), tokens.text(*token)), (Some(*token), &**text));
+    }
+    for token in all {
+        tokens.release(token);
+    }
+    assert!(tokens.is_empty());
+}

@@ -1,0 +1,91 @@
+//! Where the subscriptions of one session stand in the index. Most sessions have one or none, and some very many.
+
+use crate::index::Place;
+use alloc::boxed::Box;
+use hashbrown::HashSet;
+
+#[derive(Debug, Default)]
+pub(crate) enum Places {
+    #[default]
+    None,
+    One(Place),
+    Many(Box<Many>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Many {
+    places: HashSet<Place>,
+    shared: usize,
+}
+
+impl Places {
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Places::None)
+    }
+
+    /// Is one of them shared?
+    pub(crate) fn has_shared(&self) -> bool {
+        match self {
+            Places::None => false,
+            Places::One(place) => place.group.is_some(),
+            Places::Many(many) => many.shared > 0,
+        }
+    }
+
+    pub(crate) fn insert(&mut self, place: Place) {
+        match self {
+            Places::None => *self = Places::One(place),
+            Places::One(first) if *first == place => {}
+            Places::One(first) => {
+                let mut many = Box::new(Many::default());
+                many.insert(*first);
+                many.insert(place);
+                *self = Places::Many(many);
+            }
+            Places::Many(many) => many.insert(place),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, place: &Place) {
+        match self {
+            Places::One(first) if first == place => *self = Places::None,
+            Places::None | Places::One(_) => {}
+            Places::Many(many) => {
+                many.remove(place);
+                if many.places.is_empty() {
+                    *self = Places::None;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Place> {
+        let (one, many) = match self {
+            Places::None => (None, None),
+            Places::One(place) => (Some(place), None),
+            Places::Many(many) => (None, Some(many.places.iter())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+}
+
+impl Many {
+    fn insert(&mut self, place: Place) {
+        if self.places.insert(place) {
+            self.shared += usize::from(place.group.is_some());
+        }
+    }
+
+    fn remove(&mut self, place: &Place) {
+        if !self.places.remove(place) {
+            return;
+        }
+        self.shared -= usize::from(place.group.is_some());
+        if self.places.capacity() > 4 * self.places.len().max(4) {
+            self.places.shrink_to(2 * self.places.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

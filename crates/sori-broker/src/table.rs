@@ -1,0 +1,63 @@
+//! A hash table that grows and shrinks in small steps. One large table stops its owner while it doubles, a million
+//! entries for a tenth of a second; this one is made of many, of which each doubles by itself.
+
+use alloc::boxed::Box;
+use hashbrown::HashTable;
+
+/// How many parts there are. A part of a table of a million entries has some four thousand.
+const PARTS: usize = 256;
+/// Room for so many entries is kept in each part.
+const KEPT_MAX: usize = 16;
+
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    parts: Box<[HashTable<T>]>,
+    len: usize,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Table<T> {
+        Table { parts: (0..PARTS).map(|_| HashTable::new()).collect(), len: 0 }
+    }
+}
+
+impl<T> Table<T> {
+    /// The bits in the middle choose the part: `HashTable` looks at those below and above.
+    #[inline]
+    fn part(hash: u64) -> usize {
+        (hash >> 44) as usize % PARTS
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, is_it: impl FnMut(&T) -> bool) -> Option<&T> {
+        self.parts[Table::<T>::part(hash)].find(hash, is_it)
+    }
+
+    /// Put in what is not there yet; `hash_of` gives the hash of what is there.
+    pub(crate) fn insert_unique(&mut self, hash: u64, value: T, hash_of: impl Fn(&T) -> u64) {
+        self.len += 1;
+        self.parts[Table::<T>::part(hash)].insert_unique(hash, value, hash_of);
+    }
+
+    pub(crate) fn remove(
+        &mut self,
+        hash: u64,
+        is_it: impl FnMut(&T) -> bool,
+        hash_of: impl Fn(&T) -> u64,
+    ) -> Option<T> {
+        let part = &mut self.parts[Table::<T>::part(hash)];
+        let (value, _) = part.find_entry(hash, is_it).ok()?.remove();
+        self.len -= 1;
+        if part.capacity() > KEPT_MAX.max(4 * part.len()) {
+            part.shrink_to(2 * part.len(), hash_of);
+        }
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests;
