@@ -3,7 +3,8 @@
 use crate::connection::Phase;
 use crate::event::{Cause, Effect, Event};
 use crate::explaining::Teller;
-use crate::ids::ConnectionId;
+use crate::ids::{ConnectionId, SessionRef};
+use crate::places::Places;
 use crate::session::{NEVER_EXPIRES, SessionKey};
 use crate::shard::Shard;
 use crate::time::Time;
@@ -13,6 +14,9 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{Disconnect, Properties, ReasonCode, Version};
+
+/// Subscriptions that are taken out of the index in one go, which takes a fraction of a millisecond.
+const REMOVED_MAX: usize = 512;
 
 impl Shard {
     pub(crate) fn handle_disconnect(&mut self, id: ConnectionId, disconnect: &Disconnect<'_>) {
@@ -172,12 +176,7 @@ impl Shard {
         self.timers.set(Timer::Session(key.slot), &mut session.timer, Time::NEVER);
         let places = core::mem::take(&mut session.places);
         if !places.is_empty() {
-            self.space.write_index(&mut |index| {
-                for place in places.iter() {
-                    index.remove(place, me);
-                }
-            });
-            self.generation = self.space.generation();
+            self.leave(me, places);
         }
         self.hand_back(key, true);
         self.client_ids.remove(key.slot, &self.sessions);
@@ -187,6 +186,34 @@ impl Shard {
         session.queue.forget_stored(&self.memory);
         self.totals.dropped_session_ended += (session.queue.len() + session.outgoing.in_flight()) as u64;
         self.released.push(session.client_id);
+    }
+
+    /// A session that ends gives up its subscriptions: at once as far as that is quick, the rest in the next turns. Until
+    /// then they lead to a session that is not there. Shared ones do not wait, so that no member is chosen in vain.
+    fn leave(&mut self, me: SessionRef, places: Places) {
+        if places.has_shared() {
+            self.space.write_index(&mut |index| {
+                for place in places.iter().filter(|place| place.group.is_some()) {
+                    index.remove(place, me);
+                }
+            });
+        }
+        self.leavers.push_back((me, places.into_iter()));
+        self.remove_subscriptions();
+    }
+
+    /// Take some subscriptions of sessions that have ended out of the index.
+    pub(crate) fn remove_subscriptions(&mut self) {
+        let Some((me, mut places)) = self.leavers.pop_front() else { return };
+        self.space.write_index(&mut |index| {
+            for place in places.by_ref().filter(|place| place.group.is_none()).take(REMOVED_MAX) {
+                index.remove(&place, me);
+            }
+        });
+        self.generation = self.space.generation();
+        if places.size_hint().0 > 0 {
+            self.leavers.push_front((me, places));
+        }
     }
 
     /// A connection's deadline: CONNECT has not come in time, or nothing came within Keep Alive.

@@ -2,7 +2,7 @@
 
 use crate::index::Place;
 use alloc::boxed::Box;
-use hashbrown::HashSet;
+use hashbrown::{HashSet, hash_set};
 
 #[derive(Debug, Default)]
 pub(crate) enum Places {
@@ -67,6 +67,15 @@ impl Places {
         };
         one.into_iter().chain(many.into_iter().flatten())
     }
+
+    /// All of them, one after the other.
+    pub(crate) fn into_iter(self) -> IntoIter {
+        match self {
+            Places::None => IntoIter::One(None),
+            Places::One(place) => IntoIter::One(Some(place)),
+            Places::Many(many) => IntoIter::Many(many.places.into_iter()),
+        }
+    }
 }
 
 impl Many {
@@ -83,6 +92,31 @@ impl Many {
         self.shared -= usize::from(place.group.is_some());
         if self.places.capacity() > 4 * self.places.len().max(4) {
             self.places.shrink_to(2 * self.places.len());
+        }
+    }
+}
+
+/// Places that are given up one after the other.
+#[derive(Debug)]
+pub(crate) enum IntoIter {
+    One(Option<Place>),
+    Many(hash_set::IntoIter<Place>),
+}
+
+impl Iterator for IntoIter {
+    type Item = Place;
+
+    fn next(&mut self) -> Option<Place> {
+        match self {
+            IntoIter::One(place) => place.take(),
+            IntoIter::Many(places) => places.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            IntoIter::One(place) => (usize::from(place.is_some()), Some(usize::from(place.is_some()))),
+            IntoIter::Many(places) => places.size_hint(),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::mail::{Mail, MailTarget};
 use crate::matches::MatchCache;
 use crate::memory::MemoryUse;
 use crate::message::MessageRef;
+use crate::places;
 use crate::random::Random;
 use crate::record::{CheckpointOrder, Records};
 use crate::recorder::Recorder;
@@ -66,6 +67,8 @@ pub struct Shard {
     pub(crate) ready: VecDeque<SessionKey>,
     /// The session that has acknowledged messages in this input, and may get others at its end.
     pub(crate) acknowledged: Option<SessionKey>,
+    /// Sessions that have ended, with those of their subscriptions that are still in the index.
+    pub(crate) leavers: VecDeque<(SessionRef, places::IntoIter)>,
     /// Connections to be closed at the end of this input, because there is no room for something of theirs, and what
     /// that is.
     pub(crate) evicted: Vec<(ConnectionId, &'static str)>,
@@ -128,6 +131,7 @@ impl Shard {
             released: Vec::new(),
             ready: VecDeque::new(),
             acknowledged: None,
+            leavers: VecDeque::new(),
             evicted: Vec::new(),
             totals: Totals::default(),
             scratch: PropertyBuffer::new(),
@@ -229,6 +233,7 @@ impl Shard {
             }
         }
         self.walk();
+        self.remove_subscriptions();
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Connection(slot) => {
@@ -388,7 +393,8 @@ impl Shard {
     /// When [`Shard::tick`] is to be called.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        if self.ready.is_empty() && !self.is_walking() { self.timers.next() } else { Some(self.now) }
+        let is_idle = self.ready.is_empty() && self.leavers.is_empty() && !self.is_walking();
+        if is_idle { self.timers.next() } else { Some(self.now) }
     }
 
     /// The counters, with the gauges as of now.

@@ -4,6 +4,7 @@ use crate::delivery::{Delivery, Order, Stored};
 use crate::memory::MemoryUse;
 use crate::message::Message;
 use crate::queue::{Gone, Queue};
+use crate::stored_line::StoredMut;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -74,7 +75,7 @@ impl Waiting {
     }
 
     #[inline]
-    pub(crate) fn front(&self) -> Option<Result<&Delivery, &Stored>> {
+    pub(crate) fn front(&self) -> Option<Result<&Delivery, Order>> {
         self.queue.as_ref()?.front()
     }
 
@@ -129,7 +130,7 @@ impl Waiting {
         self.queue.as_ref().is_some_and(|queue| queue.is_running_short(low))
     }
 
-    pub(crate) fn to_fetch(&self, count: usize, bytes: usize) -> impl Iterator<Item = &Stored> {
+    pub(crate) fn to_fetch(&self, count: usize, bytes: usize) -> impl Iterator<Item = (Order, u64)> {
         self.queue.iter().flat_map(move |queue| queue.to_fetch(count, bytes))
     }
 
@@ -137,7 +138,7 @@ impl Waiting {
         self.with(|queue| queue.fetched(order, message, memory))?
     }
 
-    pub(crate) fn acknowledged_from(&mut self, from: Order) -> impl Iterator<Item = Result<&Delivery, &mut Stored>> {
+    pub(crate) fn acknowledged_from(&mut self, from: Order) -> impl Iterator<Item = Result<&Delivery, StoredMut<'_>>> {
         self.queue.iter_mut().flat_map(move |queue| queue.acknowledged_from(from))
     }
 

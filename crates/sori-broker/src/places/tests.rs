@@ -49,5 +49,8 @@ proptest! {
             prop_assert_eq!(places.is_empty(), model.is_empty());
             prop_assert_eq!(places.has_shared(), model.iter().any(|at| at % 5 == 0));
         }
+        let left = places.into_iter();
+        prop_assert_eq!(left.size_hint(), (model.len(), Some(model.len())));
+        prop_assert_eq!(left.collect::<Vec<_>>().iter().filter_map(number).collect::<BTreeSet<_>>(), model);
     }
 }

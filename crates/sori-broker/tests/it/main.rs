@@ -20,6 +20,7 @@ mod held;
 mod information;
 mod keep_alive;
 mod later;
+mod leavers;
 mod limits;
 mod message_expiry;
 mod moves;
