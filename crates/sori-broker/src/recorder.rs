@@ -250,13 +250,9 @@ impl Recorder {
         }
         let message = &delivery.message;
         let (number, place) = (message.number(), message.place());
-        if place != 0 {
-            self.piece.references.push(place);
-        }
         let key = delivery.key;
-        let out = self.begin(Kind::Queued, me);
-        w::number(out, key);
-        write_delivery(out, delivery, number, place);
+        w::number(self.begin(Kind::Queued, me), key);
+        write_delivery(&mut self.piece, delivery, number, place);
     }
 
     fn numbered(&mut self, message: &Message) -> Message {
@@ -314,7 +310,7 @@ impl Recorder {
         let out = self.begin(Kind::Received, me);
         w::packet_id(out, packet_id);
         w::number(out, number);
-        w::number(out, place);
+        self.piece.put_place(place);
     }
 
     pub(crate) fn note_forwarded(&mut self, me: SessionRef, packet_id: PacketId) {
@@ -339,13 +335,12 @@ impl Recorder {
     /// [`Recorder::end_publication`].
     pub(crate) fn begin_publication(&mut self, key: u64, message: &Message) {
         let (number, place) = (message.number(), message.place());
-        self.refer(place);
         let out = &mut self.piece.bytes;
         out.push(Kind::Published as u8);
         w::number(out, key);
         w::number(out, number);
-        w::number(out, place);
-        w::varint(out, u64::from(message.payload_length()));
+        self.piece.put_place(place);
+        w::varint(&mut self.piece.bytes, u64::from(message.payload_length()));
     }
 
     pub(crate) fn note_owed(&mut self, owed: &Owed<'_>) {
@@ -375,7 +370,8 @@ impl Recorder {
         let out = &mut self.piece.bytes;
         w::number(out, version);
         w::number(out, number);
-        w::number(out, place);
+        self.piece.put_place(place);
+        let out = &mut self.piece.bytes;
         w::text(out, message.topic());
         w::owner(out, owner);
     }
@@ -410,18 +406,16 @@ impl Recorder {
 
     pub(crate) fn write_waiting(&mut self, me: SessionRef, delivery: &Delivery) {
         let (number, place) = (delivery.message.number(), delivery.message.place());
-        self.refer(place);
-        let out = self.begin(Kind::Waiting, me);
-        w::number(out, delivery.key);
-        write_delivery(out, delivery, number, place);
+        w::number(self.begin(Kind::Waiting, me), delivery.key);
+        write_delivery(&mut self.piece, delivery, number, place);
     }
 
     pub(crate) fn write_waiting_stored(&mut self, me: SessionRef, stored: &StoredMut<'_>) {
-        self.refer(stored.place());
         let out = self.begin(Kind::Waiting, me);
         w::number(out, stored.key());
         w::number(out, 0);
-        w::number(out, stored.place());
+        self.piece.put_place(stored.place());
+        let out = &mut self.piece.bytes;
         w::varint(out, u64::from(stored.length()));
         out.push(w::delivery_flags(stored.qos(), stored.retain()));
         w::identifiers(out, stored.identifiers());
@@ -429,24 +423,20 @@ impl Recorder {
 
     /// `None`: it has been released by PUBREC.
     pub(crate) fn write_in_flight(&mut self, me: SessionRef, packet_id: PacketId, delivery: Option<&Delivery>) {
-        let place = delivery.map_or(0, |d| d.message.place());
-        self.refer(place);
         let out = self.begin(Kind::InFlight, me);
         w::packet_id(out, packet_id);
         out.push(u8::from(delivery.is_some()));
         if let Some(delivery) = delivery {
             w::number(out, delivery.key);
-            write_delivery(out, delivery, delivery.message.number(), place);
+            write_delivery(&mut self.piece, delivery, delivery.message.number(), delivery.message.place());
         }
     }
 
     pub(crate) fn write_received(&mut self, me: SessionRef, packet_id: PacketId, message: &Message) {
-        self.refer(message.place());
         self.note_received(me, packet_id, message);
     }
 
     pub(crate) fn write_retained(&mut self, retained: &RetainedMessage) {
-        self.refer(retained.message.place());
         self.note_retained(&retained.message, retained.version, retained.owner.as_deref());
     }
 
@@ -454,12 +444,6 @@ impl Recorder {
         self.piece.bytes.push(Kind::Counters as u8);
         w::number(&mut self.piece.bytes, self.counter);
         w::number(&mut self.piece.bytes, retained_version);
-    }
-
-    fn refer(&mut self, place: u64) {
-        if place != 0 {
-            self.piece.references.push(place);
-        }
     }
 }
 
@@ -471,9 +455,10 @@ fn write_copied(out: &mut Vec<u8>, copied: Copied<'_>) {
 }
 
 /// Number and place of the message, length of its payload, how it is delivered.
-fn write_delivery(out: &mut Vec<u8>, delivery: &Delivery, number: u64, place: u64) {
-    w::number(out, number);
-    w::number(out, place);
+fn write_delivery(piece: &mut Records, delivery: &Delivery, number: u64, place: u64) {
+    w::number(&mut piece.bytes, number);
+    piece.put_place(place);
+    let out = &mut piece.bytes;
     w::varint(out, delivery.payload_length());
     out.push(w::owed_flags(delivery.qos, delivery.retain, delivery.group().is_some()));
     w::identifiers(out, delivery.identifiers());

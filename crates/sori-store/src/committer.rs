@@ -1,6 +1,7 @@
 //! Writes what is submitted, many pieces at once, and says when it is durable.
 
 use crate::batches::Batches;
+use crate::bytes::u64_at;
 use crate::checkpoint::{End, Running, Stage};
 use crate::cleaning::Cleaning;
 use crate::disk::Disk;
@@ -304,10 +305,11 @@ impl Committer {
         let first_place = self.log.next_place();
         let mut count = 0;
         let mut blob_bytes = 0;
-        for piece in &self.waiting {
+        for piece in &mut self.waiting {
             if count > 0 && self.log.payload_bytes() + piece.bytes.len() > FRAME_BYTES_MAX {
                 break;
             }
+            self.shared.make_current(&mut piece.bytes, &piece.references);
             blob_bytes += self.log.add_piece(&piece.bytes, &piece.blobs);
             count += 1;
         }
@@ -328,7 +330,8 @@ impl Committer {
     fn note_written(&mut self, mut piece: Piece, place: u64, outcomes: &mut Vec<Outcome>) {
         self.figures.pieces += 1;
         if let Some(running) = &mut self.running {
-            piece.references.iter().for_each(|place| running.refer(self.shared.current(*place)));
+            let named = piece.references.iter().filter_map(|at| u64_at(&piece.bytes, *at as usize));
+            named.for_each(|place| running.refer(place));
             if let Some(step) = piece.step
                 && running.hear(piece.writer, step)
                 && running.stage == Stage::Passing

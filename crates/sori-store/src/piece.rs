@@ -16,8 +16,10 @@ pub struct Piece {
     /// Offsets in `bytes` at which a blob begins: its length and its CRC-32, both `u32` little-endian, then its bytes. The store
     /// fills in the CRC.
     pub blobs: Vec<u32>,
-    /// Places of blobs that are alive. Looked at only while a checkpoint runs.
-    pub references: Vec<u64>,
+    /// Offsets in `bytes` at which a place is named, `u64` little-endian: the blob there is alive. The store writes where the blob is
+    /// now. Whoever names it may have learned its place before it was moved, and replay knows only moves that stand in the log
+    /// behind the beginning of the last checkpoint.
+    pub references: Vec<u32>,
     /// How far the writer is with a checkpoint.
     pub step: Option<Step>,
 }

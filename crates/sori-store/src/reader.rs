@@ -72,6 +72,18 @@ impl Shared {
         self.relocations.read().unwrap_or_else(PoisonError::into_inner).current(place)
     }
 
+    /// Writes at each of the offsets where the blob is now whose place stands there.
+    pub(crate) fn make_current(&self, bytes: &mut [u8], offsets: &[u32]) {
+        if offsets.is_empty() {
+            return;
+        }
+        let relocations = self.relocations.read().unwrap_or_else(PoisonError::into_inner);
+        for at in offsets.iter().map(|at| *at as usize) {
+            let Some(place) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) else { continue };
+            *place = relocations.current(u64::from_le_bytes(*place)).to_le_bytes();
+        }
+    }
+
     /// A change to the places; each leaves them whole, so that a panic elsewhere does no harm.
     pub(crate) fn change_relocations<T>(&self, change: impl FnOnce(&mut Relocations) -> T) -> T {
         change(&mut self.relocations.write().unwrap_or_else(PoisonError::into_inner))

@@ -137,8 +137,9 @@ pub struct Records {
     /// Where in `bytes` messages stand, each with its length in front (4 bytes, little endian), and 4 bytes for a
     /// checksum of the keeper's.
     pub blobs: Vec<u32>,
-    /// Places in the store that are referred to again.
-    pub references: Vec<u64>,
+    /// Where in `bytes` stand places of messages (8 bytes, little endian). Whoever keeps the records writes there where those
+    /// messages are now: a shard may not have heard that they were moved.
+    pub references: Vec<u32>,
     /// For [`Shard::durable`](crate::Shard::durable), once the piece is.
     pub upto: u64,
     /// Does anybody wait for it? If not, it may wait for company.
@@ -149,6 +150,14 @@ pub struct Records {
 }
 
 impl Records {
+    /// The place of a message; 0 is none yet.
+    pub(crate) fn put_place(&mut self, place: u64) {
+        if place != 0 {
+            self.references.push(self.bytes.len() as u32);
+        }
+        write::number(&mut self.bytes, place);
+    }
+
     /// The piece is durable, and its `bytes` stand at `place`: each of its messages is told where it lies. May be called
     /// from any thread, and without the bytes.
     pub fn placed(&self, place: u64) {

@@ -1,9 +1,10 @@
 //! Checkpoints, and how little of what is dead stays on the disk.
 
 use crate::chance::Chance;
-use crate::keeper::{Keeper, check_content};
+use crate::keeper::{Keeper, check_content, open};
 use sori_store::{MemoryDisk, Options, Outcome, State};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 fn options() -> Options {
     Options {
@@ -88,6 +89,39 @@ fn sparse_segments_are_emptied_and_their_messages_found_at_their_old_places() {
     let (oldest, _) = kept.iter().next().expect("many are kept");
     let error = keeper.committer.reader().read(kept[oldest]).expect_err("its segment is gone").to_string();
     assert!(error.contains("00000001.log"), "{error}");
+}
+
+#[test]
+fn an_old_place_that_is_named_while_a_checkpoint_runs_is_understood_after_a_restart() {
+    let mut keeper = Keeper::new(options(), 2);
+    for _ in 0..400 {
+        keeper.submit(0, &[1000], 0, true);
+        keeper.step();
+    }
+    let mut at = 0;
+    keeper.writers[0].live.retain(|_, _| {
+        at += 1;
+        at % 4 == 0
+    });
+    let kept: BTreeMap<u64, u64> =
+        keeper.writers[0].live.iter().filter_map(|(id, place)| Some((*id, (*place)?))).collect();
+    keeper.committer.request_checkpoint();
+    keeper.settle();
+    assert!(keeper.moved_bytes > 50_000, "{} bytes moved", keeper.moved_bytes);
+    // The next checkpoint begins. The first writer tells all that it has; the second has not heard of any move.
+    keeper.committer.request_checkpoint();
+    keeper.step();
+    while keeper.writers[0].is_busy() {
+        keeper.submit(0, &[], 0, true);
+        keeper.step();
+    }
+    keeper.submit_names(1, &kept);
+    keeper.settle();
+    assert_eq!(keeper.committer.figures().checkpoints, 2);
+    let disk = Arc::new(MemoryDisk::with_files(keeper.disk.files()));
+    let (committer, found) = open(&disk, &keeper.options, 2).expect("a whole store");
+    assert!(found.live.keys().eq(kept.keys()));
+    check_content(&committer.reader(), &found.live);
 }
 
 #[test]

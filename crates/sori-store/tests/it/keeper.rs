@@ -131,6 +131,19 @@ impl Keeper {
         self.committer.submit(piece);
     }
 
+    /// Submits a piece that says of messages where they stand, as far as the writer knows.
+    pub(crate) fn submit_names(&mut self, writer: usize, messages: &BTreeMap<u64, u64>) {
+        let number = self.history.len() as u64;
+        let mut piece = Piece { writer: writer as u16, upto: number, is_awaited: true, ..Piece::default() };
+        put(&mut piece.bytes, 0, number);
+        for (id, place) in messages {
+            name(&mut piece.bytes, &mut piece.references, *id, *place);
+        }
+        self.writers[writer].in_flight.push_back((number, Vec::new()));
+        self.history.push(Vec::new());
+        self.committer.submit(piece);
+    }
+
     pub(crate) fn step(&mut self) {
         for outcome in self.committer.step(self.now) {
             self.hear(outcome);
@@ -248,21 +261,18 @@ impl Keeper {
 }
 
 impl Writer {
-    fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.walk.is_some() || self.pass.is_some()
     }
 
     /// Tells a few messages for the checkpoint.
-    fn go_on(&mut self, reader: &Reader, bytes: &mut Vec<u8>, references: &mut Vec<u64>) -> Option<Step> {
+    fn go_on(&mut self, reader: &Reader, bytes: &mut Vec<u8>, references: &mut Vec<u32>) -> Option<Step> {
         if let Some((number, left)) = &mut self.walk {
             let number = *number;
             for id in left.split_off(left.len().saturating_sub(7)) {
                 if let Some(Some(place)) = self.live.get_mut(&id) {
-                    // The store translates references itself.
-                    references.push(*place);
                     *place = reader.current(*place);
-                    put(bytes, 3, id);
-                    bytes.extend_from_slice(&place.to_le_bytes());
+                    name(bytes, references, id, *place);
                 }
             }
             if left.is_empty() {
@@ -292,6 +302,13 @@ pub(crate) fn check_content(reader: &Reader, live: &BTreeMap<u64, u64>) {
 /// The bytes of a message. Its length stands in its id.
 pub(crate) fn content(id: u64) -> Vec<u8> {
     (0..id & 0xf_ffff).map(|at| (id >> 20).wrapping_mul(31).wrapping_add(at * 7) as u8).collect()
+}
+
+/// The message stands at this place. The store knows whether that is still so.
+fn name(bytes: &mut Vec<u8>, references: &mut Vec<u32>, id: u64, place: u64) {
+    put(bytes, 3, id);
+    references.push(bytes.len() as u32);
+    bytes.extend_from_slice(&place.to_le_bytes());
 }
 
 fn put(bytes: &mut Vec<u8>, tag: u8, value: u64) {
