@@ -8,13 +8,18 @@ use crate::connection::{Connection, Outbox};
 use crate::event::{Cause, Effect, Event};
 use crate::ids::ConnectionId;
 use crate::recorder::Mark;
+use crate::sending::seconds_left;
 use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::space::StoreState;
+use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use sori_mqtt::{Ack, ConnAck, Direction, Packet, PacketType, Properties, ReasonCode, Split, Version, decode, split};
+use sori_mqtt::{
+    Ack, ConnAck, Direction, Packet, PacketType, Properties, Property, PropertyBuffer, Publish, ReasonCode, Split,
+    Version, decode, split,
+};
 
 /// Packets of a connection that wait for their records.
 #[derive(Debug, Default)]
@@ -44,6 +49,8 @@ struct Hold {
 enum What {
     /// As many bytes of a packet of this type.
     Packet(PacketType, u32),
+    /// As many bytes of a PUBLISH whose message expires, at the next of the times in `expiring`.
+    Expiring(u32),
     /// The connection is to be closed.
     Close,
 }
@@ -56,6 +63,8 @@ const SPARE_BYTES_MAX: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Holds {
     waiting: VecDeque<Hold>,
+    /// When the messages expire that wait and do so.
+    expiring: VecDeque<Time>,
     /// Boxed, because a connection has the box.
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Held>>,
@@ -69,13 +78,34 @@ impl Holds {
         if self.is_void {
             return;
         }
+        let length = self.add(c, kind, write);
+        self.push(number, c.id, What::Packet(kind, length));
+    }
+
+    /// The same for a PUBLISH of a message that `expires`.
+    pub(crate) fn hold_expiring(
+        &mut self,
+        c: &mut Connection,
+        number: u64,
+        expires: Time,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        if self.is_void {
+            return;
+        }
+        let length = self.add(c, PacketType::Publish, write);
+        self.expiring.push_back(expires);
+        self.push(number, c.id, What::Expiring(length));
+    }
+
+    fn add(&mut self, c: &mut Connection, kind: PacketType, write: impl FnOnce(&mut Vec<u8>)) -> u32 {
         let mut held = c.held.take().or_else(|| self.spare.pop()).unwrap_or_default();
         let before = held.bytes.len();
         write(&mut held.bytes);
         held.count(kind, 1);
         let length = (held.bytes.len() - before) as u32;
         c.held = Some(held);
-        self.push(number, c.id, What::Packet(kind, length));
+        length
     }
 
     /// Will what is held back now never leave?
@@ -99,14 +129,26 @@ impl Holds {
 
     /// Move a packet that is durable to the output.
     fn release(&mut self, outbox: &mut Outbox, c: &mut Connection, kind: PacketType, length: u32) {
-        let Some(mut held) = c.held.take() else { return };
+        self.take_out(c, kind, length, |c, packet| outbox.buffer(c).extend_from_slice(packet));
+    }
+
+    /// Do something with a packet that is no longer held.
+    fn take_out<T>(
+        &mut self,
+        c: &mut Connection,
+        kind: PacketType,
+        length: u32,
+        then: impl FnOnce(&mut Connection, &[u8]) -> T,
+    ) -> Option<T> {
+        let mut held = c.held.take()?;
         let packet = held.take(kind, length);
-        outbox.buffer(c).extend_from_slice(&held.bytes[packet]);
+        let result = then(c, &held.bytes[packet]);
         if held.packets > 0 {
             c.held = Some(held);
         } else {
             self.keep_spare(held);
         }
+        Some(result)
     }
 }
 
@@ -226,11 +268,52 @@ impl Shard {
         while self.holds.waiting.front().is_some_and(|hold| hold.number <= upto) {
             let Some(hold) = self.holds.waiting.pop_front() else { break };
             let ConnectionId { slot, generation } = hold.connection;
+            let expires = if matches!(hold.what, What::Expiring(_)) { self.holds.expiring.pop_front() } else { None };
             let Some(c) = self.connections.get_mut(slot, generation) else { continue };
             match hold.what {
                 What::Close => self.effects.push_back(Effect::Close(hold.connection)),
                 What::Packet(kind, length) => self.holds.release(&mut self.outbox, c, kind, length),
+                What::Expiring(length) => {
+                    self.release_expiring(hold.connection, length, expires.unwrap_or(Time::NEVER));
+                }
             }
+        }
+    }
+
+    /// A PUBLISH that has waited says how much of its time is left now, and does not set out when none is, unless the client may
+    /// have it already. A store without room may hold it back for long. [MQTT-3.3.2-5] [MQTT-3.3.2-6] [MQTT-4.3.3-7]
+    fn release_expiring(&mut self, id: ConnectionId, length: u32, expires: Time) {
+        let (now, outbox) = (self.now, &mut self.outbox);
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        let key = c.session;
+        let expired = self.holds.take_out(c, PacketType::Publish, length, |c, packet| {
+            let Some(publish) = published(packet, c.version) else { return None };
+            if expires <= now && !publish.dup {
+                return Some((publish.packet_id, publish.qos, publish.payload.len()));
+            }
+            let mut properties = PropertyBuffer::new();
+            for property in publish.properties.iter() {
+                properties.push(match property {
+                    Property::MessageExpiryInterval(_) => Property::MessageExpiryInterval(seconds_left(expires, now)),
+                    other => other,
+                });
+            }
+            let publish = Publish { properties: properties.as_properties(), ..publish };
+            publish.encode(c.version, outbox.buffer(c));
+            None
+        });
+        let Some(Some((packet_id, qos, length))) = expired else { return };
+        self.totals.packets_sent -= 1;
+        self.totals.publish_sent -= 1;
+        self.totals.publish_bytes_sent -= length as u64;
+        self.totals.dropped_expired += 1;
+        let me = self.session_ref(key);
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+        session.dropped += 1;
+        if let Some(packet_id) = packet_id {
+            session.give_up(packet_id, qos);
+            self.recorder.note_finished(me, session, packet_id);
+            self.pump(key);
         }
     }
 
@@ -243,6 +326,7 @@ impl Shard {
         if state == StoreState::Failed {
             self.holds.is_void = true;
             self.recorder.give_up();
+            self.holds.expiring.clear();
             for hold in core::mem::take(&mut self.holds.waiting) {
                 self.refuse_held(&hold);
             }
@@ -254,7 +338,11 @@ impl Shard {
     fn refuse_held(&mut self, hold: &Hold) {
         let id = hold.connection;
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
-        let What::Packet(kind, length) = hold.what else { return self.effects.push_back(Effect::Close(id)) };
+        let (kind, length) = match hold.what {
+            What::Packet(kind, length) => (kind, length),
+            What::Expiring(length) => (PacketType::Publish, length),
+            What::Close => return self.effects.push_back(Effect::Close(id)),
+        };
         let (version, key) = (c.version, c.session);
         let Some(held) = c.held.as_mut() else { return };
         let packet = held.take(kind, length);
@@ -316,6 +404,14 @@ impl Shard {
         if !core::mem::replace(&mut session.is_refused_by_store, true) {
             self.event(Event::Dropping { client_id, text });
         }
+    }
+}
+
+fn published(packet: &[u8], version: Version) -> Option<Publish<'_>> {
+    let Ok(Split::Frame(frame)) = split(packet, usize::MAX) else { return None };
+    match decode(frame, version, Direction::ToClient) {
+        Ok(Packet::Publish(publish)) => Some(publish),
+        _ => None,
     }
 }
 

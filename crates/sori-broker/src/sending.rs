@@ -529,12 +529,16 @@ fn compose(properties: &mut PropertyBuffer, message: &MessageRef<'_>, identifier
     properties.clear();
     properties.extend(Properties::from_checked(message.properties));
     if message.expires != Time::NEVER {
-        let seconds = u32::try_from(message.expires.seconds_after(now)).unwrap_or(u32::MAX);
-        properties.push(Property::MessageExpiryInterval(seconds));
+        properties.push(Property::MessageExpiryInterval(seconds_left(message.expires, now)));
     }
     for &identifier in identifiers {
         properties.push(Property::SubscriptionIdentifier(identifier));
     }
+}
+
+/// [MQTT-3.3.2-6]
+pub(crate) fn seconds_left(expires: Time, now: Time) -> u32 {
+    u32::try_from(expires.seconds_after(now)).unwrap_or(u32::MAX)
 }
 
 /// The topic as the client knows it, without the mount point of its listener.
@@ -635,16 +639,19 @@ impl Writer<'_> {
             payload: message.payload,
         };
         if c.version != Version::V5 {
-            return self.put(c, publish, kept, waits_for);
+            return self.put(c, publish, message.expires, kept, waits_for);
         }
         let is_plain = message.expires == Time::NEVER && form.identifiers.is_empty() && c.aliases_out.is_none();
         if is_plain {
             publish.properties = Properties::from_checked(message.properties);
-            return self.put(c, publish, kept, waits_for);
+            return self.put(c, publish, message.expires, kept, waits_for);
         }
         compose(self.scratch, message, form.identifiers, self.now);
         let mut aliased = None;
-        if let Some(alias) = c.aliases_out.as_ref().and_then(|aliases| aliases.find(topic)) {
+        // What may expire while it waits sets no alias: the client might never see it.
+        let may_vanish = message.expires != Time::NEVER && (waits_for.is_some() || c.holds_publishes());
+        let alias = c.aliases_out.as_ref().and_then(|aliases| aliases.find(topic));
+        if let Some(alias) = alias.filter(|alias| matches!(alias, Alias::Use(_)) || !may_vanish) {
             let (number, written) = match alias {
                 Alias::Set(number) => (number, topic),
                 Alias::Use(number) => (number, ""),
@@ -666,7 +673,7 @@ impl Writer<'_> {
         }
         let properties = core::mem::take(self.scratch);
         publish.properties = properties.as_properties();
-        self.put(c, publish, kept, waits_for);
+        self.put(c, publish, message.expires, kept, waits_for);
         *self.scratch = properties;
     }
 
@@ -696,10 +703,21 @@ impl Writer<'_> {
 
     /// The packet, to the output or behind what is held back. Its payload need not be copied if it is `kept`.
     #[inline]
-    fn put(&mut self, c: &mut Connection, publish: Publish<'_>, kept: Option<&Message>, waits_for: Option<u64>) {
+    fn put(
+        &mut self,
+        c: &mut Connection,
+        publish: Publish<'_>,
+        expires: Time,
+        kept: Option<&Message>,
+        waits_for: Option<u64>,
+    ) {
         let version = c.version;
         if let Some(number) = waits_for.or_else(|| c.holds_publishes().then_some(0)) {
-            return self.holds.hold(c, number, PacketType::Publish, |out| publish.encode(version, out));
+            let write = |out: &mut Vec<u8>| publish.encode(version, out);
+            return match expires {
+                Time::NEVER => self.holds.hold(c, number, PacketType::Publish, write),
+                _ => self.holds.hold_expiring(c, number, expires, write),
+            };
         }
         let Some(kept) = kept else { return publish.encode(version, self.outbox.buffer(c)) };
         if publish.encode_without_payload(version, self.outbox.buffer(c)) {

@@ -284,6 +284,44 @@ fn publish_at_qos_2_to_a_persistent_session_after_the_message_and_its_identifier
 }
 
 /// A message whose turn has come because the one before is finished: nothing else of that connection waits.
+/// A store without room may hold a message back for longer than it lives.
+#[test]
+fn mqtt5_3_3_2_5_and_3_3_2_6_a_held_publish_tells_what_is_left_of_its_time_or_does_not_leave() {
+    recorded().run(|broker| {
+        let mut five = broker.connect(kept("five").topic_alias_maximum(5));
+        let mut three = broker.connect(v311("three").clean(false));
+        let mut plain = broker.connect(v5("plain"));
+        five.subscribe("t", 2);
+        three.subscribe("t", 1);
+        plain.subscribe("t", 0);
+        let mut publisher = broker.connect(kept("publisher"));
+        let begin = |publisher: &mut Client, id, seconds: u32| {
+            let message = publish("t").payload(&format!("for {seconds} s"));
+            publisher.send(message.qos(2).id(id).message_expiry(seconds));
+            publisher.expect(pubrec(id));
+        };
+        begin(&mut publisher, 1, 3);
+        begin(&mut publisher, 2, 30);
+        with_the_store_held(broker, || {
+            publisher.send(pubrel(1));
+            publisher.send(pubrel(2));
+            broker.millis(10_000);
+            five.expect_nothing();
+            plain.expect_nothing();
+        });
+        publisher.expect(pubcomp(1));
+        publisher.expect(pubcomp(2));
+        five.expect_message(publish("t").payload("for 30 s").qos(2).message_expiry(20));
+        three.expect_message(publish("t").payload("for 30 s").qos(1));
+        plain.expect_message(publish("t").payload("for 30 s").message_expiry(20));
+        // Nothing counts as in flight that was not sent, not even after a crash.
+        power_cut(broker);
+        let mut five = broker.connect(kept("five"));
+        five.expect_nothing();
+        broker.connect(v311("three").clean(false)).expect_nothing();
+    });
+}
+
 #[test]
 fn publish_at_qos_2_whose_turn_has_come_after_its_identifier() {
     recorded().run(|broker| {

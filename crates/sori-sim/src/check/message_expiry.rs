@@ -3,12 +3,10 @@
 //! [MQTT-3.3.2-5], [MQTT-3.3.2-6]. Once sent it may be resent for ever [MQTT-4.3.3-7].
 
 use super::{Check, Findings};
-use crate::facts::{Event, Facts, Message, TOLERANCE_MILLIS, What};
+use crate::facts::{Event, Facts, Message, What};
 use crate::seen::{Seen, SeenPublish};
 
-pub(super) struct MessageExpiry {
-    pub(super) keeps_records: bool,
-}
+pub(super) struct MessageExpiry;
 
 impl Check for MessageExpiry {
     fn name(&self) -> &'static str {
@@ -24,22 +22,20 @@ impl Check for MessageExpiry {
             return;
         }
         let v5 = facts.link(event.link).version().is_v5();
-        if let Some(fault) = fault(message, publish, (v5, self.keeps_records), event.moment.at) {
+        if let Some(fault) = fault(message, publish, v5, event.moment.at) {
             found.report(format!("L{}: {publish}: {fault}", event.link.0));
         }
     }
 }
 
-fn fault(message: &Message, publish: &SeenPublish, (v5, keeps_records): (bool, bool), now: u64) -> Option<String> {
+fn fault(message: &Message, publish: &SeenPublish, v5: bool, now: u64) -> Option<String> {
     let Some(expiry) = message.expiry else {
         return publish.expiry.map(|_| "it has no expiry".to_owned());
     };
     let whole = u64::from(expiry) * 1000;
-    // A packet that waits for the disk was made a little earlier.
-    let waited = if keeps_records { TOLERANCE_MILLIS } else { 0 };
-    let left_most = (message.last.at + whole + waited).saturating_sub(now);
+    let left_most = (message.last.at + whole).saturating_sub(now);
     let left_least = (message.first.at + whole).saturating_sub(now);
-    if left_most == 0 && now > message.last.at + whole + waited {
+    if left_most == 0 && now > message.last.at + whole {
         return Some(format!("it expired {} ms ago", now - message.last.at - whole));
     }
     if !v5 {

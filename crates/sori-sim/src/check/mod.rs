@@ -109,7 +109,7 @@ impl Oracle {
             Box::new(exactly_once::ExactlyOnce),
             Box::new(keep_alive::KeepAlive::new(settings)),
             Box::new(leaks::Leaks),
-            Box::new(message_expiry::MessageExpiry { keeps_records: settings.keeps_records }),
+            Box::new(message_expiry::MessageExpiry),
             Box::new(one_owner::OneOwner::default()),
             Box::new(order::Order),
             Box::new(own_deliveries::OwnDeliveries),
