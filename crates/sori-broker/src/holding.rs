@@ -397,6 +397,13 @@ impl Shard {
         self.store != StoreState::Ok && self.settings.keeps_records
     }
 
+    /// The store has failed, and nobody knows what it has of this session: nothing can be confirmed that it may not have.
+    pub(crate) fn is_forgetful(&self, key: SessionKey) -> bool {
+        self.holds.is_void
+            && !self.recorder.is_settled()
+            && self.sessions.get(key.slot, key.generation).is_some_and(|session| session.is_recorded)
+    }
+
     pub(crate) fn note_refused_by_store(&mut self, key: SessionKey, text: &'static str) {
         self.totals.refused_by_store += 1;
         let Some(session) = self.session(key) else { return };

@@ -89,8 +89,8 @@ impl Shard {
             return self.acknowledge(id, mark, PacketType::PubAck, ack);
         }
         match self.connection(id).map(|c| c.session) {
-            // It was taken over before, by what may not be durable yet.
-            Some(key) if self.recorder.mark() == mark => {
+            // It was taken over before, by what may not be durable yet. A refusal says nothing that could be lost.
+            Some(key) if self.recorder.mark() == mark && !reason_code.is_error() => {
                 self.send_after_all(id, key, PacketType::PubRec, |version, out| {
                     ack.encode(PacketType::PubRec, version, out);
                 });
@@ -194,7 +194,15 @@ impl Shard {
             let is_full = in_flight >= usize::from(session.incoming.receive_maximum());
             return if is_full { self.count_excess(id, strict).map(|()| false) } else { Ok(false) };
         }
-        if session.incoming.publish_qos2(packet_id) == Incoming::Duplicate {
+        let mut incoming = session.incoming.publish_qos2(packet_id);
+        if incoming == Incoming::Duplicate && self.is_forgetful(key) {
+            let Some(session) = self.session(key) else { return Ok(false) };
+            session.incoming.forget(packet_id);
+            session.forget_unreleased(packet_id);
+            incoming = session.incoming.publish_qos2(packet_id);
+        }
+        let Some(session) = self.session(key) else { return Ok(false) };
+        if incoming == Incoming::Duplicate {
             // Without DUP it is no repetition: see `keep_until_release`.
             return if publish.dup { Err(Answer::Acknowledge(ReasonCode::Success)) } else { Ok(true) };
         }

@@ -170,12 +170,14 @@ fn a_store_that_fails_turns_held_packets_into_refusals() {
     for fault in [Fault::Sync, Fault::Write] {
         recorded().run(|broker| {
             waits_offline(broker, &kept("offline"), "owed");
-            let ids = ["a", "b", "c", "d", "e"];
+            let ids = ["a", "b", "c", "d", "e", "f"];
             let mut clients: Vec<Client> = ids.iter().map(|id| broker.connect(kept(id))).collect();
-            let [a, b, c, d, e] = &mut clients[..] else { unreachable!() };
+            let [a, b, c, d, e, f] = &mut clients[..] else { unreachable!() };
             let mut old = broker.connect(v311("old"));
             e.send(publish("owed").payload("x").qos(2).id(5));
             e.expect(pubrec(5));
+            f.send(publish("owed").payload("z").qos(2).id(5));
+            f.expect(pubrec(5));
             let (mut new, mut new_old) = (broker.open(), broker.open());
             broker.world().hold_store(true);
             a.send(publish("owed").payload("x").qos(1).id(1));
@@ -198,6 +200,13 @@ fn a_store_that_fails_turns_held_packets_into_refusals() {
             old.expect_nothing();
             new.expect_refused(0x97);
             new_old.expect_refused(3);
+            // What is repeated need not have been kept, and no answer passes another.
+            b.send(publish("owed").payload("x").qos(2).id(3));
+            b.expect(pubrec(3).code(0x97));
+            f.send(publish("owed").payload("z").qos(2).id(5).dup());
+            f.send(publish("owed").payload("z").qos(2).id(6));
+            f.expect(pubrec(5).code(0x97));
+            f.expect(pubrec(6).code(0x97));
             // For good, however well the disk is now.
             broker.seconds(100);
             a.send(publish("owed").payload("x").qos(1).id(6));
