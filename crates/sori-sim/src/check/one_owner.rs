@@ -30,6 +30,13 @@ impl Check for OneOwner {
             What::Out(Seen::ConnAck(connack), _) if connack.reason == 0 => {
                 self.owners.entry(link.client.clone()).or_default().insert(event.link);
             }
+            // Whoever has said DISCONNECT is not connected any more [MQTT-3.14.4-1], though its socket may be closed later: when it is
+            // durable how long the session lasts.
+            What::In(Seen::Disconnect { .. }) => {
+                if let Some(owners) = self.owners.get_mut(&link.client) {
+                    owners.remove(&event.link);
+                }
+            }
             What::NetworkClosed | What::BrokerClosed | What::Crashed => {
                 if let Some(owners) = self.owners.get_mut(&link.client) {
                     owners.remove(&event.link);
