@@ -321,7 +321,8 @@ impl Shard {
             let text = "its Maximum Packet Size is too small for a CONNACK";
             return self.refuse_silently(id, ReasonCode::PacketTooLarge, text);
         }
-        if let Some(text) = self.refused_by_store(old, connect, expiry_seconds) {
+        let may_return = self.may_session_return(&admission.client_id);
+        if let Some(text) = self.refused_by_store(old, connect, expiry_seconds, may_return) {
             self.released.push(admission.client_id);
             self.totals.refused_by_store += 1;
             let is_v5 = connect.version == Version::V5;
@@ -342,7 +343,10 @@ impl Shard {
         self.bind(id, key, connect, &admission, expiry_seconds);
         // [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2] [MQTT311-3.1.4-4] [MQTT311-3.2.0-1]
         connack.session_present = is_present && connect.version != Version::V31;
-        self.send_after(id, mark, PacketType::ConnAck, |version, out| connack.encode(version, out));
+        // A session may have been ended by a CONNECT whose CONNACK never left.
+        let waits = self.recorder.mark() != mark || (may_return && !is_present);
+        let number = waits.then(|| self.recorder.wait());
+        self.send_when(id, number, PacketType::ConnAck, |version, out| connack.encode(version, out));
         let Some(c) = self.connections.get(id.slot, id.generation) else { return };
         let (address, version) = (c.address.clone(), c.version);
         self.event(Event::Connected {
@@ -356,8 +360,26 @@ impl Shard {
         self.resume(id, key);
     }
 
+    /// Has the client's last session ended, and is not durable that it has? Then it has not, should the power fail now.
+    fn may_session_return(&self, client_id: &str) -> bool {
+        let mut may_return = false;
+        if self.recorder.is_on() {
+            self.space.registry(&mut |registry| may_return = registry.may_return(client_id));
+        }
+        may_return
+    }
+
     /// A session that is kept, or ends one that is, or has a will, needs the store.
-    fn refused_by_store(&self, old: Option<SessionKey>, connect: &Connect<'_>, expiry: u32) -> Option<&'static str> {
+    fn refused_by_store(
+        &self,
+        old: Option<SessionKey>,
+        connect: &Connect<'_>,
+        expiry: u32,
+        may_return: bool,
+    ) -> Option<&'static str> {
+        if may_return && self.store == StoreState::Failed {
+            return Some("the store has failed, and may have an earlier session");
+        }
         let is_recorded = |key: SessionKey| self.sessions.get(key.slot, key.generation).is_some_and(|s| s.is_recorded);
         let is_known = old.is_some_and(is_recorded);
         let needs = expiry > 0 || connect.will.is_some() || is_known;

@@ -15,6 +15,7 @@ use crate::space::StoreState;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{
     Ack, ConnAck, Direction, Packet, PacketType, Properties, Property, PropertyBuffer, Publish, ReasonCode, Split,
@@ -68,6 +69,8 @@ pub(crate) struct Holds {
     /// Boxed, because a connection has the box.
     #[allow(clippy::vec_box)]
     spare: Vec<Box<Held>>,
+    /// Clients whose session ended with a piece, until that is durable.
+    ends: VecDeque<(u64, Arc<str>)>,
     /// The store has failed: what waits will never leave.
     is_void: bool,
 }
@@ -111,6 +114,11 @@ impl Holds {
     /// Will what is held back now never leave?
     pub(crate) fn is_void(&self) -> bool {
         self.is_void
+    }
+
+    /// A client's session ends with this piece.
+    pub(crate) fn note_end(&mut self, number: u64, client_id: Arc<str>) {
+        self.ends.push_back((number, client_id));
     }
 
     fn push(&mut self, number: u64, connection: ConnectionId, what: What) {
@@ -234,8 +242,9 @@ impl Shard {
         self.send_when(id, number, kind, write);
     }
 
+    /// Answer when this piece is durable.
     #[inline]
-    fn send_when(
+    pub(crate) fn send_when(
         &mut self,
         id: ConnectionId,
         number: Option<u64>,
@@ -265,6 +274,10 @@ impl Shard {
 
     /// Everything up to this piece of records is durable: what waited for it leaves.
     pub(crate) fn release_held(&mut self, upto: u64) {
+        while self.holds.ends.front().is_some_and(|(number, _)| *number <= upto) {
+            let Some((_, client_id)) = self.holds.ends.pop_front() else { break };
+            self.space.registry(&mut |registry| registry.settle_end(&client_id));
+        }
         while self.holds.waiting.front().is_some_and(|hold| hold.number <= upto) {
             let Some(hold) = self.holds.waiting.pop_front() else { break };
             let ConnectionId { slot, generation } = hold.connection;
@@ -407,7 +420,7 @@ impl Shard {
     pub(crate) fn note_refused_by_store(&mut self, key: SessionKey, text: &'static str) {
         self.totals.refused_by_store += 1;
         let Some(session) = self.session(key) else { return };
-        let client_id = alloc::sync::Arc::clone(&session.client_id);
+        let client_id = Arc::clone(&session.client_id);
         if !core::mem::replace(&mut session.is_refused_by_store, true) {
             self.event(Event::Dropping { client_id, text });
         }

@@ -183,6 +183,10 @@ impl Shard {
         let Some(mut session) = self.sessions.remove(key.slot, key.generation) else { return };
         self.totals.dropped_session_ended += session.queue.stored_len() as u64;
         self.recorder.note_ended(me, &session);
+        if session.is_recorded && self.recorder.is_on() {
+            self.holds.note_end(self.recorder.piece_number(), Arc::clone(&session.client_id));
+            self.space.registry(&mut |registry| registry.note_end(&session.client_id));
+        }
         session.queue.forget_stored(&self.memory);
         self.totals.dropped_session_ended += (session.queue.len() + session.outgoing.in_flight()) as u64;
         self.released.push(session.client_id);

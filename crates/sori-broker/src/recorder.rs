@@ -84,6 +84,11 @@ impl Recorder {
         self.piece.bytes.is_empty() && self.durable + 1 == self.number
     }
 
+    /// The piece that is being made.
+    pub(crate) fn piece_number(&self) -> u64 {
+        self.number
+    }
+
     /// Wait for all that was recorded so far, here and elsewhere: gives the piece that must be durable.
     pub(crate) fn wait(&mut self) -> u64 {
         self.piece.is_awaited = true;

@@ -23,6 +23,8 @@ pub struct Registry {
     hasher: DefaultHashBuilder,
     homes: Table<(Arc<str>, ShardId)>,
     claimed_max: usize,
+    /// Those whose session has ended, while it is not durable that it has; and how often.
+    ends: HashMap<Arc<str>, u32>,
 }
 
 impl Registry {
@@ -57,6 +59,25 @@ impl Registry {
                 Claim::New
             }
         }
+    }
+
+    /// A session has ended, and the store would still bring it back.
+    pub(crate) fn note_end(&mut self, client_id: &Arc<str>) {
+        *self.ends.entry(Arc::clone(client_id)).or_insert(0) += 1;
+    }
+
+    /// It would not any more.
+    pub(crate) fn settle_end(&mut self, client_id: &str) {
+        let Some(count) = self.ends.get_mut(client_id) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.ends.remove(client_id);
+        }
+    }
+
+    /// Might the store bring back a session of this client that has ended?
+    pub(crate) fn may_return(&self, client_id: &str) -> bool {
+        self.ends.contains_key(client_id)
     }
 
     pub(crate) fn release(&mut self, client_id: &str, shard: ShardId) {

@@ -414,6 +414,31 @@ fn connack_after_the_old_session_s_removal() {
     });
 }
 
+/// The CONNECT that ended the old session is never answered. The next one finds none, and may not say so yet.
+#[test]
+fn connack_after_the_removal_that_an_earlier_connect_began() {
+    recorded().run(|broker| {
+        for (connect, clean) in kept_in_both("a").into_iter().zip([v5("a 5"), v311("a 3")]) {
+            waits_offline(broker, &connect, "t");
+            broker.world().hold_store(true);
+            let mut first = broker.open();
+            first.send(clean.clone());
+            first.expect_nothing();
+            first.cut();
+            let mut second = broker.open();
+            second.send(clean.clone());
+            second.expect_nothing();
+            broker.world().hold_store(false);
+            second.expect(connack());
+            power_cut(broker);
+            assert!(!broker.connect(connect).session_present());
+            // All is settled: what needs no record does not wait.
+            broker.connect(clean.clone()).cut();
+            with_the_store_held(broker, || broker.connect(clean).cut());
+        }
+    });
+}
+
 /// A session that is kept begins, or goes on with other promises: what CONNACK says is true after a crash.
 #[test]
 fn connack_after_the_session_it_speaks_of() {
