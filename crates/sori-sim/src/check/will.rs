@@ -9,7 +9,7 @@
 //! once.
 
 use super::{Check, Findings, Rest};
-use crate::facts::{Ending, Lasting, Message, TOLERANCE_MILLIS};
+use crate::facts::{Ending, Lasting, Message, Session, TOLERANCE_MILLIS};
 use crate::host::LinkId;
 
 pub(super) struct Wills;
@@ -36,10 +36,15 @@ impl Check for Wills {
             let due = due(rest, link, message);
             let published: Vec<u64> = observer.fresh(*key).map(|delivery| delivery.moment.at).collect();
             let crashes = rest.facts.crashes_since(message.first);
+            // At QoS 0 it comes to those who are connected when it is published.
+            let was_absent = match due {
+                Due::Between(at, _) => !is_connected_since(rest, observer, message, at),
+                _ => true,
+            };
             let given_up = rest.totals.dropped_queue_full > 0
                 || message.may_have_expired(rest.now)
                 || rest.facts.store_refused
-                || (message.qos == 0 && crashes > 0);
+                || (message.qos == 0 && (crashes > 0 || was_absent));
             // The observer may get a QoS 1 message again after a crash, and that is not another publication.
             let most = if message.qos == 2 { 1 } else { 1 + crashes };
             if let Some(fault) = fault(due, &published, most, rest.now, given_up) {
@@ -51,6 +56,12 @@ impl Check for Wills {
             }
         }
     }
+}
+
+/// Its present connection was there when the will was published, which was not before `due`.
+fn is_connected_since(rest: &Rest<'_>, observer: &Session, message: &Message, due: u64) -> bool {
+    let accepted = observer.link.and_then(|link| rest.facts.link(link).accepted);
+    accepted.is_some_and(|accepted| accepted.precedes(message.first) || accepted.at < due)
 }
 
 fn fault(due: Due, published: &[u64], most: usize, now: u64, given_up: bool) -> Option<&'static str> {
