@@ -155,6 +155,9 @@ pub(crate) struct Session {
     pub(crate) offline_since: Option<Moment>,
     /// Nobody outside can know whether the broker has it still, until the next CONNACK tells.
     pub(crate) is_doubtful: bool,
+    /// When a CONNACK said that there is a session, which need not be this one any more: it may have ended, and a CONNECT that
+    /// was never answered may have begun another.
+    pub(crate) perhaps_another: Option<Moment>,
     pub(crate) lasting: Lasting,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) deliveries: Vec<Delivery>,
@@ -174,6 +177,7 @@ impl Session {
             links: Vec::new(),
             offline_since: None,
             is_doubtful: false,
+            perhaps_another: None,
             lasting: Lasting::Forever,
             subscriptions: Vec::new(),
             deliveries: Vec::new(),
@@ -216,7 +220,8 @@ impl Session {
             if !subscription.may_see(message.first, until) {
                 continue;
             }
-            let sure = subscription.granted.is_some_and(|(granted, _)| granted.precedes(message.first));
+            let sure = subscription.granted.is_some_and(|(granted, _)| granted.precedes(message.first))
+                && !subscription.is_doubtful;
             match held.iter_mut().find(|held| held.filter == subscription.filter) {
                 Some(held) => {
                     held.versions.push(subscription);
@@ -275,6 +280,8 @@ pub(crate) struct Subscription {
     replaced: bool,
     /// What was due at its beginning was looked after when the broker was last at rest.
     pub(crate) past: bool,
+    /// It may have gone with a session that ended unseen.
+    is_doubtful: bool,
 }
 
 impl Subscription {
@@ -355,9 +362,15 @@ pub(crate) struct Message {
     /// When the broker took it over: PUBACK, PUBREC, at once for QoS 0; for a will when it was first seen.
     pub(crate) acknowledged: Option<Moment>,
     pub(crate) refused: bool,
+    /// It was refused at least once, and sent again perhaps.
+    pub(crate) was_refused: bool,
+    /// A store that failed may have it though it was refused.
+    pub(crate) may_be_kept: bool,
     /// When it had certainly gone on its way: with the acknowledgement, a QoS 2 message at the latest with PUBCOMP, or
     /// when its session ended without one. A message that is not acknowledged goes its way at once or never.
     pub(crate) routed: Option<Moment>,
+    /// It went because its session ended.
+    went_with_session: bool,
     /// It was looked after when the broker was last at rest.
     pub(crate) past: bool,
     /// It was sent in more than one session, so that the broker had to take it for several messages.
@@ -458,7 +471,20 @@ impl Facts {
     /// The client's present connection may not take a message of this size. [MQTT-3.1.2-25]
     pub(crate) fn may_be_too_large(&self, session: &Session, message: &Message) -> bool {
         let size = message.size + message.topic.len() + ROOM_FOR_PROPERTIES;
-        session.links.iter().any(|link| size > self.link(*link).packet_size_max() as usize)
+        let of_session = session.links.iter().map(|link| self.link(*link));
+        of_session.chain(self.unanswered(&session.client)).any(|link| size > link.packet_size_max() as usize)
+    }
+
+    /// Connections whose CONNECT was read and never answered.
+    pub(crate) fn unanswered(&self, client: &str) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(move |link| link.unanswered && link.client == client)
+    }
+
+    /// The smallest Maximum Packet Size that the broker may have heard of since the connection `since`.
+    pub(crate) fn packet_size_min(&self, link: LinkId, since: LinkId) -> u32 {
+        let later = self.links.iter().skip(since.0 + 1).filter(|other| other.unanswered);
+        let unanswered = later.filter(|other| other.client == self.link(link).client).map(Link::packet_size_max);
+        unanswered.min().unwrap_or(u32::MAX).min(self.link(link).packet_size_max())
     }
 
     /// The session is there, its client is connected, and nothing can be missing for any other reason.
@@ -502,10 +528,8 @@ impl Facts {
             What::Opened => self.links[link.0].opened = moment,
             What::In(seen) => {
                 self.links[link.0].last_in = event.early.unwrap_or(moment);
-                self.note_in(link, moment, seen);
-                if let (Some(early), Seen::Publish(publish)) = (event.early, seen)
-                    && let Some(message) = key_of(&publish.payload).and_then(|key| self.messages.get_mut(&key))
-                {
+                let key = self.note_in(link, moment, seen);
+                if let (Some(early), Some(message)) = (event.early, key.and_then(|key| self.messages.get_mut(&key))) {
                     (message.first, message.early) = (early.min(message.first), true);
                 }
             }
@@ -527,6 +551,9 @@ impl Facts {
                 {
                     // Perhaps it closed for another reason, before it came to DISCONNECT.
                     self.links[link.0].ended_again = Some(moment);
+                    if self.links[link.0].said_disconnect.is_some() {
+                        self.keep_lasting(link);
+                    }
                 }
                 let ending = if !self.links[link.0].refused && self.is_wanted(link) {
                     Ending::TakenOver
@@ -538,9 +565,10 @@ impl Facts {
         }
     }
 
-    fn note_in(&mut self, link: LinkId, moment: Moment, seen: &Seen) {
+    /// Gives the name of a message.
+    fn note_in(&mut self, link: LinkId, moment: Moment, seen: &Seen) -> Option<u64> {
         if self.links[link.0].ended.is_some() {
-            return;
+            return None;
         }
         match seen {
             Seen::Connect(connect) => {
@@ -550,7 +578,7 @@ impl Facts {
                 entry.connect = Some((**connect).clone());
                 entry.asked = moment.at;
             }
-            Seen::Publish(publish) => self.note_publish(link, moment, publish),
+            Seen::Publish(publish) => return self.note_publish(link, moment, publish),
             Seen::Subscribe { id, identifier, filters } => {
                 self.note_subscribe(link, moment, *id, *identifier, filters);
             }
@@ -569,6 +597,7 @@ impl Facts {
             }
             _ => {}
         }
+        None
     }
 
     fn note_out(&mut self, link: LinkId, moment: Moment, seen: &Seen) {
@@ -613,12 +642,20 @@ impl Facts {
         if let Some(old) = prior.and_then(|prior| self.sessions[prior].link).filter(|old| *old != link) {
             self.end(old, moment, Ending::TakenOver, false);
         }
-        let expected = self.present_expected(&client, prior, connect.clean_start, moment.at);
+        let asked = self.links[link.0].asked;
+        let expected = self.present_expected(&client, prior, connect.clean_start, (asked, moment.at));
         self.links[link.0].present_expected = expected;
         // MQTT 3.1 has no session present flag: there only the rules can tell.
-        let present = if connect.version == Version::V31 { expected == Some(true) } else { connack.present };
+        let is_unsaid = connect.version == Version::V31;
+        let may_be_present = expected != Some(false) && !connect.clean_start;
+        let present = if is_unsaid { may_be_present } else { connack.present };
         let session = match prior {
-            Some(prior) if present && self.sessions[prior].ended.is_none() => prior,
+            Some(prior) if present && self.sessions[prior].ended.is_none() => {
+                if (is_unsaid && expected.is_none()) || self.may_be_another(prior) {
+                    self.doubt_contents(prior, moment);
+                }
+                prior
+            }
             _ => {
                 if let Some(prior) = prior {
                     self.end_session(prior, moment);
@@ -629,24 +666,27 @@ impl Facts {
             }
         };
         self.current.insert(client, session);
+        let lasting_asked = self.lasting_asked(&connect);
         let entry = &mut self.sessions[session];
         entry.link = Some(link);
         entry.links.push(link);
         entry.offline_since = None;
         entry.is_doubtful = false;
-        entry.lasting = match connect.version {
-            Version::V5 => lasting(connack.session_expiry.or(connect.session_expiry).unwrap_or(0)),
-            _ if connect.clean_start => Lasting::Millis(0),
-            _ => self.lasting_before_v5.unwrap_or(Lasting::Forever),
-        };
+        entry.lasting = connack.session_expiry.map_or(lasting_asked, lasting);
         let entry = &mut self.links[link.0];
         entry.session = Some(session);
         entry.accepted = Some(moment);
         self.note_will(link, moment, session, &connect);
     }
 
-    /// [MQTT-3.2.2-2] [MQTT-3.2.2-3]
-    fn present_expected(&self, client: &str, prior: Option<usize>, clean_start: bool, now: u64) -> Option<bool> {
+    /// What CONNACK has to say; the broker looked for the session at some time since the CONNECT came. [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+    fn present_expected(
+        &self,
+        client: &str,
+        prior: Option<usize>,
+        clean_start: bool,
+        (asked, now): (u64, u64),
+    ) -> Option<bool> {
         if clean_start {
             return Some(false);
         }
@@ -658,7 +698,7 @@ impl Facts {
         }
         match self.expires_between(prior) {
             _ if prior.is_doubtful => None,
-            Some((_, at)) if now >= at + TOLERANCE_MILLIS => Some(false),
+            Some((_, at)) if asked >= at + TOLERANCE_MILLIS => Some(false),
             Some((at, _)) if now >= at => None,
             _ => Some(true),
         }
@@ -669,6 +709,49 @@ impl Facts {
         let (Some(since), Lasting::Millis(millis)) = (session.offline_since, session.lasting) else { return None };
         let again = session.links.last().and_then(|link| self.link(*link).ended_again);
         Some((since.at + millis, again.unwrap_or(since).at + millis))
+    }
+
+    /// The session that the client finds need not be the one that it left: that has ended, and a CONNECT that was never answered has
+    /// begun another. The client cannot tell the two apart, and no broker can help it.
+    fn may_be_another(&self, prior: usize) -> bool {
+        let session = &self.sessions[prior];
+        let (Some(since), true) = (session.offline_since, session.is_doubtful) else { return false };
+        let mut ends_at = self.expires_between(session).map_or(u64::MAX, |(at, _)| at);
+        for link in self.unanswered(&session.client) {
+            let (Some(connect), Some((ended, _))) = (&link.connect, link.ended) else { continue };
+            if ended.number <= since.number {
+                continue;
+            }
+            if connect.clean_start || ends_at <= ended.at {
+                return true;
+            }
+            if let Lasting::Millis(millis) = self.lasting_asked(connect) {
+                ends_at = ends_at.min(ended.at + millis);
+            }
+        }
+        false
+    }
+
+    /// How long a session lasts by its CONNECT.
+    fn lasting_asked(&self, connect: &SeenConnect) -> Lasting {
+        match connect.version {
+            Version::V5 => lasting(connect.session_expiry.unwrap_or(0)),
+            _ if connect.clean_start => Lasting::Millis(0),
+            _ => self.lasting_before_v5.unwrap_or(Lasting::Forever),
+        }
+    }
+
+    /// Whatever was in the session may be there still or not.
+    fn doubt_contents(&mut self, session: usize, moment: Moment) {
+        let session = &mut self.sessions[session];
+        session.perhaps_another = Some(moment);
+        session.subscriptions.iter_mut().for_each(|subscription| subscription.is_doubtful = true);
+        for key in session.incoming.values() {
+            // Sent again, it is another message for another session.
+            if let Some(message) = self.messages.get_mut(key) {
+                message.sessions_differ = true;
+            }
+        }
     }
 
     /// A connection ends before its CONNACK. The broker may have done for that CONNECT whatever there was to do: begun a
@@ -696,7 +779,8 @@ impl Facts {
         }
         for message in self.messages.values_mut().filter(|message| message.session == session) {
             (message.acknowledged, message.routed) = (None, message.routed.map(|_| moment));
-            message.early = true;
+            // It was heard when the broker came to that CONNECT.
+            (message.last, message.early) = (moment, true);
         }
     }
 
@@ -710,10 +794,13 @@ impl Facts {
             if message.qos == 0 && message.will_of.is_none() && is_forgotten(message.last) {
                 (message.acknowledged, message.routed) = (None, Some(moment));
             }
+            // The end of its session may be forgotten, and come again when the broker is back.
+            if message.went_with_session && message.routed.is_some_and(is_forgotten) {
+                message.routed = Some(moment);
+            }
         }
         for number in 0..self.links.len() {
-            let Link { ended: Some((ended, ending)), session: Some(session), ended_again, .. } = self.links[number]
-            else {
+            let Link { ended: Some((ended, ending)), session: Some(_), ended_again, .. } = self.links[number] else {
                 continue;
             };
             // What a crash made of it may be forgotten in the next one.
@@ -725,11 +812,16 @@ impl Facts {
             if ending == Ending::Crash || ended_again.is_some() {
                 continue;
             }
-            let lasting_before = self.links[number].lasting_before;
-            let is_last = self.sessions[session].links.last() == Some(&LinkId(number));
-            if let Some(lasting) = lasting_before.filter(|lasting| is_last && *lasting != Lasting::Millis(0)) {
-                self.doubt(session, lasting);
-            }
+            self.keep_lasting(LinkId(number));
+        }
+    }
+
+    /// What the client said in DISCONNECT of how long its session lasts may not have been heard, or may be forgotten.
+    fn keep_lasting(&mut self, link: LinkId) {
+        let Link { session: Some(session), lasting_before, .. } = self.links[link.0] else { return };
+        let is_last = self.sessions[session].links.last() == Some(&link);
+        if let Some(lasting) = lasting_before.filter(|lasting| is_last && *lasting != Lasting::Millis(0)) {
+            self.doubt(session, lasting);
         }
     }
 
@@ -759,6 +851,11 @@ impl Facts {
         self.crashes.iter().filter(|crash| crash.turn >= moment.turn).count()
     }
 
+    /// Whether the broker has crashed between the two.
+    pub(crate) fn has_crashed_between(&self, from: Moment, to: Moment) -> bool {
+        self.crashes.iter().any(|crash| crash.turn > from.turn && crash.turn <= to.turn)
+    }
+
     fn note_will(&mut self, link: LinkId, moment: Moment, session: usize, connect: &SeenConnect) {
         let Some(will) = &connect.will else { return };
         let Some(key) = key_of(&will.payload) else { return };
@@ -784,7 +881,10 @@ impl Facts {
                 early: false,
                 acknowledged: None,
                 refused: false,
+                was_refused: false,
+                may_be_kept: false,
                 routed: None,
+                went_with_session: false,
                 past: false,
                 sessions_differ: false,
                 versions_differ: false,
@@ -792,9 +892,10 @@ impl Facts {
         );
     }
 
-    fn note_publish(&mut self, link: LinkId, moment: Moment, publish: &SeenPublish) {
+    /// Gives the message's name.
+    fn note_publish(&mut self, link: LinkId, moment: Moment, publish: &SeenPublish) -> Option<u64> {
         let entry = &mut self.links[link.0];
-        let Some(session) = entry.session else { return };
+        let session = entry.session?;
         let version = entry.version();
         let client = entry.client.clone();
         let topic = resolve(&mut entry.in_aliases, publish);
@@ -816,6 +917,8 @@ impl Facts {
             .entry(key)
             .and_modify(|message| {
                 message.sends += 1;
+                // What acknowledged it was a refusal, which says nothing of this time.
+                message.acknowledged = message.acknowledged.filter(|_| !message.refused);
                 message.refused = false;
                 message.last = moment;
                 message.routed = routed;
@@ -841,11 +944,15 @@ impl Facts {
                 early: false,
                 acknowledged,
                 refused: false,
+                was_refused: false,
+                may_be_kept: false,
                 routed,
+                went_with_session: false,
                 past: false,
                 sessions_differ: false,
                 versions_differ: false,
             });
+        Some(key)
     }
 
     fn note_acknowledged(&mut self, link: LinkId, moment: Moment, id: u16, reason: u8, seen: &Seen) {
@@ -858,8 +965,11 @@ impl Facts {
         }
         if let Some(message) = self.messages.get_mut(&key) {
             message.refused |= reason >= 0x80;
+            message.was_refused |= message.refused;
             message.acknowledged.get_or_insert(moment);
-            if finished {
+            message.may_be_kept |= message.refused && self.store_refused;
+            // If it is, a QoS 2 message goes its way when its session ends.
+            if finished && !(message.may_be_kept && message.qos == 2) {
                 message.routed.get_or_insert(moment);
             }
         }
@@ -902,6 +1012,7 @@ impl Facts {
                 unsubscribe: None,
                 replaced: false,
                 past: false,
+                is_doubtful: false,
             });
         }
     }
@@ -1034,6 +1145,7 @@ impl Facts {
         session.ended = Some(moment);
         for (_, key) in session.incoming.drain() {
             if let Some(message) = self.messages.get_mut(&key) {
+                message.went_with_session |= message.routed.is_none();
                 message.routed.get_or_insert(moment);
             }
         }
@@ -1053,11 +1165,13 @@ impl Facts {
             *latest = message.first.max(*latest);
         }
         self.messages.retain(|_, message| {
-            let to_come = message.will_of.is_some() && message.acknowledged.is_none();
+            let waits = message.may_be_kept && message.routed.is_none();
+            let to_come = message.will_of.is_some() && message.acknowledged.is_none()
+                || waits && self.sessions[message.session].ended.is_none();
             to_come || (message.retain && !latest.get(&message.topic).is_some_and(|at| message.until().precedes(*at)))
         });
         for message in self.messages.values_mut() {
-            message.past = message.routed.is_some();
+            message.past = message.routed.is_some() || message.may_be_kept;
         }
         for session in &mut self.sessions {
             session.deliveries.retain(|delivery| {
@@ -1076,7 +1190,7 @@ fn lasting(seconds: u32) -> Lasting {
 /// Whether a subscription to the filter would be a new one: not known while an answer is outstanding.
 fn new_before(subscriptions: &[Subscription], filter: &str) -> Option<bool> {
     let same = || subscriptions.iter().filter(|old| old.filter == filter && !old.refused);
-    if same().any(|old| old.granted.is_some() && old.leaving.is_none()) {
+    if same().any(|old| old.granted.is_some() && old.leaving.is_none() && !old.is_doubtful) {
         return Some(false);
     }
     if same().all(|old| old.left.is_some()) { Some(true) } else { None }

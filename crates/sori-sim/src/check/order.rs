@@ -48,8 +48,9 @@ fn is_ordered(rest: &Rest<'_>, session: &Session, message: &Message, delivery: &
     let held = session.held(message);
     let may_be_replay = delivery.retain && message.retain;
     let shared = held.iter().any(|held| held.share.is_some());
-    // What was sent twice may have met this subscription, or room in its queue, only the second time.
+    // What was sent twice may have met this subscription, or room in its queue or in the store, only the second time.
     let may_be_lost = delivery.qos == 0
+        || message.was_refused
         || message.expiry.is_some()
         || rest.totals.dropped_queue_full > 0
         || rest.facts.may_be_too_large(session, message);

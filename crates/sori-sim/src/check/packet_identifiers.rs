@@ -7,6 +7,7 @@
 //! client has acknowledged. It does not take the identifier of a QoS 2 message that was sent, nor that PUBREC had come when
 //! PUBREL was sent.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use sori_broker::Settings;
@@ -22,12 +23,18 @@ pub(super) struct PacketIdentifiers {
     keeps_records: bool,
     /// By session.
     unfinished: BTreeMap<usize, Vec<Unfinished>>,
-    /// The number of the last message resent on a connection.
-    resent: BTreeMap<LinkId, u64>,
+    /// The place of the last message resent on a connection.
+    resent: BTreeMap<LinkId, Place>,
     sent: u64,
+    /// Connections in the order of their CONNACKs.
+    rounds: BTreeMap<LinkId, u64>,
     /// Crashes that are accounted for.
     crashes: usize,
 }
+
+/// Where a message stands among those that are resent: by the connection on which it was sent last, and its place there. What the
+/// last connection has seen comes before what it has not: that did not come so far, in the same order.
+type Place = (Reverse<u64>, u64);
 
 struct Unfinished {
     /// 0 when the broker has forgotten it in a crash.
@@ -50,6 +57,8 @@ struct Unfinished {
     may_be_gone: bool,
     /// The connection on which PUBLISH, or after PUBREC PUBREL, was sent last.
     link: LinkId,
+    /// Which connection that was, in the order of their CONNACKs, and the number that PUBLISH had.
+    round: u64,
     number: u64,
 }
 
@@ -59,9 +68,11 @@ impl Unfinished {
         self.finished.is_none() || self.crashed
     }
 
-    /// It is sent again, which must be right. `last` is the number of the last one resent with DUP.
-    fn resent(&mut self, link: LinkId, last: Option<&mut u64>) -> Result<(), &'static str> {
+    /// It is sent again, which must be right. `last` is the place that the last one resent with DUP had.
+    fn resent(&mut self, link: LinkId, now: (u64, u64), last: Option<&mut Place>) -> Result<(), &'static str> {
         let same_link = self.link == link;
+        let place = (Reverse(self.round), self.number);
+        (self.round, self.number) = now;
         let (received, released, crashed) = (self.received, self.released, self.crashed);
         (self.link, self.received, self.crashed, self.finished) = (link, false, false, None);
         if same_link {
@@ -72,21 +83,22 @@ impl Unfinished {
             return Err("PUBLISH again after PUBREC");
         }
         if let Some(last) = last
-            && std::mem::replace(last, self.number) > self.number
+            && std::mem::replace(last, place) > place
         {
             return Err("resent in another order");
         }
         Ok(())
     }
 
-    /// The client is back, on a connection that takes packets of `size_max`.
-    fn resumed(&mut self, size_max: u32) {
+    /// The client is back, on a connection that takes packets of `size_max`, or has been on one that was never answered.
+    fn resumed(&mut self, size_max: u32, perhaps_another: bool) {
         // A QoS 1 message of a shared subscription may have been given to another member when the connection broke: section
         // 4.8.2 allows the server to wait for this one, and does not demand it. [MQTT-4.8.2-4] is about QoS 2.
         let taken_back = self.shared && self.qos == QoS::AtLeastOnce;
         // [MQTT-3.1.2-25]
         let too_large = self.payload.len() + ROOM_FOR_PROPERTIES > size_max as usize;
-        self.may_be_gone |= taken_back || (too_large && !self.received);
+        let is_owned = self.received && (self.released || !self.crashed);
+        self.may_be_gone |= perhaps_another || taken_back || (too_large && !is_owned);
     }
 }
 
@@ -96,19 +108,16 @@ impl PacketIdentifiers {
     }
 
     fn publish(&mut self, link: LinkId, session: usize, shared: bool, publish: &SeenPublish, found: &mut Findings) {
+        self.sent += 1;
+        let round = self.rounds.get(&link).copied().unwrap_or_default();
         let sent = self.unfinished.entry(session).or_default();
         sent.retain(|message| publish.dup || message.id != publish.id || !message.may_be_gone);
         let same = |message: &Unfinished| message.payload == publish.payload && message.qos == publish.qos;
         let again = sent.iter().position(|message| message.id == publish.id && message.is_known() && same(message));
         if let Some(known) = again.filter(|again| publish.dup || sent[*again].crashed) {
-            let last = self.resent.entry(link).or_default();
-            if let Err(fault) = sent[known].resent(link, publish.dup.then_some(last)) {
+            let last = self.resent.entry(link).or_insert((Reverse(u64::MAX), 0));
+            if let Err(fault) = sent[known].resent(link, (round, self.sent), publish.dup.then_some(last)) {
                 found.report(format!("L{}: {fault}: {publish}", link.0));
-            }
-            if !publish.dup {
-                // It has its place among what is sent for the first time now.
-                self.sent += 1;
-                sent[known].number = self.sent;
             }
             return;
         }
@@ -129,7 +138,6 @@ impl PacketIdentifiers {
         if let Some(old) = sent.iter().position(forgotten) {
             sent.remove(old);
         }
-        self.sent += 1;
         sent.push(Unfinished {
             id: publish.id,
             qos: publish.qos,
@@ -142,6 +150,7 @@ impl PacketIdentifiers {
             shared,
             may_be_gone: false,
             link,
+            round,
             number: self.sent,
         });
     }
@@ -210,9 +219,13 @@ impl Check for PacketIdentifiers {
         let Some(session) = facts.link(event.link).session else { return };
         match &event.what {
             What::Out(Seen::ConnAck(_), _) => {
-                let size_max = facts.link(event.link).packet_size_max();
+                let round = self.rounds.len() as u64 + 1;
+                self.rounds.insert(event.link, round);
+                let perhaps_another = facts.sessions[session].perhaps_another == Some(event.moment);
                 let unfinished = self.unfinished.entry(session).or_default();
-                unfinished.iter_mut().for_each(|message| message.resumed(size_max));
+                for message in unfinished {
+                    message.resumed(facts.packet_size_min(event.link, message.link), perhaps_another);
+                }
             }
             What::Out(Seen::Publish(publish), _) if publish.id == 0 && !publish.dup => {}
             // [MQTT-3.3.1-2]

@@ -34,7 +34,7 @@ pub(super) fn writes<'a>(facts: &'a Facts, topic: &'a str) -> impl Iterator<Item
             link.ended.is_some() && (!farewell || link.ended_again.is_some())
         });
         // One that was refused once may have been taken over another time, or kept by a store that failed afterwards.
-        let refused = message.refused && message.sends == 1 && !facts.store_refused;
+        let refused = message.refused && message.sends == 1 && !message.may_be_kept;
         message.retain && !refused && happened && message.topic == topic
     })
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::retained::{is_replaced, writes};
 use super::{Check, Findings, Rest};
-use crate::facts::{Message, Session, Subscription};
+use crate::facts::{Message, Moment, Session, Subscription};
 
 pub(super) struct RetainedOrLive;
 
@@ -77,7 +77,7 @@ fn missing(rest: &Rest<'_>, session: &Session, subscription: &Subscription, topi
 
 /// After a newer message of the topic, no older one as retained message.
 fn back_in_time(rest: &Rest<'_>, session: &Session, found: &mut Findings) {
-    let mut newest: BTreeMap<(&str, u8), Vec<u64>> = BTreeMap::new();
+    let mut newest: BTreeMap<(&str, u8), Vec<(u64, Moment)>> = BTreeMap::new();
     for delivery in session.deliveries.iter().filter(|delivery| !delivery.dup) {
         let Some((key, message)) = delivery.key.and_then(|key| Some((key, rest.facts.messages.get(&key)?))) else {
             continue;
@@ -87,20 +87,21 @@ fn back_in_time(rest: &Rest<'_>, session: &Session, found: &mut Findings) {
             held.share.is_some() || held.versions.iter().any(|version| version.options.retain_as_published)
         });
         if delivery.retain && !may_be_live {
-            let newer = before.iter().find(|other| {
+            let newer = before.iter().find(|(other, seen)| {
                 rest.facts.messages.get(other).is_some_and(|other| {
-                    // A crash may have brought the older one back, unless the newer one was acknowledged.
-                    let is_lasting = rest.facts.crashes_since(other.first) == 0 || other.is_certain();
-                    other.retain && is_lasting && message.surely_before(other)
+                    // A crash may have brought the older one back, unless the newer one had been acknowledged by then.
+                    let is_lasting = other.is_certain() && other.until().precedes(delivery.moment);
+                    let is_there = is_lasting || !rest.facts.has_crashed_between(*seen, delivery.moment);
+                    other.retain && is_there && message.surely_before(other)
                 })
             });
-            if let Some(newer) = newer {
+            if let Some((newer, _)) = newer {
                 found.report(format!(
                     "{} was sent m{key} as retained message of {} after m{newer}, which replaced it",
                     session.client, message.topic
                 ));
             }
         }
-        before.push(key);
+        before.push((key, delivery.moment));
     }
 }

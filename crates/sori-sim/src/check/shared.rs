@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{Check, Findings, Rest};
-use crate::facts::{Held, Message, Session};
+use crate::facts::{Held, Message, Moment, Session};
 
 pub(super) struct Shared;
 
@@ -73,10 +73,19 @@ fn members<'a>(rest: &Rest<'a>, group: &str, message: &Message) -> Vec<Member<'a
 /// Its session, connection or membership ended while the message may have been with it.
 fn has_left(rest: &Rest<'_>, member: &Member<'_>, message: &Message) -> bool {
     let session = member.session;
-    let lost = |at: crate::facts::Moment| !at.precedes(message.first);
+    let lost = |at: Moment| !at.precedes(message.first);
     session.ended.is_some_and(lost)
+        || session.perhaps_another.is_some_and(lost)
         || session.links.iter().any(|link| rest.facts.link(*link).ended.is_some_and(|(at, _)| lost(at)))
         || member.held.versions.iter().any(|version| version.unsubscribed)
+}
+
+/// Its session has ended since the message came, and the broker has crashed. That another member gets the message when a session ends
+/// is a SHOULD of section 4.8.2 only: what is durable is that this member was owed it, not by which subscription.
+fn has_ended_after_crash(rest: &Rest<'_>, member: &Member<'_>, message: &Message) -> bool {
+    let Session { ended, perhaps_another, .. } = member.session;
+    let has_ended = [ended, perhaps_another].into_iter().flatten().any(|end| !end.precedes(message.first));
+    has_ended && rest.facts.crashes_since(message.first) > 0
 }
 
 /// Somebody had to get it: a member stayed, and whoever may have got it instead cannot have lost it.
@@ -86,7 +95,9 @@ fn is_owed(rest: &Rest<'_>, members: &[Member<'_>], message: &Message, somebody_
     let qos = members.iter().map(|member| member.held.qos_least(message, rest.settings)).min().unwrap_or(0);
     let qos_most = members.iter().flat_map(|member| &member.held.versions);
     let qos_most = qos_most.map(|version| version.delivery_qos(message, rest.settings)).max().unwrap_or(0);
-    let may_be_lost = qos == 0 || (qos_most == 2 && somebody_left) || rest.totals.dropped_queue_full > 0;
+    let is_lost_with_member = members.iter().any(|member| has_ended_after_crash(rest, member, message));
+    let may_be_lost =
+        qos == 0 || (qos_most == 2 && somebody_left) || is_lost_with_member || rest.totals.dropped_queue_full > 0;
     let too_large = members.iter().any(|member| rest.facts.may_be_too_large(member.session, message));
     taken_over && stayed && !may_be_lost && !too_large && !message.may_have_expired(rest.now)
 }
