@@ -415,7 +415,9 @@ impl Message {
     /// This one was certainly taken over before the other arrived.
     pub(crate) fn surely_before(&self, other: &Message) -> bool {
         let clients = self.will_of.is_none() && other.will_of.is_none();
-        let same_stream = clients && self.session == other.session && self.qos == other.qos;
+        // What was refused and is kept all the same comes when its session ends.
+        let comes_late = self.may_be_kept && self.routed.is_none();
+        let same_stream = clients && !comes_late && self.session == other.session && self.qos == other.qos;
         self.until().precedes(other.first) || (same_stream && self.last.number < other.first.number)
     }
 }

@@ -13,6 +13,11 @@ fn two_hundred_seeds_break_no_rule() {
     break_no_rule(Weather::Fair);
 }
 
+#[test]
+fn two_hundred_seeds_with_crashes_break_no_rule() {
+    break_no_rule(Weather::Crashes);
+}
+
 fn break_no_rule(weather: Weather) {
     let next = AtomicU64::new(0);
     let failed = Mutex::new(Vec::new());
