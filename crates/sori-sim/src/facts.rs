@@ -484,8 +484,9 @@ impl Facts {
 
     /// The smallest Maximum Packet Size that the broker may have heard of since the connection `since`.
     pub(crate) fn packet_size_min(&self, link: LinkId, since: LinkId) -> u32 {
-        let later = self.links.iter().skip(since.0 + 1).filter(|other| other.unanswered);
-        let unanswered = later.filter(|other| other.client == self.link(link).client).map(Link::packet_size_max);
+        let accepted = self.link(since).accepted.unwrap_or_default();
+        let is_later = |other: &&Link| other.ended.is_some_and(|(ended, _)| ended.number > accepted.number);
+        let unanswered = self.unanswered(&self.link(link).client).filter(is_later).map(Link::packet_size_max);
         unanswered.min().unwrap_or(u32::MAX).min(self.link(link).packet_size_max())
     }
 
