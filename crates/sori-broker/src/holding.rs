@@ -300,7 +300,7 @@ impl Shard {
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
         let key = c.session;
         let expired = self.holds.take_out(c, PacketType::Publish, length, |c, packet| {
-            let Some(publish) = published(packet, c.version) else { return None };
+            let publish = published(packet, c.version)?;
             if expires <= now && !publish.dup {
                 return Some((publish.packet_id, publish.qos, publish.payload.len()));
             }

@@ -296,7 +296,7 @@ fn mqtt5_3_3_2_5_and_3_3_2_6_a_held_publish_tells_what_is_left_of_its_time_or_do
         plain.subscribe("t", 0);
         let mut publisher = broker.connect(kept("publisher"));
         let begin = |publisher: &mut Client, id, seconds: u32| {
-            let message = publish("t").payload(&format!("for {seconds} s"));
+            let message = publish("t").payload(format!("for {seconds} s"));
             publisher.send(message.qos(2).id(id).message_expiry(seconds));
             publisher.expect(pubrec(id));
         };
