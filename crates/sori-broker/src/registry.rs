@@ -4,7 +4,7 @@ use crate::ids::ShardId;
 use crate::table::Table;
 use alloc::sync::Arc;
 use core::hash::BuildHasher;
-use hashbrown::DefaultHashBuilder;
+use hashbrown::{DefaultHashBuilder, HashMap};
 
 /// The answer to a claim.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
