@@ -158,7 +158,7 @@ pub(super) fn restart(arguments: &Restart) -> io::Result<bool> {
     Ok(true)
 }
 
-fn show(figures: &Figures, is_json: bool) {
+pub(super) fn show(figures: &Figures, is_json: bool) {
     if is_json {
         let fields: Vec<String> = figures.0.iter().map(|(name, value)| format!("\"{name}\":{value:.3}")).collect();
         println!("{{{}}}", fields.join(","));

@@ -2,13 +2,19 @@
 
 mod crash;
 mod figures;
+mod growth;
+mod instructions;
+mod plot;
+mod scaling;
+mod steps;
+mod trouble;
 
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use sori_bench::broker::BrokerOptions;
 
-/// Looks at a broker from outside, as a real process on a real disk.
+/// Looks at a broker from outside, as a real process on a real disk, and at its hot path, fed from memory.
 #[derive(Parser)]
 #[command(name = "sori-bench")]
 struct Arguments {
@@ -30,6 +36,21 @@ enum Command {
     Churn(figures::Churn),
     /// Fill, kill, restart, and measure how long that takes
     Restart(figures::Restart),
+    /// Count the instructions of each step of the hot path, and compare with the repository's counts
+    Instructions(instructions::Arguments),
+    /// Time each step of the hot path
+    Steps(steps::Arguments),
+    /// Two shards against one, fed from memory: rate, and processor time for each message
+    Scaling(scaling::Arguments),
+    /// What a message waits for while the broker does something large for others
+    Trouble(trouble::Arguments),
+    /// What it costs to have more of everything
+    Growth(growth::Arguments),
+    /// Draw processor time per message beside other brokers, from the JSON of a comparison run
+    Plot(plot::Arguments),
+    /// Do one step as often as it is counted
+    #[command(hide = true)]
+    Step(instructions::Step),
 }
 
 /// The broker under test.
@@ -69,6 +90,13 @@ pub(crate) fn run() -> ExitCode {
         Command::CleanPath(arguments) => figures::clean_path(&arguments),
         Command::Churn(arguments) => figures::churn(&arguments),
         Command::Restart(arguments) => figures::restart(&arguments),
+        Command::Instructions(arguments) => instructions::run(&arguments),
+        Command::Scaling(arguments) => scaling::run(&arguments),
+        Command::Trouble(arguments) => trouble::run(&arguments),
+        Command::Growth(arguments) => growth::run(&arguments),
+        Command::Plot(arguments) => plot::run(&arguments),
+        Command::Steps(arguments) => steps::run(&arguments),
+        Command::Step(arguments) => instructions::step(&arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! Figures of one running broker: what it writes and when, how fast it is, what it costs.
 
+mod canary;
 mod load;
 mod process;
 mod store_figures;
@@ -9,8 +10,13 @@ mod wire;
 pub mod churn;
 pub mod clean_path;
 pub mod durable_rate;
+pub mod growth;
 pub mod restart;
+pub mod scaling;
 pub mod sync_order;
+pub mod trouble;
+
+pub use canary::Latencies;
 
 /// The value below which `percent` of the sorted values lie.
 fn percentile(sorted: &[u64], percent: usize) -> u64 {

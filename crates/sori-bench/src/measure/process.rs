@@ -18,6 +18,17 @@ pub(super) fn cpu_time(process: u32) -> io::Result<Duration> {
     Ok(Duration::from_millis((ticks(11) + ticks(12)) * 1000 / TICKS_PER_SECOND))
 }
 
+/// The same of the threads that run now, to the nanosecond.
+pub(super) fn cpu_time_exact(process: u32) -> io::Result<Duration> {
+    let mut nanoseconds = 0;
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        // "time on a processor, time in a queue, turns"; a thread may have ended meanwhile.
+        let schedstat = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+        nanoseconds += schedstat.split_whitespace().next().and_then(|time| time.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
 /// Resident memory in bytes.
 pub(super) fn resident(process: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;

@@ -114,17 +114,15 @@ impl Wire {
 
 /// A PUBLISH with QoS 1.
 pub(super) fn publish(topic: &str, packet_id: PacketId, payload: &[u8]) -> Vec<u8> {
+    publish_with(topic, QoS::AtLeastOnce, false, packet_id, payload)
+}
+
+/// A PUBLISH; the packet identifier only counts above QoS 0.
+pub(super) fn publish_with(topic: &str, qos: QoS, retain: bool, packet_id: PacketId, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Publish {
-        dup: false,
-        qos: QoS::AtLeastOnce,
-        retain: false,
-        topic,
-        packet_id: Some(packet_id),
-        properties: Properties::EMPTY,
-        payload,
-    }
-    .encode(VERSION, &mut bytes);
+    let packet_id = (qos != QoS::AtMostOnce).then_some(packet_id);
+    Publish { dup: false, qos, retain, topic, packet_id, properties: Properties::EMPTY, payload }
+        .encode(VERSION, &mut bytes);
     bytes
 }
 

@@ -1,0 +1,88 @@
+//! All workers of a broker in one thread, one after the other: deterministic, for counting.
+
+use std::io;
+
+use sori_broker::Settings;
+
+use super::Counting;
+use super::client::Tally;
+use super::worker::{ClientNumber, Worker, Workers};
+
+/// What a client may have in flight.
+const IN_FLIGHT_MAX: u16 = 100;
+
+/// A whole broker in one thread.
+pub struct Machine {
+    workers: Vec<Worker>,
+}
+
+/// A client, and the shard where it is.
+pub type Place = (u16, ClientNumber);
+
+impl Machine {
+    /// A broker with so many shards, whose clients may have a hundred messages in flight.
+    ///
+    /// # Errors
+    /// The machine has no poll for us.
+    pub fn new(shards: u16) -> io::Result<Machine> {
+        Machine::with(shards, Settings::default())
+    }
+
+    /// The same, whose records are durable at once.
+    ///
+    /// # Errors
+    /// The machine has no poll for us.
+    pub fn recording(shards: u16) -> io::Result<Machine> {
+        Machine::with(shards, Settings { keeps_records: true, ..Settings::default() })
+    }
+
+    fn with(shards: u16, settings: Settings) -> io::Result<Machine> {
+        let settings = Settings { inflight_messages_max: IN_FLIGHT_MAX, queued_messages_max: 0, ..settings };
+        let workers = Workers::new(shards, settings)?;
+        Ok(Machine { workers: (0..shards).map(|number| workers.worker(number)).collect() })
+    }
+
+    /// From now on.
+    pub fn count(&mut self, counting: Counting) {
+        for worker in &mut self.workers {
+            worker.count(counting);
+        }
+    }
+
+    /// A client connects to this shard.
+    pub fn open(&mut self, shard: u16, first_words: &[u8]) -> Place {
+        let client = self.workers[usize::from(shard)].open(first_words);
+        self.settle();
+        (shard, client)
+    }
+
+    /// A client says something, and nothing follows yet.
+    pub fn hand_over(&mut self, client: Place, bytes: &[u8]) {
+        self.workers[usize::from(client.0)].say(client.1, bytes);
+    }
+
+    /// A client says something, and everything that follows from it happens.
+    pub fn say(&mut self, client: Place, bytes: &[u8]) {
+        self.workers[usize::from(client.0)].say(client.1, bytes);
+        self.settle();
+    }
+
+    /// What a client has seen so far.
+    #[must_use]
+    pub fn tally(&self, client: Place) -> Tally {
+        self.workers[usize::from(client.0)].tally(client.1)
+    }
+
+    /// Turn after turn, until nothing is left to be done.
+    pub fn settle(&mut self) {
+        loop {
+            let mut is_any = false;
+            for worker in &mut self.workers {
+                is_any |= worker.turn();
+            }
+            if !is_any {
+                return;
+            }
+        }
+    }
+}

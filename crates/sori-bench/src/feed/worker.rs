@@ -1,0 +1,260 @@
+//! A worker thread's turns around one shard, with clients in place of sockets.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mio::{Events, Poll, Token};
+use sori_broker::{Cause, ConnectionId, Effect, ListenerSettings, OpenAccess, Settings, Shard, ShardId, Space, Time};
+
+use super::Counting;
+use super::client::{Client, Tally};
+use crate::inbox::{Inbox, Letter};
+use crate::space::LockedSpace;
+
+const NOW: Time = Time(1_000_000);
+
+/// What the workers of one broker share. They are made in the threads in which they run.
+#[derive(Clone)]
+pub struct Workers {
+    settings: Arc<Settings>,
+    space: Arc<LockedSpace>,
+    inboxes: Vec<Arc<Inbox>>,
+    /// What the inboxes wake, until its worker has it.
+    polls: Arc<Mutex<Vec<Option<Poll>>>>,
+}
+
+/// One client of one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientNumber(usize);
+
+/// One shard, its inbox and its clients.
+pub struct Worker {
+    poll: Poll,
+    shard: Shard,
+    inbox: Arc<Inbox>,
+    inboxes: Vec<Arc<Inbox>>,
+    listener: Arc<ListenerSettings>,
+    /// By the slot of their connection.
+    clients: Vec<Option<Client>>,
+    counting: Counting,
+    /// Those who have something to say.
+    speakers: Vec<usize>,
+    speaking: Vec<usize>,
+}
+
+impl Workers {
+    /// A broker with so many shards.
+    ///
+    /// # Errors
+    /// The machine has no poll for us.
+    pub fn new(shards: u16, settings: Settings) -> io::Result<Workers> {
+        let polls = (0..shards).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
+        let wakers = polls.iter().map(|poll| mio::Waker::new(poll.registry(), Token(0)));
+        let inboxes = wakers.map(|waker| Ok(Arc::new(Inbox::new(waker?)))).collect::<io::Result<Vec<_>>>()?;
+        Ok(Workers {
+            settings: Arc::new(settings),
+            space: Arc::new(LockedSpace::new(shards)),
+            inboxes,
+            polls: Arc::new(Mutex::new(polls.into_iter().map(Some).collect())),
+        })
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> u16 {
+        self.inboxes.len() as u16
+    }
+
+    /// The worker of this shard, of which there is one.
+    ///
+    /// # Panics
+    /// If it has been made before.
+    #[must_use]
+    pub fn worker(&self, number: u16) -> Worker {
+        let space: Arc<dyn Space> = Arc::<LockedSpace>::clone(&self.space);
+        let (settings, access) = (Arc::clone(&self.settings), Arc::new(OpenAccess));
+        let poll = self.polls.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(number)].take();
+        Worker {
+            poll: poll.expect("a shard has one worker"),
+            shard: Shard::new(ShardId(number), self.shards(), settings, space, access, u64::from(number), NOW),
+            inbox: Arc::clone(&self.inboxes[usize::from(number)]),
+            inboxes: self.inboxes.clone(),
+            listener: Arc::new(ListenerSettings::default()),
+            clients: Vec::new(),
+            counting: Counting::No,
+            speakers: Vec::new(),
+            speaking: Vec::new(),
+        }
+    }
+}
+
+impl Worker {
+    /// A client connects, with these packets as its first words.
+    pub fn open(&mut self, first_words: &[u8]) -> ClientNumber {
+        let connection = self.shard.open(NOW, Arc::clone(&self.listener), "memory");
+        let number = connection.slot();
+        if self.clients.len() <= number {
+            self.clients.resize_with(number + 1, || None);
+        }
+        self.clients[number] = Some(Client::new(connection));
+        self.say(ClientNumber(number), first_words);
+        ClientNumber(number)
+    }
+
+    /// From now on.
+    pub fn count(&mut self, counting: Counting) {
+        self.counting = counting;
+    }
+
+    /// A client's words reach the shard.
+    ///
+    /// # Panics
+    /// If the client is gone.
+    pub fn say(&mut self, client: ClientNumber, bytes: &[u8]) {
+        let connection = self.client(client).connection;
+        self.counting.work(|| self.shard.receive(NOW, connection, bytes));
+        self.flush_if_urgent();
+    }
+
+    /// What a client has seen so far.
+    ///
+    /// # Panics
+    /// If the client is gone.
+    #[must_use]
+    pub fn tally(&self, client: ClientNumber) -> Tally {
+        self.client(client).tally
+    }
+
+    fn client(&self, number: ClientNumber) -> &Client {
+        self.clients[number.0].as_ref().expect("the client is connected")
+    }
+
+    /// One turn, in the order of a worker thread; gives whether something happened. What clients publish was said
+    /// before.
+    pub fn turn(&mut self) -> bool {
+        let mut is_any = self.read_inbox();
+        is_any |= self.hear_answers();
+        if self.shard.next_deadline().is_some_and(|due| due <= NOW) {
+            self.counting.work(|| self.shard.tick(NOW));
+            is_any = true;
+        }
+        self.take_records();
+        is_any |= self.flush();
+        is_any |= self.post_mail();
+        while let Some(effect) = self.shard.next_effect() {
+            self.carry_out(effect);
+            is_any = true;
+        }
+        self.take_records();
+        is_any |= self.flush();
+        is_any | self.post_mail()
+    }
+
+    /// Sleeps until there is mail, or for this long.
+    ///
+    /// # Errors
+    /// The poll's.
+    pub fn wait(&mut self, at_most: Duration) -> io::Result<()> {
+        self.poll.poll(&mut Events::with_capacity(1), Some(at_most))
+    }
+
+    /// Does so much mail wait for another worker that nothing more should be read from clients?
+    #[must_use]
+    pub fn is_any_inbox_overfull(&self) -> bool {
+        self.inboxes.iter().any(|inbox| !Arc::ptr_eq(inbox, &self.inbox) && inbox.is_overfull())
+    }
+
+    fn read_inbox(&mut self) -> bool {
+        let letters = self.counting.work(|| self.inbox.take());
+        let is_any = !letters.is_empty();
+        for letter in letters {
+            match letter {
+                Letter::Mail(mail) => self.counting.work(|| {
+                    self.shard.deliver(NOW, &mail);
+                    drop(mail);
+                }),
+                _ => unreachable!("nothing else is sent from memory"),
+            }
+            self.flush_if_urgent();
+        }
+        is_any
+    }
+
+    fn hear_answers(&mut self) -> bool {
+        std::mem::swap(&mut self.speakers, &mut self.speaking);
+        let is_any = !self.speaking.is_empty();
+        for number in self.speaking.drain(..) {
+            let Some(client) = self.clients[number].as_mut() else { continue };
+            let connection = client.connection;
+            let bytes = client.say();
+            self.counting.work(|| self.shard.receive(NOW, connection, bytes));
+        }
+        self.flush_if_urgent();
+        is_any
+    }
+
+    fn flush_if_urgent(&mut self) {
+        if self.shard.is_flush_urgent() {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) -> bool {
+        let due = self.shard.flushes_due();
+        for _ in 0..due {
+            let Some(connection) = self.counting.work(|| self.shard.next_flush()) else { break };
+            let output = self.shard.output(connection);
+            let length = output.len();
+            if let Some(client) = &mut self.clients[connection.slot()] {
+                let was_silent = !client.has_answers();
+                client.hear(output);
+                if was_silent && client.has_answers() {
+                    self.speakers.push(connection.slot());
+                }
+            }
+            self.counting.work(|| self.shard.sent(NOW, connection, length));
+        }
+        due > 0
+    }
+
+    /// The shard's records are durable at once.
+    fn take_records(&mut self) {
+        self.counting.work(|| {
+            if let Some(records) = self.shard.take_records() {
+                self.shard.durable(NOW, records.upto);
+            }
+        });
+    }
+
+    fn post_mail(&mut self) -> bool {
+        self.counting.work(|| {
+            let mut is_any = false;
+            while let Some((to, mail)) = self.shard.next_mail() {
+                self.inboxes[usize::from(to.0)].post(Letter::Mail(mail));
+                is_any = true;
+            }
+            self.shard.mail_posted();
+            is_any
+        })
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Close(connection) => self.close(connection),
+            Effect::Drain { then, .. } | Effect::TakeMail { then } => {
+                self.counting.work(|| self.shard.drained(NOW, then));
+            }
+            Effect::Event(_) => {}
+            Effect::Move { .. } | Effect::Fetch(_) => {
+                unreachable!("clients come back where they were, and nothing lies on disk")
+            }
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId) {
+        self.flush();
+        self.clients[connection.slot()] = None;
+        self.counting.work(|| self.shard.closed(NOW, connection, Cause::Shutdown));
+    }
+}
