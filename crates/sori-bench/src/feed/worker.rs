@@ -204,7 +204,12 @@ impl Worker {
         let due = self.shard.flushes_due();
         for _ in 0..due {
             let Some(connection) = self.counting.work(|| self.shard.next_flush()) else { break };
-            let output = self.shard.output(connection);
+            let mut pieces = self.shard.output(connection);
+            let first = pieces.next().unwrap_or_default();
+            // Nearly always there is one only, and it need not be copied.
+            let rest = pieces.collect::<Vec<_>>().concat();
+            let joined = if rest.is_empty() { Vec::new() } else { [first, &rest].concat() };
+            let output = if rest.is_empty() { first } else { &joined };
             let length = output.len();
             if let Some(client) = &mut self.clients[connection.slot()] {
                 let was_silent = !client.has_answers();
