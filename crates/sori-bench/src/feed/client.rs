@@ -16,6 +16,8 @@ pub struct Tally {
 pub(super) struct Client {
     pub(super) connection: ConnectionId,
     pub(super) tally: Tally,
+    /// Bytes of a payload that are in the next piece.
+    missing: usize,
     /// What it will say in the next turn.
     answers: Vec<u8>,
     /// What it says now, kept for its memory.
@@ -29,14 +31,19 @@ const PUBCOMP: u8 = 0x70;
 
 impl Client {
     pub(super) fn new(connection: ConnectionId) -> Client {
-        Client { connection, tally: Tally::default(), answers: Vec::new(), said: Vec::new() }
+        Client { connection, tally: Tally::default(), missing: 0, answers: Vec::new(), said: Vec::new() }
     }
 
-    /// Whole packets of the broker. They are taken apart by hand, because this is to cost next to nothing.
-    pub(super) fn hear(&mut self, mut bytes: &[u8]) {
+    /// Packets of the broker; only a payload may be in another piece than what stands before it. They are taken apart by
+    /// hand, because this is to cost next to nothing.
+    pub(super) fn hear(&mut self, piece: &[u8]) {
+        let skipped = self.missing.min(piece.len());
+        self.missing -= skipped;
+        let mut bytes = &piece[skipped..];
         while let [first, rest @ ..] = bytes {
             let (length, rest) = remaining_length(rest);
-            let (body, after) = rest.split_at(length);
+            let (body, after) = rest.split_at(length.min(rest.len()));
+            self.missing = length - body.len();
             bytes = after;
             match first >> 4 {
                 3 => self.hear_publish(*first, body),

@@ -204,16 +204,10 @@ impl Worker {
         let due = self.shard.flushes_due();
         for _ in 0..due {
             let Some(connection) = self.counting.work(|| self.shard.next_flush()) else { break };
-            let mut pieces = self.shard.output(connection);
-            let first = pieces.next().unwrap_or_default();
-            // Nearly always there is one only, and it need not be copied.
-            let rest = pieces.collect::<Vec<_>>().concat();
-            let joined = if rest.is_empty() { Vec::new() } else { [first, &rest].concat() };
-            let output = if rest.is_empty() { first } else { &joined };
-            let length = output.len();
+            let length = self.shard.output_len(connection);
             if let Some(client) = &mut self.clients[connection.slot()] {
                 let was_silent = !client.has_answers();
-                client.hear(output);
+                self.shard.output(connection).for_each(|piece| client.hear(piece));
                 if was_silent && client.has_answers() {
                     self.speakers.push(connection.slot());
                 }
