@@ -740,6 +740,33 @@ fn what_waits_for_a_member_goes_to_another_when_its_session_ends_after_a_crash()
     }
 }
 
+/// A session's own copy of a message and the one that it was chosen for may be alike: giving the one away leaves the other.
+#[test]
+fn what_a_member_subscribed_to_itself_stays_when_it_gives_its_like_to_the_group() {
+    recorded().run(|broker| {
+        let mut other = broker.connect(kept("other"));
+        other.subscribe("$share/g/t", 1);
+        other.cut();
+        let member = kept("member").receive_maximum(1);
+        let mut client = broker.connect(member.clone());
+        client.subscribe("t", 1);
+        client.subscribe("$share/g/t", 1);
+        let mut publisher = broker.connect(v5("publisher"));
+        for number in 0..10 {
+            publisher.publish(numbered("t", number, 10).qos(1));
+        }
+        let mut other = broker.connect(kept("other"));
+        client.cut();
+        let all: Vec<u16> = (0..10).collect();
+        assert_eq!(read_all(&mut other), all);
+        broker.world().power_cut();
+        let mut other = broker.connect(kept("other"));
+        broker.connect(member.clone()).cut();
+        assert_eq!(read_all(&mut other), []);
+        assert_eq!(read_all(&mut broker.connect(member)), all);
+    });
+}
+
 #[test]
 fn clean_sessions_touch_no_disk() {
     recorded().run(|broker| {
