@@ -129,6 +129,12 @@ impl Connection {
         }
     }
 
+    /// Does the client get topics by their own names, so that it can be sent packets as they came?
+    #[inline]
+    pub(crate) fn gets_as_it_came(&self) -> bool {
+        self.aliases_out.is_none() && self.listener.mount_point.is_none()
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.phase, Phase::Closing)
     }

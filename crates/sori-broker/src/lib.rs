@@ -113,6 +113,7 @@ mod registry;
 mod restoring;
 mod retained;
 mod routing;
+mod run;
 mod sending;
 mod session;
 mod settings;

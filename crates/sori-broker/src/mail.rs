@@ -6,6 +6,7 @@
 use crate::ids::{SessionRef, ShardId};
 use crate::matches::{MatchSet, Recipient};
 use crate::message::{Message, MessageRef, Recorded, Wire};
+use crate::run::Run;
 use crate::shared::GroupNumber;
 use crate::time::Time;
 use alloc::sync::Arc;
@@ -38,6 +39,20 @@ enum Body {
     Copied(Copied),
     /// It has been recorded, and so is shared already.
     Shared(Message),
+    /// Several, in the arena: the topic, then the packets.
+    Run(CopiedRun),
+}
+
+#[derive(Debug)]
+struct CopiedRun {
+    start: usize,
+    topic_length: u32,
+    length: usize,
+    count: u64,
+    payload_bytes: u64,
+    is_v5: bool,
+    publisher: SessionRef,
+    set: u32,
 }
 
 #[derive(Debug)]
@@ -73,6 +88,12 @@ pub(crate) enum MailTarget<'a> {
     Member(Recipient, GroupNumber, u8),
 }
 
+/// What stands in mail.
+pub(crate) enum MailItem<'a> {
+    Message(MessageRef<'a>, Option<&'a Message>, MailTarget<'a>),
+    Run(Run<'a>, &'a MatchSet),
+}
+
 impl Mail {
     /// Is there nothing in it?
     #[must_use]
@@ -80,7 +101,7 @@ impl Mail {
         self.items.is_empty() && self.checkpoint.is_none()
     }
 
-    /// How many messages are in it.
+    /// How many messages are in it; what came as one run counts as one.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
@@ -93,13 +114,33 @@ impl Mail {
     }
 
     pub(crate) fn push(&mut self, message: &MessageRef<'_>, shared: Option<&Message>, set: &Arc<MatchSet>) {
-        // Messages of one topic come in runs, so the set is nearly always the last one.
-        let known = self.sets.last().is_some_and(|last| Arc::ptr_eq(last, set));
-        if !known {
+        let set = self.number(set);
+        self.push_item(message, shared, Target::Set(set));
+    }
+
+    pub(crate) fn push_run(&mut self, run: &Run<'_>, set: &Arc<MatchSet>) {
+        let (start, set) = (self.bytes.len(), self.number(set));
+        self.bytes.extend_from_slice(run.topic.as_bytes());
+        self.bytes.extend_from_slice(run.packets);
+        let body = Body::Run(CopiedRun {
+            start,
+            topic_length: run.topic.len() as u32,
+            length: run.packets.len(),
+            count: run.count,
+            payload_bytes: run.payload_bytes,
+            is_v5: run.is_v5,
+            publisher: run.publisher,
+            set,
+        });
+        self.items.push(Item { body, target: Target::Set(set), key: 0, waits: false });
+    }
+
+    /// Messages of one topic come in runs, so the set is nearly always the last one.
+    fn number(&mut self, set: &Arc<MatchSet>) -> u32 {
+        if self.sets.last().is_none_or(|last| !Arc::ptr_eq(last, set)) {
             self.sets.push(Arc::clone(set));
         }
-        let target = Target::Set(self.sets.len() as u32 - 1);
-        self.push_item(message, shared, target);
+        self.sets.len() as u32 - 1
     }
 
     pub(crate) fn push_member(
@@ -156,22 +197,41 @@ impl Mail {
         self.checkpoint
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (MessageRef<'_>, Option<&Message>, MailTarget<'_>)> {
-        self.items.iter().map(|item| {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = MailItem<'_>> {
+        let mut last_topic = "";
+        self.items.iter().map(move |item| {
             let (message, shared) = match &item.body {
-                Body::Copied(copied) => (self.copied(copied), None),
+                Body::Copied(copied) => (self.copied(copied, last_topic), None),
                 Body::Shared(shared) => (shared.view(), Some(shared)),
+                Body::Run(copied) => {
+                    let run = self.copied_run(copied, last_topic);
+                    last_topic = run.topic;
+                    return MailItem::Run(run, &self.sets[copied.set as usize]);
+                }
             };
+            last_topic = message.topic;
             let recorded = Recorded { key: item.key, waits: item.waits, ..message.recorded };
             let target = match item.target {
                 Target::Set(number) => MailTarget::Set(&self.sets[number as usize]),
                 Target::Member(member, group, others) => MailTarget::Member(member, group, others),
             };
-            (MessageRef { recorded, ..message }, shared, target)
+            MailItem::Message(MessageRef { recorded, ..message }, shared, target)
         })
     }
 
-    fn copied(&self, copied: &Copied) -> MessageRef<'_> {
+    fn copied_run<'a>(&'a self, copied: &CopiedRun, last_topic: &'a str) -> Run<'a> {
+        let (topic, rest) = self.bytes[copied.start..].split_at(copied.topic_length as usize);
+        Run {
+            topic: text(topic, last_topic),
+            packets: &rest[..copied.length],
+            count: copied.count,
+            payload_bytes: copied.payload_bytes,
+            is_v5: copied.is_v5,
+            publisher: copied.publisher,
+        }
+    }
+
+    fn copied<'a>(&'a self, copied: &Copied, last_topic: &'a str) -> MessageRef<'a> {
         let (topic_length, payload_length) = (copied.topic_length as usize, copied.payload_length as usize);
         let whole = &self.bytes[copied.start..];
         let (topic, properties, payload, wire);
@@ -188,7 +248,7 @@ impl Mail {
             topic = &before[before.len() - wire.after_topic(copied.qos) - topic_length..][..topic_length];
         }
         MessageRef {
-            topic: core::str::from_utf8(topic).expect("a topic is UTF-8 since it was decoded"),
+            topic: text(topic, last_topic),
             payload,
             properties,
             qos: copied.qos,
@@ -209,3 +269,15 @@ impl Mail {
         self.checkpoint = None;
     }
 }
+
+/// What is known to be UTF-8 because it stood before is not looked at again.
+#[inline]
+fn text<'a>(topic: &'a [u8], last: &'a str) -> &'a str {
+    if topic == last.as_bytes() {
+        return last;
+    }
+    core::str::from_utf8(topic).expect("a topic is UTF-8 since it was decoded")
+}
+
+#[cfg(test)]
+mod tests;

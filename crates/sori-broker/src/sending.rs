@@ -553,8 +553,7 @@ fn unmounted<'a>(c: &Connection, topic: &'a str) -> &'a str {
 #[inline]
 fn as_it_came<'a>(c: &Connection, message: &MessageRef<'a>, form: &Form<'_>) -> Option<&'a [u8]> {
     let is_same = form.qos == message.qos && !form.dup && !form.retain && form.identifiers.is_empty();
-    let is_plain = c.aliases_out.is_none() && c.listener.mount_point.is_none();
-    if is_same && is_plain { message.wire.for_version(c.version) } else { None }
+    if is_same && c.gets_as_it_came() { message.wire.for_version(c.version) } else { None }
 }
 
 /// The parts of a shard that writing a PUBLISH needs.

@@ -10,7 +10,7 @@ use crate::handoff::Handoff;
 use crate::holding::Holds;
 use crate::ids::{ConnectionId, SessionRef, ShardId, Slots};
 use crate::index::Matcher;
-use crate::mail::{Mail, MailTarget};
+use crate::mail::{Mail, MailItem, MailTarget};
 use crate::matches::MatchCache;
 use crate::memory::MemoryUse;
 use crate::message::MessageRef;
@@ -34,7 +34,7 @@ use sori_mqtt::{PacketType, PropertyBuffer, Version};
 /// How much output a connection may have before its input is no longer read and its messages are queued.
 pub(crate) const OUTPUT_MAX: usize = 1024 * 1024;
 /// How much output makes it worth to be written before the end of the turn.
-const OUTPUT_URGENT: usize = 256 * 1024;
+pub(crate) const OUTPUT_URGENT: usize = 256 * 1024;
 
 /// One shard of a broker. The crate's front page shows how it is used.
 pub struct Shard {
@@ -179,7 +179,14 @@ impl Shard {
     /// Mail from another shard.
     pub fn deliver(&mut self, now: Time, mail: &Mail) {
         self.begin(now);
-        for (message, shared, target) in mail.iter() {
+        for item in mail.iter() {
+            let (message, shared, target) = match item {
+                MailItem::Message(message, shared, target) => (message, shared, target),
+                MailItem::Run(run, set) => {
+                    self.deliver_run(set.recipients(self.id), &run);
+                    continue;
+                }
+            };
             self.recorder.note_seen(message.recorded.key);
             // [MQTT-3.3.2-5]: the mail may have waited for its turn.
             if message.is_expired(self.now) {

@@ -6,9 +6,11 @@
 //! made) ends the streak and goes by [`Shard::handle_publish`].
 
 use crate::connection::LastTopic;
-use crate::ids::ConnectionId;
+use crate::ids::{ConnectionId, SessionRef};
 use crate::message::{MessageRef, Recorded, Wire};
 use crate::routing::Routed;
+use crate::run::Run;
+use crate::sending::SHARED_BYTES_MIN;
 use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::time::Time;
@@ -23,6 +25,8 @@ struct Terms {
     key: SessionKey,
     is_v5: bool,
     takes_qos1: bool,
+    /// Messages of QoS 0 may be routed together.
+    takes_runs: bool,
     packet_size_max: usize,
     payload_max: usize,
 }
@@ -70,6 +74,7 @@ impl Shard {
             key: c.session,
             is_v5: c.version.is_v5(),
             takes_qos1: has_room && !is_recorded && c.listener.qos_max != QoS::AtMostOnce,
+            takes_runs: last.set.groups().is_empty() && !self.settings.upgrade_outgoing_qos,
             packet_size_max: self.settings.packet_size_max as usize,
             payload_max: or_any(self.settings.message_size_limit),
         })
@@ -77,8 +82,22 @@ impl Shard {
 
     #[inline]
     fn follow_on(&mut self, id: ConnectionId, terms: &Terms, last: &LastTopic, bytes: &[u8]) -> usize {
-        let (mut used, mut packets, mut payloads) = (0, 0, 0);
+        let (mut used, mut packets, mut payload_bytes) = (0, 0, 0);
+        let mut takes_runs = terms.takes_runs;
+        let publisher = self.session_ref(terms.key);
         while let Some((frame, packet_id, payload)) = next(&bytes[used..], terms, last) {
+            if takes_runs && packet_id.is_none() && payload.len() < SHARED_BYTES_MIN {
+                let first = (frame.size, payload.len());
+                if let Some(run) = gather(&bytes[used..], first, terms, last, publisher) {
+                    takes_runs = self.route_run(&last.set, &run);
+                    if takes_runs {
+                        used += run.packets.len();
+                        packets += run.count;
+                        payload_bytes += run.payload_bytes;
+                        continue;
+                    }
+                }
+            }
             let message = MessageRef {
                 topic: &last.topic,
                 payload,
@@ -86,14 +105,14 @@ impl Shard {
                 qos: if packet_id.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce },
                 retain: false,
                 expires: Time::NEVER,
-                publisher: self.session_ref(terms.key),
+                publisher,
                 retained_version: 0,
                 recorded: Recorded::default(),
                 wire: Wire::plain(&bytes[used..used + frame.size], terms.is_v5),
             };
             used += frame.size;
             packets += 1;
-            payloads += payload.len() as u64;
+            payload_bytes += payload.len() as u64;
             let routed = self.route(&last.set, &message, None);
             let is_answered = packet_id.is_some() || routed != Routed::Somebody;
             if is_answered && !self.answer_followed(id, terms.key, packet_id, &message, routed) {
@@ -103,7 +122,7 @@ impl Shard {
         if packets > 0 {
             self.totals.packets_received += packets;
             self.totals.publish_received += packets;
-            self.totals.publish_bytes_received += payloads;
+            self.totals.publish_bytes_received += payload_bytes;
             let now = self.now;
             if let Some(c) = self.connection(id) {
                 c.last_received = now;
@@ -137,6 +156,28 @@ impl Shard {
         self.give_answer(id, mark, &publish, answer);
         !reason_code.is_error()
     }
+}
+
+/// The messages of QoS 0 at the beginning of `bytes`, if there are several. The size of the first packet and of its payload
+/// are known.
+#[inline]
+fn gather<'a>(
+    bytes: &'a [u8],
+    (first_size, first_payload): (usize, usize),
+    terms: &Terms,
+    last: &'a LastTopic,
+    publisher: SessionRef,
+) -> Option<Run<'a>> {
+    let (mut length, mut count, mut payload_bytes) = (first_size, 1, first_payload as u64);
+    while let Some((frame, None, payload)) = next(&bytes[length..], terms, last)
+        && payload.len() < SHARED_BYTES_MIN
+    {
+        length += frame.size;
+        count += 1;
+        payload_bytes += payload.len() as u64;
+    }
+    let packets = &bytes[..length];
+    (count > 1).then_some(Run { topic: &last.topic, packets, count, payload_bytes, is_v5: terms.is_v5, publisher })
 }
 
 /// The packet at the beginning of `bytes`, if it goes on with the topic; else it is for others to say what it is.

@@ -58,7 +58,14 @@ fn packet(random: &mut Random, is_v5: bool, number: u16) -> Vec<u8> {
         ];
         return broken[random.below(broken.len() as u64) as usize].clone();
     }
-    let topic = ["t", "t", "t", "t", "t", "t", "u", "t/t", "$t"][random.below(9) as usize];
+    if random.one_in(4) {
+        // Nothing but plain ones of QoS 0, which may be delivered together.
+        let version = if is_v5 { Version::V5 } else { Version::V311 };
+        let topic = if random.one_in(3) { "u" } else { "t" };
+        let plain = |n: u64| publish(topic).payload(vec![b'A' + n as u8; 40 * n as usize]).encode(version);
+        return (0..2 + random.below(5)).flat_map(plain).collect();
+    }
+    let topic = ["t", "t", "t", "t", "t", "u", "u", "t/t/t/t", "$t"][random.below(9) as usize];
     let qos = random.below(3) as u8;
     let mut packet: Packet = publish(topic).qos(qos).id_if(qos > 0, number);
     packet = packet.payload(vec![b'a' + (number % 26) as u8; [0, 1, 20, 200, 3000][random.below(5) as usize]]);
@@ -85,34 +92,50 @@ struct Crowd {
     subscribers: Vec<Client>,
 }
 
-fn crowd(setup: &Setup, shards: u16) -> Crowd {
+/// Two publishers, and some of those who may subscribe.
+fn crowd(setup: &Setup, shards: u16, seed: u64) -> Crowd {
+    let mut random = Random(seed * 2 + 1);
     let broker = setup.broker(shards);
-    let publishers = vec![broker.connect(v5("p5")), broker.connect(v311("p4"))];
+    let mut publishers = vec![broker.connect(v5("p5")), broker.connect(v311("p4"))];
     let mut subscribers = Vec::new();
-    for (at, connect) in [
+    for connect in [
         v5("plain").receive_maximum(4),
+        v5("another"),
         v5("small").maximum_packet_size(120),
         v5("alias").topic_alias_maximum(2),
         v5("kept").session_expiry(1000),
         v311("older"),
         v31("oldest"),
         v311("stays").clean(false),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let mut client = broker.connect(connect);
-        for (filter, options) in [("t", at as u8 % 3), ("#", 2), ("+", 1)].into_iter().take(1 + at % 3) {
-            client.subscribe(filter, options);
+    ] {
+        if random.one_in(3) {
+            let mut client = broker.connect(connect);
+            for filter in ["t", "#", "+"].into_iter().take(1 + random.below(3) as usize) {
+                client.subscribe(filter, random.below(3) as u8);
+            }
+            subscribers.push(client);
         }
-        subscribers.push(client);
     }
-    let mut away = broker.connect(v311("away").clean(false));
-    away.subscribe("t", 1);
-    away.cut();
-    let mut own = broker.connect(v5("own"));
-    own.subscribes(subscribe(9).filter("t", 0b1101).subscription_id(3));
-    subscribers.push(own);
+    for (name, subscription) in [
+        ("numbered", subscribe(9).filter("t", 0).subscription_id(3)),
+        ("shared", subscribe(9).filter("$share/g/t", 1)),
+        ("sharing", subscribe(9).filter("$share/g/#", 0)),
+    ] {
+        if random.one_in(6) {
+            let mut client = broker.connect(v5(name));
+            client.subscribes(subscription);
+            subscribers.push(client);
+        }
+    }
+    if random.one_in(4) {
+        let mut away = broker.connect(v311("away").clean(false));
+        away.subscribe("t", random.below(2) as u8);
+        away.cut();
+    }
+    if random.one_in(3) {
+        let no_local = 0b100 | random.below(3) as u8;
+        publishers[0].subscribes(subscribe(9).filter("t", no_local));
+    }
     Crowd { broker, publishers, subscribers }
 }
 
@@ -127,12 +150,19 @@ fn walk(seed: u64, shards: u16, change: impl Fn(&mut Settings, &mut ListenerSett
         let (mut settings, mut listener) = (Settings::default(), ListenerSettings::default());
         change(&mut settings, &mut listener);
         let setup = setup().settings(|s| *s = settings).listener(|l| *l = listener);
-        crowd(&if asked { setup.access(AskedAccess) } else { setup }, shards)
+        crowd(&if asked { setup.access(AskedAccess) } else { setup }, shards, seed)
     };
     let (mut short, mut long) = (with(false), with(true));
     let mut random = Random(seed * 2 + 1);
     for round in 0..12 {
         let by = random.below(2) as usize;
+        // One that does not read has messages waiting, of QoS 0 as well.
+        let stalled = random.below(8) as usize;
+        for crowd in [&mut short, &mut long] {
+            for (at, client) in crowd.subscribers.iter_mut().enumerate() {
+                client.stall(at == stalled);
+            }
+        }
         let mut bytes: Vec<u8> =
             (0..random.below(30)).flat_map(|n| packet(&mut random, by == 0, (round * 40 + n + 1) as u16)).collect();
         let mut rest = Vec::new();
@@ -150,7 +180,15 @@ fn walk(seed: u64, shards: u16, change: impl Fn(&mut Settings, &mut ListenerSett
                 crowd.publishers[by].send_bytes(&release);
             }
         }
-        assert_eq!(short.received(), long.received(), "seed {seed}, {shards} shard(s), round {round}");
+        let (received, expected) = (short.received(), long.received());
+        for (client, (received, expected)) in received.iter().zip(&expected).enumerate() {
+            let same = received.iter().zip(expected).take_while(|(a, b)| a == b).count();
+            let rest = (received.get(same..), expected.get(same..));
+            let what = format!(
+                "seed {seed}, {shards} shard(s), round {round}, client {client}, byte {same}, by {by}, stalled {stalled}"
+            );
+            assert_eq!(rest, (Some(&[][..]), Some(&[][..])), "{what}");
+        }
         let totals = |crowd: &Crowd| {
             let t = crowd.broker.totals();
             (t.packets_received, t.publish_received, t.publish_bytes_received, t.publish_sent, t.publish_bytes_sent)
@@ -162,12 +200,12 @@ fn walk(seed: u64, shards: u16, change: impl Fn(&mut Settings, &mut ListenerSett
 /// covers: [MQTT-4.3.1-1] [MQTT-4.3.2-1] [MQTT-4.6.0-6] [MQTT311-4.5.0-1]
 #[test]
 fn a_message_behind_another_one_of_its_topic_is_delivered_like_any_other() {
-    for seed in 0..20 {
+    for seed in 0..40 {
         for shards in [1, 3] {
             walk(seed, shards, |_, _| {});
             walk(seed, shards, |settings, _| {
                 settings.message_size_limit = 500;
-                settings.topic_levels_max = 1;
+                settings.topic_levels_max = 2;
                 settings.queued_messages_max = 5;
             });
             walk(seed, shards, |settings, _| {
@@ -188,6 +226,28 @@ fn a_message_behind_another_one_of_its_topic_is_delivered_like_any_other() {
     }
 }
 
+/// A subscriber that does not read gets what fits, and the rest of it is dropped by the same rules.
+#[test]
+fn a_subscriber_that_does_not_read_is_owed_the_same_however_messages_come() {
+    let with = |asked: bool| {
+        let setup = setup().settings(|settings| settings.queued_messages_max = 30);
+        let setup = if asked { setup.access(AskedAccess) } else { setup };
+        let broker = setup.broker(1);
+        let (mut publisher, mut subscriber) = (broker.connect(v311("p")), broker.connect(v311("s")));
+        subscriber.subscribe("t", 0);
+        subscriber.stall(true);
+        for round in 0..100 {
+            publisher.send_together((0..8).map(|n| publish("t").payload(vec![b'a' + n; 3000 + round])));
+        }
+        subscriber.stall(false);
+        publisher.send_together((0..8).map(|n| publish("t").payload([n])));
+        (subscriber.received_bytes(), broker.totals().dropped_queue_full)
+    };
+    let (short, long) = (with(false), with(true));
+    assert!(short.1 > 0, "everything fits");
+    assert!(short == long, "{} bytes and {} dropped, not {} and {}", short.0.len(), short.1, long.0.len(), long.1);
+}
+
 /// Who subscribes between two messages gets the second.
 #[test]
 fn a_subscription_between_two_messages_of_a_topic_counts() {
@@ -201,6 +261,61 @@ fn a_subscription_between_two_messages_of_a_topic_counts() {
     subscriber.unsubscribe("t");
     publisher.send_together([publish("t").payload("5"), publish("t").payload("6")]);
     subscriber.expect_nothing();
+}
+
+/// A QoS 2 message waits for the store, and those behind it with it.
+#[test]
+fn messages_that_come_together_stay_behind_one_that_waits_for_the_store() {
+    setup().settings(|settings| settings.keeps_records = true).run(|broker| {
+        let (mut publisher, mut subscriber) = (broker.connect(v311("p")), broker.connect(v311("s").clean(false)));
+        subscriber.subscribe("t", 2);
+        publisher.send(publish("t").payload("1"));
+        subscriber.expect(publish("t").payload("1"));
+        broker.world().hold_store(true);
+        publisher.send_together([publish("t").qos(2).id(1).payload("2"), pubrel(1)]);
+        publisher.send_together([publish("t").payload("3"), publish("t").payload("4")]);
+        subscriber.expect_nothing();
+        broker.world().hold_store(false);
+        subscriber.expect_message(publish("t").qos(2).payload("2"));
+        subscriber.expect(publish("t").payload("3"));
+        subscriber.expect(publish("t").payload("4"));
+    });
+}
+
+/// One that reads slowly: what waits for it is not overtaken by what comes later.
+#[test]
+#[allow(clippy::arc_with_non_send_sync, reason = "one thread has it all")]
+fn a_message_does_not_overtake_those_that_wait() {
+    let with = |access: Arc<dyn Access>| {
+        let settings = Arc::new(Settings { queued_messages_max: 1000, ..Settings::default() });
+        let mut shard = Shard::new(ShardId(0), 1, settings, Arc::new(PlainSpace::default()), access, 1, Time(1));
+        let mut open = |packets: &[Packet]| {
+            let connection = shard.open(Time(1), Arc::new(ListenerSettings::default()), "127.0.0.1:50000");
+            for packet in packets {
+                shard.receive(Time(1), connection, &packet.encode(Version::V311));
+            }
+            connection
+        };
+        let subscriber = open(&[v311("s"), subscribe(1).filter("t", 0)]);
+        let publisher = open(&[v311("p")]);
+        let mut taken = Vec::new();
+        for round in 0..400u16 {
+            let message = |n: u8| publish("t").payload([[n, round as u8]; 600].concat()).encode(Version::V311);
+            shard.receive(Time(1), publisher, &(0..4).flat_map(message).collect::<Vec<_>>());
+            let bytes = shard.output(subscriber).collect::<Vec<_>>().concat();
+            let count = bytes.len().min(900);
+            taken.extend_from_slice(&bytes[..count]);
+            shard.sent(Time(1), subscriber, count);
+        }
+        while shard.output_len(subscriber) > 0 {
+            let bytes = shard.output(subscriber).collect::<Vec<_>>().concat();
+            shard.sent(Time(1), subscriber, bytes.len());
+            taken.extend(bytes);
+        }
+        taken
+    };
+    let (short, long) = (with(Arc::new(OpenAccess)), with(Arc::new(AskedAccess)));
+    assert!(short == long, "{} bytes and {}", short.len(), long.len());
 }
 
 /// Other rules from one message to the next: a right that is withdrawn, and a limit.
