@@ -86,7 +86,8 @@ pub(crate) struct Authentication {
 pub(crate) struct LastTopic {
     pub(crate) generation: u64,
     pub(crate) topic: String,
-    pub(crate) set: Arc<MatchSet>,
+    /// `None` when it was too heavy to be kept.
+    pub(crate) set: Option<Arc<MatchSet>>,
 }
 
 impl Connection {

@@ -29,7 +29,7 @@ use sori_mqtt::{Ack, Incoming, PacketId, PacketType, Properties, Publish, QoS, R
 /// clients in the field do not count.
 const EXCESS_MAX: u32 = 1000;
 
-/// How many recipients the matches may have that a connection remembers for itself.
+/// How many recipients the matches may have that a connection remembers for itself from one input to the next.
 const REMEMBERED_WEIGHT_MAX: usize = 64;
 
 /// A session without unreleased messages keeps room for this many, so that a steady flow does not allocate for each.
@@ -442,8 +442,9 @@ impl Shard {
             && let Some(last) = &c.last_topic
             && last.generation == generation
             && *last.topic == *topic
+            && let Some(set) = &last.set
         {
-            return Arc::clone(&last.set);
+            return Arc::clone(set);
         }
         self.match_set(topic)
     }
@@ -452,13 +453,8 @@ impl Shard {
     fn remember_matches(&mut self, id: ConnectionId, topic: &str, set: Arc<MatchSet>) {
         let generation = self.generation;
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
-        let is_known = |last: &LastTopic| last.generation == generation && *last.topic == *topic;
+        let is_known = |last: &LastTopic| last.generation == generation && *last.topic == *topic && last.set.is_some();
         if c.last_topic.as_deref().is_some_and(is_known) {
-            return;
-        }
-        if set.weight() > REMEMBERED_WEIGHT_MAX {
-            // The shard remembers it, for all connections together.
-            c.last_topic = None;
             return;
         }
         match &mut c.last_topic {
@@ -466,9 +462,20 @@ impl Shard {
                 last.generation = generation;
                 last.topic.clear();
                 last.topic.push_str(topic);
-                last.set = set;
+                last.set = Some(set);
             }
-            None => c.last_topic = Some(Box::new(LastTopic { generation, topic: String::from(topic), set })),
+            None => c.last_topic = Some(Box::new(LastTopic { generation, topic: String::from(topic), set: Some(set) })),
+        }
+    }
+
+    /// At the end of an input: what has very many recipients is remembered by the shard, for all connections together.
+    #[inline]
+    pub(crate) fn forget_heavy_topic(&mut self, id: ConnectionId) {
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
+        if let Some(last) = &mut c.last_topic
+            && last.set.as_ref().is_some_and(|set| set.weight() > REMEMBERED_WEIGHT_MAX)
+        {
+            last.set = None;
         }
     }
 

@@ -152,6 +152,7 @@ impl Shard {
         self.begin(now);
         self.totals.bytes_received += bytes.len() as u64;
         self.take_input(connection, bytes);
+        self.forget_heavy_topic(connection);
         self.end();
     }
 

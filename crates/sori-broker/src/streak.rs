@@ -7,6 +7,7 @@
 
 use crate::connection::LastTopic;
 use crate::ids::{ConnectionId, SessionRef};
+use crate::matches::MatchSet;
 use crate::message::{MessageRef, Recorded, Wire};
 use crate::routing::Routed;
 use crate::run::Run;
@@ -14,6 +15,7 @@ use crate::sending::SHARED_BYTES_MIN;
 use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::time::Time;
+use alloc::sync::Arc;
 use sori_mqtt::{Frame, PacketId, PacketType, Properties, Publish, QoS, Split, split};
 
 /// A PUBLISH of QoS 0 or 1 without DUP and RETAIN has this first byte, but for the bit of QoS 1.
@@ -44,8 +46,8 @@ impl Shard {
         }
         // It is taken out of the connection while it is used.
         let Some(last) = c.last_topic.take() else { return 0 };
-        let used = match self.terms(id, &last) {
-            Some(terms) => self.follow_on(id, &terms, &last, bytes),
+        let used = match &last.set {
+            Some(set) => self.terms(id, &last, set).map_or(0, |terms| self.follow_on(id, &terms, &last, set, bytes)),
             None => 0,
         };
         if let Some(c) = self.connection(id) {
@@ -56,16 +58,16 @@ impl Shard {
 
     /// `None`: this topic, or this connection, has to be looked at packet by packet.
     #[inline]
-    fn terms(&self, id: ConnectionId, last: &LastTopic) -> Option<Terms> {
+    fn terms(&self, id: ConnectionId, last: &LastTopic, set: &MatchSet) -> Option<Terms> {
         let c = self.connections.get(id.slot, id.generation)?;
         let is_free = self.is_unrestricted && c.listener.mount_point.is_none();
-        if !is_free || c.is_leaving || last.set.is_empty() || self.has_too_many_levels(&last.topic) {
+        if !is_free || c.is_leaving || set.is_empty() || self.has_too_many_levels(&last.topic) {
             return None;
         }
         let session = self.sessions.get(c.session.slot, c.session.generation)?;
         let has_room =
             session.incoming.in_flight() + c.held_pubacks() < usize::from(session.incoming.receive_maximum());
-        let is_recorded = last.set.has_durable() && self.recorder.is_on();
+        let is_recorded = set.has_durable() && self.recorder.is_on();
         if is_recorded && self.settings.upgrade_outgoing_qos {
             return None;
         }
@@ -74,14 +76,21 @@ impl Shard {
             key: c.session,
             is_v5: c.version.is_v5(),
             takes_qos1: has_room && !is_recorded && c.listener.qos_max != QoS::AtMostOnce,
-            takes_runs: last.set.groups().is_empty() && !self.settings.upgrade_outgoing_qos,
+            takes_runs: set.groups().is_empty() && !self.settings.upgrade_outgoing_qos,
             packet_size_max: self.settings.packet_size_max as usize,
             payload_max: or_any(self.settings.message_size_limit),
         })
     }
 
     #[inline]
-    fn follow_on(&mut self, id: ConnectionId, terms: &Terms, last: &LastTopic, bytes: &[u8]) -> usize {
+    fn follow_on(
+        &mut self,
+        id: ConnectionId,
+        terms: &Terms,
+        last: &LastTopic,
+        set: &Arc<MatchSet>,
+        bytes: &[u8],
+    ) -> usize {
         let (mut used, mut packets, mut payload_bytes) = (0, 0, 0);
         let mut takes_runs = terms.takes_runs;
         let publisher = self.session_ref(terms.key);
@@ -89,7 +98,7 @@ impl Shard {
             if takes_runs && packet_id.is_none() && payload.len() < SHARED_BYTES_MIN {
                 let first = (frame.size, payload.len());
                 if let Some(run) = gather(&bytes[used..], first, terms, last, publisher) {
-                    takes_runs = self.route_run(&last.set, &run);
+                    takes_runs = self.route_run(set, &run);
                     if takes_runs {
                         used += run.packets.len();
                         packets += run.count;
@@ -113,7 +122,7 @@ impl Shard {
             used += frame.size;
             packets += 1;
             payload_bytes += payload.len() as u64;
-            let routed = self.route(&last.set, &message, None);
+            let routed = self.route(set, &message, None);
             let is_answered = packet_id.is_some() || routed != Routed::Somebody;
             if is_answered && !self.answer_followed(id, terms.key, packet_id, &message, routed) {
                 break;
