@@ -196,7 +196,7 @@ impl Shard {
                     }
                     Err(mut stored) => {
                         stored.set_place(space.current_place(stored.place()));
-                        self.recorder.write_waiting_stored(me, &stored);
+                        self.recorder.write_waiting_stored(me, stored.copied(), stored.place(), stored.length());
                     }
                 }
                 walk.next = order.next();

@@ -49,7 +49,7 @@ impl Shard {
         for ((order, place), bytes) in orders.into_iter().zip(places).zip(found) {
             let message = bytes.and_then(|bytes| load(&bytes, place, me, &memory));
             if let Some(gone) = session.queue.fetched(order, message, &memory) {
-                self.recorder.note_dropped(me, session, gone.copied());
+                self.recorder.note_gone(me, session, &gone);
                 lost += 1;
             }
         }

@@ -8,7 +8,7 @@
 //! QoS 0 has a line of its own, because it does not wait for acknowledgements; the order of the deliveries tells which
 //! of the two fronts is the older one. What lies in the store only is fetched before its turn comes.
 
-use crate::delivery::{Copied, Delivery, Order, Stored};
+use crate::delivery::{Delivery, Order, Stored};
 use crate::memory::MemoryUse;
 use crate::message::Message;
 use crate::stored_line::{STORED_BYTES, StoredLine, StoredMut, make_room};
@@ -42,13 +42,6 @@ pub(crate) enum Gone {
 }
 
 impl Gone {
-    pub(crate) fn copied(&self) -> Copied<'_> {
-        match self {
-            Gone::Delivery(delivery) => delivery.copied(),
-            Gone::Stored(stored) => stored.copied(),
-        }
-    }
-
     /// It is not needed from the store either.
     pub(crate) fn forget(self, memory: &MemoryUse) {
         if let Gone::Stored(stored) = self {

@@ -1,13 +1,13 @@
 //! Where a shard puts its records until they are taken out.
 
-use crate::delivery::{Copied, Delivery};
+use crate::delivery::{Copied, Delivery, Order};
 use crate::ids::{SessionRef, ShardId};
 use crate::message::{Message, Owner};
+use crate::queue::Gone;
 use crate::record::write as w;
 use crate::record::{Kind, Records, RecordsStep};
 use crate::retained::RetainedMessage;
 use crate::session::Session;
-use crate::stored_line::StoredMut;
 use alloc::vec::Vec;
 use sori_mqtt::{PacketId, QoS, SubscribeOptions};
 
@@ -277,16 +277,39 @@ impl Recorder {
         w::packet_id(out, packet_id);
     }
 
-    pub(crate) fn note_dropped(&mut self, me: SessionRef, session: &Session, copied: Copied<'_>) {
+    /// A delivery that waited is not to be sent any more.
+    pub(crate) fn note_dropped(&mut self, me: SessionRef, session: &Session, delivery: &Delivery) {
+        if self.keeps(session) && delivery.key != 0 {
+            self.write_if_unwritten(me, session, delivery);
+            self.note_refused(me, session, delivery.copied());
+        }
+    }
+
+    /// The same, wherever it was.
+    pub(crate) fn note_gone(&mut self, me: SessionRef, session: &Session, gone: &Gone) {
+        match gone {
+            Gone::Delivery(delivery) => self.note_dropped(me, session, delivery),
+            Gone::Stored(stored) => {
+                if self.keeps(session) && is_unwritten(session, stored.order) {
+                    self.write_waiting_stored(me, stored.copied(), stored.place, stored.length);
+                }
+                self.note_refused(me, session, stored.copied());
+            }
+        }
+    }
+
+    /// A session does not get a delivery that it is owed by the record of the publication.
+    pub(crate) fn note_refused(&mut self, me: SessionRef, session: &Session, copied: Copied<'_>) {
         if self.keeps(session) && copied.key != 0 {
             let out = self.begin(Kind::Dropped, me);
             write_copied(out, copied);
         }
     }
 
-    /// A session that is being written down loses a delivery before its turn has come: what follows is about it.
+    /// A session that is being written down loses a delivery before its turn has come: what follows is about it, and not
+    /// about another one like it that has been written down.
     fn write_if_unwritten(&mut self, me: SessionRef, session: &Session, delivery: &Delivery) {
-        if session.walk.is_some_and(|walk| walk.covers(delivery.order)) {
+        if is_unwritten(session, delivery.order) {
             self.write_waiting(me, delivery);
         }
     }
@@ -415,15 +438,15 @@ impl Recorder {
         write_delivery(&mut self.piece, delivery, number, place);
     }
 
-    pub(crate) fn write_waiting_stored(&mut self, me: SessionRef, stored: &StoredMut<'_>) {
+    pub(crate) fn write_waiting_stored(&mut self, me: SessionRef, copied: Copied<'_>, place: u64, length: u32) {
         let out = self.begin(Kind::Waiting, me);
-        w::number(out, stored.key());
+        w::number(out, copied.key);
         w::number(out, 0);
-        self.piece.put_place(stored.place());
+        self.piece.put_place(place);
         let out = &mut self.piece.bytes;
-        w::varint(out, u64::from(stored.length()));
-        out.push(w::delivery_flags(stored.qos(), stored.retain()));
-        w::identifiers(out, stored.identifiers());
+        w::varint(out, u64::from(length));
+        out.push(w::owed_flags(copied.qos, copied.retain, copied.is_shared));
+        w::identifiers(out, copied.identifiers);
     }
 
     /// `None`: it has been released by PUBREC.
@@ -450,6 +473,11 @@ impl Recorder {
         w::number(&mut self.piece.bytes, self.counter);
         w::number(&mut self.piece.bytes, retained_version);
     }
+}
+
+/// Is it still to be written down for a checkpoint?
+fn is_unwritten(session: &Session, order: Order) -> bool {
+    session.walk.is_some_and(|walk| walk.covers(order))
 }
 
 /// Which of the deliveries of a publication to a session.

@@ -436,7 +436,7 @@ impl Shard {
                 None if !given => kept.push(delivery),
                 None => {
                     if let Some(session) = self.sessions.get(key.slot, key.generation) {
-                        self.recorder.note_dropped(me, session, delivery.copied());
+                        self.recorder.note_dropped(me, session, &delivery);
                     }
                 }
                 Some(_) => {}

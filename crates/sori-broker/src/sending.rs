@@ -125,7 +125,7 @@ impl Shard {
             if let Some(session) = self.sessions.get(key.slot, key.generation) {
                 let (key, identifiers) = (message.recorded.key, terms.identifiers);
                 let (retain, is_shared) = (terms.retain, terms.group.is_some());
-                self.recorder.note_dropped(me, session, Copied { key, qos, retain, is_shared, identifiers });
+                self.recorder.note_refused(me, session, Copied { key, qos, retain, is_shared, identifiers });
             }
         }
         outcome
@@ -243,7 +243,7 @@ impl Shard {
             for expired in session.queue.expire(now) {
                 self.totals.dropped_expired += 1;
                 session.dropped += 1;
-                self.recorder.note_dropped(me, session, expired.copied());
+                self.recorder.note_dropped(me, session, &expired);
             }
         }
         if terms.may_pass && !has_room(&self.settings, session, message.payload.len()) {
@@ -325,7 +325,7 @@ impl Shard {
         let mut victims = 0;
         while let Some(gone) = victim {
             victims += 1;
-            self.recorder.note_dropped(me, session, gone.copied());
+            self.recorder.note_gone(me, session, &gone);
             gone.forget(&self.memory);
             let is_enough = has_room(&self.settings, session, length as usize);
             victim = if is_enough { None } else { session.queue.drop_oldest(&self.memory) };
@@ -394,13 +394,13 @@ impl Shard {
             if delivery.message.expires() <= writer.now {
                 writer.totals.dropped_expired += 1;
                 session.dropped += 1;
-                self.recorder.note_dropped(me, session, delivery.copied());
+                self.recorder.note_dropped(me, session, &delivery);
                 skip_identifier(session, delivery.qos);
                 continue;
             }
             if !may_still_receive(access, &session.identity, &session.client_id, &delivery) {
                 session.dropped += 1;
-                self.recorder.note_dropped(me, session, delivery.copied());
+                self.recorder.note_dropped(me, session, &delivery);
                 skip_identifier(session, delivery.qos);
                 continue;
             }
@@ -587,7 +587,7 @@ impl Writer<'_> {
         if c.packet_size_max != usize::MAX && !fits(c, &message, &form(None), self.now) {
             self.totals.dropped_too_large += 1;
             session.dropped += 1;
-            recorder.note_dropped(me, session, delivery.copied());
+            recorder.note_dropped(me, session, delivery);
             skip_identifier(session, qos);
             return;
         }

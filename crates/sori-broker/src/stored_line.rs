@@ -2,7 +2,7 @@
 //!
 //! There may be millions of them. What few have stands in a line of its own.
 
-use crate::delivery::{Extra, Order, Stored};
+use crate::delivery::{Copied, Extra, Order, Stored};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use sori_mqtt::QoS;
@@ -128,24 +128,16 @@ impl StoredMut<'_> {
         self.entry.place = place;
     }
 
-    pub(crate) fn key(&self) -> u64 {
-        self.entry.key
-    }
-
+    /// Of the payload.
     pub(crate) fn length(&self) -> u32 {
         self.entry.length()
     }
 
-    pub(crate) fn qos(&self) -> QoS {
-        self.entry.qos()
-    }
-
-    pub(crate) fn retain(&self) -> bool {
-        self.entry.is(RETAIN)
-    }
-
-    pub(crate) fn identifiers(&self) -> &[u32] {
-        self.extra.map_or(&[], Extra::identifiers)
+    pub(crate) fn copied(&self) -> Copied<'_> {
+        let Entry { key, .. } = *self.entry;
+        let (qos, retain) = (self.entry.qos(), self.entry.is(RETAIN));
+        // What was chosen from a group stays in memory.
+        Copied { key, qos, retain, is_shared: false, identifiers: self.extra.map_or(&[], Extra::identifiers) }
     }
 }
 
@@ -197,9 +189,7 @@ mod tests {
             for (mut found, number) in line.range_mut(stored(from).order).zip(from..) {
                 let expected = stored(number);
                 assert_eq!((found.order(), found.place()), (expected.order, expected.place));
-                assert_eq!((found.key(), found.length()), (expected.key, expected.length));
-                assert_eq!((found.qos(), found.retain()), (expected.qos, expected.retain));
-                assert_eq!(found.identifiers(), expected.identifiers());
+                assert_eq!((found.copied(), found.length()), (expected.copied(), expected.length));
                 found.set_place(expected.place);
                 count += 1;
             }

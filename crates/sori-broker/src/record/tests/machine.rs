@@ -509,6 +509,34 @@ fn what_goes_back_to_a_group_leaves_the_own_copy_of_the_same_message() {
     assert_eq!(replay(&machine.log, machine.begin), replay(&machine.log, 0));
 }
 
+/// Two groups choose the same member for one message, and nothing tells its two copies apart in the records. One has been
+/// written down, and the other goes back to its group before its turn has come: the one that was written stays.
+#[test]
+fn what_goes_before_its_turn_does_not_take_its_like_along() {
+    let mut machine = Machine::new();
+    for deed in [
+        Deed::Publish { client: 0, topic: 0, qos: 1, retain: false, count: 30 },
+        Deed::Subscribe { client: 0, topic: 3, qos: 1, is_shared: true },
+        Deed::Subscribe { client: 5, topic: 0, qos: 0, is_shared: true },
+        Deed::Subscribe { client: 0, topic: 0, qos: 1, is_shared: true },
+        Deed::Checkpoint,
+        Deed::Publish { client: 0, topic: 0, qos: 1, retain: false, count: 6 },
+        Deed::Leave(1),
+        Deed::Begin(1),
+        Deed::Begin(0),
+        Deed::Mail(0),
+        Deed::Tick(0),
+        Deed::Tick(0),
+        Deed::Tick(0),
+        Deed::Tick(0),
+        Deed::Connect { client: 0, clean: false, has_will: false },
+    ] {
+        machine.do_it(&deed);
+    }
+    machine.settle();
+    assert_eq!(replay(&machine.log, machine.begin), replay(&machine.log, 0));
+}
+
 /// 150 in every run of the tests; more by the variable that proptest has for it.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").map_or(150, |cases| cases.parse().expect("a number of cases"))
