@@ -419,7 +419,9 @@ impl Shard {
                 .filter(|_| !message.is_expired(now))
                 .filter(|others| has_ended || others.has_connected_member())
                 .is_some_and(|others| {
-                    let mut shared = Some(delivery.message.clone());
+                    // What nothing has recorded for this session may have gone from the store meanwhile: if it is
+                    // recorded for another one now, then with the message.
+                    let mut shared = (delivery.key != 0).then(|| delivery.message.clone());
                     self.deliver_to_group(others, message, &mut shared, Some(me), when_all_are_full)
                 });
             match packet_id {

@@ -767,6 +767,32 @@ fn what_a_member_subscribed_to_itself_stays_when_it_gives_its_like_to_the_group(
     });
 }
 
+/// A member whose session ends with its connection has a message for a lasting one, from long ago: the store may have
+/// let go of it when nobody was left whose session would survive.
+#[test]
+fn what_a_mortal_member_gives_back_is_in_the_store_again() {
+    recorded().run(|broker| {
+        let mut mortal = broker.connect(v5("mortal"));
+        mortal.subscribe("$share/g/t", 1);
+        let mut witness = broker.connect(kept("witness"));
+        witness.subscribe("t", 1);
+        let mut publisher = broker.connect(v5("publisher"));
+        for number in 0..20 {
+            publisher.publish(numbered("t", number, 1000).qos(1));
+        }
+        assert_eq!(read_all(&mut witness), (0..20).collect::<Vec<u16>>());
+        // No checkpoint knows anybody who is owed them, twice, and the segment in which they stood is gone.
+        broker.world().checkpoint();
+        broker.world().checkpoint();
+        let mut heir = broker.connect(kept("heir"));
+        heir.subscribe("$share/g/t", 1);
+        heir.cut();
+        mortal.cut();
+        broker.world().power_cut();
+        assert_eq!(read_all(&mut broker.connect(kept("heir"))), (0..20).collect::<Vec<u16>>());
+    });
+}
+
 #[test]
 fn clean_sessions_touch_no_disk() {
     recorded().run(|broker| {
