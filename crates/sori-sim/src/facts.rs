@@ -83,7 +83,7 @@ pub(crate) struct Link {
     pub(crate) opened: Moment,
     pub(crate) connect: Option<SeenConnect>,
     /// When CONNECT was read.
-    asked: u64,
+    pub(crate) asked: u64,
     /// When it was accepted: CONNACK.
     pub(crate) accepted: Option<Moment>,
     pub(crate) refused: bool,
@@ -430,6 +430,8 @@ pub(crate) struct Facts {
     pub(crate) messages: BTreeMap<u64, Message>,
     /// When the broker was back after each crash.
     pub(crate) crashes: Vec<Moment>,
+    /// How many of them all shards have been awake after.
+    crashes_slept_over: usize,
     /// Before each of them everything until the end of this turn was on the disk.
     pub(crate) durable_turns: Vec<u64>,
     /// The store refuses work, or did lately: what nobody acknowledged may be lost.
@@ -812,11 +814,29 @@ impl Facts {
                 continue;
             }
             self.links[number].ended_again = Some(moment);
+            let will = self.links[number].will.and_then(|key| self.messages.get_mut(&key));
+            if let Some(will) = will.filter(|will| will.acknowledged.is_none()) {
+                // If it is published now, its expiry interval begins now.
+                will.last = moment;
+            }
             if ending == Ending::Crash || ended_again.is_some() {
                 continue;
             }
             self.keep_lasting(LinkId(number));
         }
+    }
+
+    /// Every shard has taken a turn since the broker was back. What goes with the sessions that ended in the crash goes in the
+    /// first turn of the shard that has them now, and until then the others may be at work.
+    pub(crate) fn note_awake(&mut self, moment: Moment) {
+        // The broker may have crashed again before all of them had been awake.
+        let asleep = &self.crashes[self.crashes_slept_over..];
+        for message in self.messages.values_mut().filter(|message| message.went_with_session) {
+            if asleep.iter().any(|back| message.routed.is_some_and(|routed| routed.turn == back.turn)) {
+                message.routed = Some(moment);
+            }
+        }
+        self.crashes_slept_over = self.crashes.len();
     }
 
     /// What the client said in DISCONNECT of how long its session lasts may not have been heard, or may be forgotten.
@@ -835,8 +855,9 @@ impl Facts {
         let Some(ended) = entry.ended.take() else { return };
         entry.lasting = lasting;
         for message in self.messages.values_mut() {
-            if message.session == session && message.routed.is_some_and(|routed| routed.turn == ended.turn) {
-                message.routed = None;
+            let went = message.went_with_session || message.routed.is_some_and(|routed| routed.turn == ended.turn);
+            if message.session == session && went {
+                (message.routed, message.went_with_session) = (None, false);
             }
         }
     }
@@ -1181,7 +1202,16 @@ impl Facts {
                 delivery.key.and_then(|key| self.messages.get(&key)).is_some_and(|message| !message.past)
             });
             session.subscriptions.iter_mut().for_each(|subscription| subscription.past = true);
-            session.subscriptions.retain(|subscription| !subscription.refused && subscription.left.is_none());
+            // What is asked about a message once more is asked by the subscriptions that it may have met.
+            let may_be_asked = |subscription: &Subscription| {
+                let mut left = self.messages.values().filter(|message| !message.past && message.will_of.is_none());
+                left.any(|message| {
+                    subscription.matches(&message.topic) && subscription.may_see(message.first, message.until())
+                })
+            };
+            session.subscriptions.retain(|subscription| {
+                !subscription.refused && (subscription.left.is_none() || may_be_asked(subscription))
+            });
         }
     }
 }

@@ -81,6 +81,8 @@ struct Simulation {
     paused: Option<u16>,
     weather: Weather,
     trouble: Option<Trouble>,
+    /// Shards that have not taken a turn since the broker was back.
+    asleep: Vec<u16>,
     /// What earlier lives of the broker have counted.
     earlier: Totals,
 }
@@ -143,6 +145,7 @@ impl Simulation {
             paused: None,
             weather,
             trouble: None,
+            asleep: Vec::new(),
             earlier: Totals::default(),
         }
     }
@@ -409,6 +412,16 @@ impl Simulation {
         self.host.drain(shard, &mut self.wires);
         self.wires.end_turn();
         while !self.host.post_one(shard) {}
+        self.wakes(shard);
+    }
+
+    fn wakes(&mut self, shard: u16) {
+        if !self.asleep.is_empty() {
+            self.asleep.retain(|asleep| *asleep != shard);
+            if self.asleep.is_empty() {
+                self.wires.facts.note_awake(self.wires.moment);
+            }
+        }
     }
 
     // ---- shards ----

@@ -116,7 +116,10 @@ impl PacketIdentifiers {
         let again = sent.iter().position(|message| message.id == publish.id && message.is_known() && same(message));
         if let Some(known) = again.filter(|again| publish.dup || sent[*again].crashed) {
             let last = self.resent.entry(link).or_insert((Reverse(u64::MAX), 0));
-            if let Err(fault) = sent[known].resent(link, (round, self.sent), publish.dup.then_some(last)) {
+            // One that was given up on a connection stands between those that were sent again there, if a crash brings it back.
+            let is_back = sent[known].may_be_gone && sent[known].crashed;
+            let last = Some(last).filter(|_| publish.dup && !is_back);
+            if let Err(fault) = sent[known].resent(link, (round, self.sent), last) {
                 found.report(format!("L{}: {fault}: {publish}", link.0));
             }
             return;

@@ -96,8 +96,9 @@ fn is_owed(rest: &Rest<'_>, members: &[Member<'_>], message: &Message, somebody_
     let qos_most = members.iter().flat_map(|member| &member.held.versions);
     let qos_most = qos_most.map(|version| version.delivery_qos(message, rest.settings)).max().unwrap_or(0);
     let is_lost_with_member = members.iter().any(|member| has_ended_after_crash(rest, member, message));
-    let may_be_lost =
-        qos == 0 || (qos_most == 2 && somebody_left) || is_lost_with_member || rest.totals.dropped_queue_full > 0;
+    // What a client releases after PUBREC cannot be refused any more when `memory_limit` is reached: it is dropped and counted.
+    let dropped = rest.totals.dropped_queue_full + rest.totals.dropped_memory;
+    let may_be_lost = qos == 0 || (qos_most == 2 && somebody_left) || is_lost_with_member || dropped > 0;
     let too_large = members.iter().any(|member| rest.facts.may_be_too_large(member.session, message));
     taken_over && stayed && !may_be_lost && !too_large && !message.may_have_expired(rest.now)
 }

@@ -109,10 +109,11 @@ fn due(rest: &Rest<'_>, id: LinkId, message: &Message) -> Due {
         .links
         .iter()
         .map(|link| rest.facts.link(*link))
-        .find_map(|other| other.accepted.filter(|accepted| accepted.number > ended.number));
+        .find_map(|other| Some((other.asked, other.accepted.filter(|accepted| accepted.number > ended.number)?)));
     match (back, session.ended) {
-        (Some(back), _) if back.at < at => Due::Never,
-        (Some(back), _) if back.at <= latest => Due::Perhaps(at),
+        (Some((_, back)), _) if back.at < at => Due::Never,
+        // The broker comes to a CONNECT at some time between reading it and CONNACK.
+        (Some((asked, _)), _) if asked <= latest => Due::Perhaps(at),
         (None, Some(gone)) if gone.at < at => Due::Between(session.gone_since.unwrap_or(gone.at), gone.at),
         _ => Due::Between(at, latest),
     }

@@ -186,6 +186,7 @@ impl Simulation {
             }
         }
         self.wires.facts.note_crash(self.wires.moment, durable);
+        self.asleep = (0..self.host.shards()).collect();
         self.earlier = self.totals();
         self.look_at_store();
         self.trouble = None;
