@@ -173,7 +173,9 @@ impl Shard {
         let Some(mut walk) = session.walk else { return true };
         let mut left = ENTRIES_IN_A_GO;
         let mut is_done = true;
-        if session.is_persistent() {
+        let is_kept = session.is_persistent();
+        // A client may have come back to its session for the last time: what waits in the store only must stay there.
+        if is_kept || session.queue.stored_len() > 0 {
             for entry in session.queue.acknowledged_from(walk.next) {
                 let order = match &entry {
                     Ok(delivery) => delivery.order,
@@ -189,7 +191,7 @@ impl Shard {
                 left -= 1;
                 match entry {
                     // Not recorded yet: it will be, and then by its own.
-                    Ok(delivery) if delivery.key == 0 => {}
+                    Ok(delivery) if delivery.key == 0 || !is_kept => {}
                     Ok(delivery) => {
                         delivery.message.move_to(|place| space.current_place(place));
                         self.recorder.write_waiting(me, delivery);

@@ -393,6 +393,7 @@ impl Shard {
         let (me, now) = (self.session_ref(key), self.now);
         let when_all_are_full = if has_ended { WhenFull::Drop } else { WhenFull::GiveBack };
         let Some(session) = self.session(key) else { return };
+        let is_kept = session.is_persistent();
         let mut deliveries: Vec<_> = session
             .outgoing
             .iter_mut()
@@ -419,9 +420,9 @@ impl Shard {
                 .filter(|_| !message.is_expired(now))
                 .filter(|others| has_ended || others.has_connected_member())
                 .is_some_and(|others| {
-                    // What nothing has recorded for this session may have gone from the store meanwhile: if it is
+                    // What no checkpoint has written down for this session may have gone from the store meanwhile: if it is
                     // recorded for another one now, then with the message.
-                    let mut shared = (delivery.key != 0).then(|| delivery.message.clone());
+                    let mut shared = (is_kept && delivery.key != 0).then(|| delivery.message.clone());
                     self.deliver_to_group(others, message, &mut shared, Some(me), when_all_are_full)
                 });
             match packet_id {

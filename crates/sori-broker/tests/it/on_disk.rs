@@ -793,6 +793,34 @@ fn what_a_mortal_member_gives_back_is_in_the_store_again() {
     });
 }
 
+/// A client comes back to its session for the last time. What waits in the store stays there, and what goes to the others of
+/// its group is durable with them, although nothing is recorded of the session any more.
+#[test]
+fn a_session_that_lasts_no_longer_still_has_its_queue() {
+    for is_shared in [false, true] {
+        little_memory(40_000).run(|broker| {
+            let filter = if is_shared { "$share/g/t" } else { "t" };
+            waits_offline(broker, &kept("a"), filter);
+            let mut publisher = broker.connect(v5("publisher"));
+            for number in 0..if is_shared { 50 } else { 500 } {
+                publisher.publish(numbered("t", number, 200).qos(1));
+            }
+            let mut a = broker.connect(v5("a").clean(false).receive_maximum(1));
+            assert!(a.session_present());
+            broker.world().checkpoint();
+            broker.world().checkpoint();
+            if !is_shared {
+                assert_eq!(read_all(&mut a), (0..500).collect::<Vec<u16>>());
+                return;
+            }
+            waits_offline(broker, &kept("heir"), filter);
+            a.cut();
+            broker.world().power_cut();
+            assert_eq!(read_all(&mut broker.connect(kept("heir"))), (0..50).collect::<Vec<u16>>());
+        });
+    }
+}
+
 #[test]
 fn clean_sessions_touch_no_disk() {
     recorded().run(|broker| {
