@@ -268,7 +268,8 @@ impl Recorder {
 
     /// A delivery that waited, or was on its way in this moment, has been sent.
     pub(crate) fn note_sent(&mut self, me: SessionRef, session: &Session, delivery: &Delivery, packet_id: PacketId) {
-        if !self.keeps(session) || delivery.key == 0 {
+        // Also of a session that lasts no longer: the records know what it was owed, and this would go to its group.
+        if !self.is_on || delivery.key == 0 {
             return;
         }
         self.write_if_unwritten(me, session, delivery);
@@ -279,9 +280,9 @@ impl Recorder {
 
     /// A delivery that waited is not to be sent any more.
     pub(crate) fn note_dropped(&mut self, me: SessionRef, session: &Session, delivery: &Delivery) {
-        if self.keeps(session) && delivery.key != 0 {
+        if self.is_on && delivery.key != 0 {
             self.write_if_unwritten(me, session, delivery);
-            self.note_refused(me, session, delivery.copied());
+            self.note_refused(me, delivery.copied());
         }
     }
 
@@ -290,17 +291,17 @@ impl Recorder {
         match gone {
             Gone::Delivery(delivery) => self.note_dropped(me, session, delivery),
             Gone::Stored(stored) => {
-                if self.keeps(session) && is_unwritten(session, stored.order) {
+                if self.is_on && is_unwritten(session, stored.order) {
                     self.write_waiting_stored(me, stored.copied(), stored.place, stored.length);
                 }
-                self.note_refused(me, session, stored.copied());
+                self.note_refused(me, stored.copied());
             }
         }
     }
 
     /// A session does not get a delivery that it is owed by the record of the publication.
-    pub(crate) fn note_refused(&mut self, me: SessionRef, session: &Session, copied: Copied<'_>) {
-        if self.keeps(session) && copied.key != 0 {
+    pub(crate) fn note_refused(&mut self, me: SessionRef, copied: Copied<'_>) {
+        if self.is_on && copied.key != 0 {
             let out = self.begin(Kind::Dropped, me);
             write_copied(out, copied);
         }

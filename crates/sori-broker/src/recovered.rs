@@ -447,6 +447,8 @@ impl RecoveredSession {
                 let packet_id = reader.packet_id()?;
                 if let Some(owed) = owed {
                     self.last_packet_id = Some(packet_id);
+                    // Of a session that lasts no longer nothing else is recorded: what went by this identifier is finished.
+                    self.in_flight.retain(|(id, _)| *id != packet_id);
                     self.in_flight.push((packet_id, Some(owed)));
                 }
             }

@@ -122,11 +122,9 @@ impl Shard {
         let outcome = self.deliver_under(key, message.recorded.key, qos, terms, message, shared);
         if matches!(outcome, Outcome::Dropped | Outcome::Passed) {
             let me = self.session_ref(key);
-            if let Some(session) = self.sessions.get(key.slot, key.generation) {
-                let (key, identifiers) = (message.recorded.key, terms.identifiers);
-                let (retain, is_shared) = (terms.retain, terms.group.is_some());
-                self.recorder.note_refused(me, session, Copied { key, qos, retain, is_shared, identifiers });
-            }
+            let (key, identifiers) = (message.recorded.key, terms.identifiers);
+            let (retain, is_shared) = (terms.retain, terms.group.is_some());
+            self.recorder.note_refused(me, Copied { key, qos, retain, is_shared, identifiers });
         }
         outcome
     }
@@ -600,7 +598,9 @@ impl Writer<'_> {
                 session.outgoing.insert(qos, Kept::Number(message.payload.len() as u32))
             };
         }
-        let waits_for = wait_for(recorder, session, qos, message.recorded.waits);
+        // The records have it still for a session that lasts no longer.
+        let waits = message.recorded.waits || (qos == QoS::ExactlyOnce && delivery.key != 0);
+        let waits_for = wait_for(recorder, session, qos, waits);
         self.write(c, &message, Some(&delivery.message), &form(packet_id), waits_for);
     }
 

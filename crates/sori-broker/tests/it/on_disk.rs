@@ -821,6 +821,23 @@ fn a_session_that_lasts_no_longer_still_has_its_queue() {
     }
 }
 
+/// ... and what its client has had of it goes to nobody else after a crash.
+#[test]
+fn what_a_session_that_lasts_no_longer_has_had_goes_to_nobody_else() {
+    recorded().run(|broker| {
+        waits_offline(broker, &kept("a"), "$share/g/t");
+        let mut publisher = broker.connect(v5("publisher"));
+        for number in 0..20 {
+            publisher.publish(numbered("t", number, 10).qos(2));
+        }
+        waits_offline(broker, &kept("heir"), "$share/g/t");
+        let mut a = broker.connect(v5("a").clean(false).receive_maximum(3));
+        assert_eq!(read_all(&mut a), (0..20).collect::<Vec<u16>>());
+        broker.world().power_cut();
+        assert_eq!(read_all(&mut broker.connect(kept("heir"))), []);
+    });
+}
+
 #[test]
 fn clean_sessions_touch_no_disk() {
     recorded().run(|broker| {
