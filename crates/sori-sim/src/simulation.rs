@@ -105,6 +105,9 @@ const TICKS_AT_ONE_MOMENT_MAX: u32 = 1_000;
 /// Clients that are thrown out by a full queue may need some attempts.
 const ATTEMPTS_TO_CONNECT_MAX: u32 = 12;
 
+/// Those of MQTT 3 that are thrown out because their messages find no memory, acknowledge one window of what waits each time.
+const ATTEMPTS_WITHOUT_MEMORY_MAX: u32 = 300;
+
 impl Simulation {
     fn new(seed: u64, weather: Weather, verbose: bool) -> Simulation {
         let mut random = Random::new(seed);
@@ -626,7 +629,12 @@ impl Simulation {
             self.advance(millis);
             self.come_to_rest();
         }
-        for _ in 0..ATTEMPTS_TO_CONNECT_MAX {
+        for attempt in 0..ATTEMPTS_WITHOUT_MEMORY_MAX {
+            let is_missing = self.devices.iter_mut().any(|device| device.active().is_none());
+            let goes_on = self.settings.memory_limit > 0 && is_missing;
+            if attempt >= ATTEMPTS_TO_CONNECT_MAX && !goes_on {
+                break;
+            }
             for index in 0..self.devices.len() {
                 if self.devices[index].sockets.is_empty() {
                     self.connect(index, 1);
