@@ -40,7 +40,12 @@ fn open(files: &BTreeMap<String, Vec<u8>>) {
         Ok(mut committer) => {
             let reader = committer.reader();
             places.iter().for_each(|place| drop(reader.read(*place)));
-            committer.submit(Piece { is_awaited: true, bytes: vec![1; 100], references: places, ..Piece::default() });
+            let mut piece = Piece { is_awaited: true, bytes: vec![1; 100], ..Piece::default() };
+            for place in places {
+                piece.references.push(piece.bytes.len() as u32);
+                piece.bytes.extend_from_slice(&place.to_le_bytes());
+            }
+            committer.submit(piece);
             committer.request_checkpoint();
             (0..8).for_each(|now| drop(committer.step(now)));
             committer.close();
