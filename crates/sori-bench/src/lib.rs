@@ -2,8 +2,8 @@
 //!
 //! [`crash`] kills a broker under load and checks what it promised; [`measure`] measures one. [`feed`] puts clients in
 //! memory around the shards of the broker, with the very locks and inboxes of `sori-server`; [`steps`] are the steps of the
-//! hot path there, whose instructions [`instructions`] counts. It is a library so that tests can do the same in a few seconds. It is not a simulation:
-//! [`sori-sim`](../sori_sim/index.html) is.
+//! hot path there, whose instructions [`instructions`] counts. It is a library so that tests can do the same in a few
+//! seconds. It is not a simulation: [`sori-sim`](../sori_sim/index.html) is.
 
 pub mod broker;
 pub mod crash;

@@ -5,9 +5,11 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use sori_mqtt::{
-    Connect, DISCONNECT, Direction, Packet, PacketId, PacketType, Properties, Publish, QoS, Split, Subscribe,
-    SubscribeOptions, TopicFilter, Version, decode, split,
+    DISCONNECT, Direction, Packet, PacketId, PacketType, Properties, Publish, QoS, Split, Subscribe, SubscribeOptions,
+    TopicFilter, Version, decode, split,
 };
+
+use crate::feed;
 
 const VERSION: Version = Version::V311;
 
@@ -23,19 +25,7 @@ impl Wire {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let mut wire = Wire { stream, bytes: Vec::new() };
-        let mut connect = Vec::new();
-        Connect {
-            version: VERSION,
-            bridge: false,
-            clean_start,
-            keep_alive: 0,
-            client_id,
-            will: None,
-            user_name: None,
-            password: None,
-            properties: Properties::EMPTY,
-        }
-        .encode(&mut connect);
+        let connect = if clean_start { feed::connect(client_id) } else { feed::connect_again(client_id) };
         wire.stream.write_all(&connect)?;
         let mut is_present = false;
         wire.until(PacketType::ConnAck, |packet| {

@@ -29,6 +29,7 @@ mod overlapping;
 mod packet_size;
 mod properties;
 mod publish;
+mod random;
 mod random_walk;
 mod reading;
 mod records;

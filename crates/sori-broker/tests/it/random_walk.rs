@@ -5,19 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::broker::{Broker, Client, everywhere, setup};
+use super::random::Random;
 use super::wire::{Kind, Packet, puback, pubcomp, publish, pubrec, pubrel, v5, v311};
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        // xorshift64*, Vigna 2014.
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % limit
-    }
-}
 
 /// A client with a session, which keeps its side of the session while it is away.
 struct Walker<'a> {
