@@ -24,7 +24,13 @@ pub struct Mail {
 }
 
 #[derive(Debug)]
-struct Item {
+enum Item {
+    Message(Letter),
+    Run(CopiedRun),
+}
+
+#[derive(Debug)]
+struct Letter {
     body: Body,
     target: Target,
     /// See [`Recorded::key`].
@@ -39,10 +45,9 @@ enum Body {
     Copied(Copied),
     /// It has been recorded, and so is shared already.
     Shared(Message),
-    /// Several, in the arena: the topic, then the packets.
-    Run(CopiedRun),
 }
 
+/// Several messages in the arena: the topic, then the packets; and the number of the match set of those who get them.
 #[derive(Debug)]
 struct CopiedRun {
     start: usize,
@@ -122,7 +127,7 @@ impl Mail {
         let (start, set) = (self.bytes.len(), self.number(set));
         self.bytes.extend_from_slice(run.topic.as_bytes());
         self.bytes.extend_from_slice(run.packets);
-        let body = Body::Run(CopiedRun {
+        self.items.push(Item::Run(CopiedRun {
             start,
             topic_length: run.topic.len() as u32,
             length: run.packets.len(),
@@ -131,8 +136,7 @@ impl Mail {
             is_v5: run.is_v5,
             publisher: run.publisher,
             set,
-        });
-        self.items.push(Item { body, target: Target::Set(set), key: 0, waits: false });
+        }));
     }
 
     /// Messages of one topic come in runs, so the set is nearly always the last one.
@@ -160,7 +164,7 @@ impl Mail {
             Some(shared) => Body::Shared(shared.clone()),
             None => Body::Copied(self.copy(message)),
         };
-        self.items.push(Item { body, target, key, waits });
+        self.items.push(Item::Message(Letter { body, target, key, waits }));
     }
 
     fn copy(&mut self, message: &MessageRef<'_>) -> Copied {
@@ -200,23 +204,32 @@ impl Mail {
     pub(crate) fn iter(&self) -> impl Iterator<Item = MailItem<'_>> {
         let mut last_topic = "";
         self.items.iter().map(move |item| {
-            let (message, shared) = match &item.body {
-                Body::Copied(copied) => (self.copied(copied, last_topic), None),
-                Body::Shared(shared) => (shared.view(), Some(shared)),
-                Body::Run(copied) => {
-                    let run = self.copied_run(copied, last_topic);
-                    last_topic = run.topic;
-                    return MailItem::Run(run, &self.sets[copied.set as usize]);
+            let item = match item {
+                Item::Run(copied) => {
+                    MailItem::Run(self.copied_run(copied, last_topic), &self.sets[copied.set as usize])
                 }
+                Item::Message(letter) => self.read(letter, last_topic),
             };
-            last_topic = message.topic;
-            let recorded = Recorded { key: item.key, waits: item.waits, ..message.recorded };
-            let target = match item.target {
-                Target::Set(number) => MailTarget::Set(&self.sets[number as usize]),
-                Target::Member(member, group, others) => MailTarget::Member(member, group, others),
+            last_topic = match &item {
+                MailItem::Message(message, ..) => message.topic,
+                MailItem::Run(run, _) => run.topic,
             };
-            MailItem::Message(MessageRef { recorded, ..message }, shared, target)
+            item
         })
+    }
+
+    #[inline]
+    fn read<'a>(&'a self, letter: &'a Letter, last_topic: &'a str) -> MailItem<'a> {
+        let (message, shared) = match &letter.body {
+            Body::Copied(copied) => (self.copied(copied, last_topic), None),
+            Body::Shared(shared) => (shared.view(), Some(shared)),
+        };
+        let recorded = Recorded { key: letter.key, waits: letter.waits, ..message.recorded };
+        let target = match letter.target {
+            Target::Set(number) => MailTarget::Set(&self.sets[number as usize]),
+            Target::Member(member, group, others) => MailTarget::Member(member, group, others),
+        };
+        MailItem::Message(MessageRef { recorded, ..message }, shared, target)
     }
 
     fn copied_run<'a>(&'a self, copied: &CopiedRun, last_topic: &'a str) -> Run<'a> {
