@@ -26,7 +26,8 @@ struct Bar {
 /// # Errors
 /// The machine's, or a file that is not such a list.
 pub fn comparison(json: &Path, svg: &Path) -> io::Result<()> {
-    let text = fs::read_to_string(json)?;
+    let text = fs::read_to_string(json)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot read {}: {error}", json.display())))?;
     let bars = parse(&text).map_err(|error| io::Error::other(format!("{}: {error}", json.display())))?;
     let mut picture = String::new();
     draw(&bars, &mut picture).map_err(|error| io::Error::other(error.to_string()))?;

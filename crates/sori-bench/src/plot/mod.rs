@@ -60,4 +60,5 @@ fn write(path: &Path, svg: &str) -> io::Result<()> {
         fs::create_dir_all(directory)?;
     }
     fs::write(path, svg)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display())))
 }
