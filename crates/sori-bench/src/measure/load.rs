@@ -28,6 +28,8 @@ pub(super) struct Result {
 
 /// A PUBACK of MQTT 3.1.1.
 const PUBACK_SIZE: usize = 4;
+/// Bytes read at once: more than the acknowledgements of a window.
+const READ_BYTES: usize = 64 * 1024;
 
 struct Publisher {
     stream: TcpStream,
@@ -54,6 +56,7 @@ impl Load<'_> {
         let mut result = Result { acknowledged: 0, elapsed: Duration::ZERO, latencies: Vec::new() };
         let (began, mut sent) = (Instant::now(), 0);
         let mut events = Events::with_capacity(1024);
+        let mut buffer = vec![0; READ_BYTES];
         for publisher in &mut publishers {
             self.fill(publisher, &payload, &mut sent, messages_max)?;
         }
@@ -61,7 +64,7 @@ impl Load<'_> {
             poll.poll(&mut events, Some(Duration::from_millis(100)))?;
             for event in &events {
                 let Some(publisher) = publishers.get_mut(event.token().0) else { continue };
-                publisher.read(&mut result)?;
+                publisher.read(&mut buffer, &mut result)?;
                 self.fill(publisher, &payload, &mut sent, messages_max)?;
             }
         }
@@ -93,12 +96,17 @@ impl Publisher {
         Ok(())
     }
 
-    fn read(&mut self, result: &mut Result) -> io::Result<()> {
-        let mut buffer = [0; 64 * 1024];
+    /// Reads once: a short read has emptied the socket, and the next bytes bring a new event.
+    fn read(&mut self, buffer: &mut [u8], result: &mut Result) -> io::Result<()> {
         loop {
-            match self.stream.read(&mut buffer) {
+            match self.stream.read(buffer) {
                 Ok(0) => return Err(io::Error::other("the broker closed a publisher's connection")),
-                Ok(count) => self.input.extend_from_slice(&buffer[..count]),
+                Ok(count) => {
+                    self.input.extend_from_slice(&buffer[..count]);
+                    if count < buffer.len() {
+                        break;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
