@@ -159,7 +159,7 @@ impl Shard {
                 }
             }
         }
-        for kept in &session.unreleased {
+        for kept in session.unreleased.iter() {
             kept.message.move_to(|place| space.current_place(place));
             self.recorder.write_received(me, kept.packet_id, &kept.message);
         }

@@ -368,7 +368,7 @@ impl Shard {
                 let Some(packet_id) = acknowledged(&packet, version) else { return };
                 if let (PacketType::PubRec, Some(session)) = (kind, self.session(key)) {
                     session.incoming.forget(packet_id);
-                    session.forget_unreleased(packet_id);
+                    session.unreleased.take(packet_id);
                 }
                 if version == Version::V5 {
                     let reason_code = ReasonCode::QuotaExceeded;

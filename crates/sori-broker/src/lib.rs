@@ -130,6 +130,7 @@ mod time;
 mod timers;
 mod tokens;
 mod totals;
+mod unreleased;
 mod waiting;
 mod wills;
 

@@ -14,10 +14,11 @@ use crate::matches::MatchSet;
 use crate::message::{Message, MessageRef, Owner, Recorded, Wire};
 use crate::recorder::Mark;
 use crate::retained::RetainedMessage;
-use crate::session::{Session, SessionKey, Unreleased};
+use crate::session::{Session, SessionKey};
 use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::time::Time;
+use crate::unreleased::Unreleased;
 use crate::wills::lasting_properties;
 use alloc::boxed::Box;
 use alloc::format;
@@ -31,9 +32,6 @@ const EXCESS_MAX: u32 = 1000;
 
 /// How many recipients the matches may have that a connection remembers for itself from one input to the next.
 const REMEMBERED_WEIGHT_MAX: usize = 64;
-
-/// A session without unreleased messages keeps room for this many, so that a steady flow does not allocate for each.
-const KEPT_UNRELEASED_MAX: usize = 128;
 
 /// A PUBLISH that has been looked at, and may be taken.
 struct Arrival<'a> {
@@ -159,7 +157,7 @@ impl Shard {
         {
             // [MQTT-4.3.3-9]
             session.incoming.forget(packet_id);
-            session.forget_unreleased(packet_id);
+            session.unreleased.take(packet_id);
         }
         if reason_code == ReasonCode::PacketIdentifierInUse {
             return Answer::Violation(
@@ -198,7 +196,7 @@ impl Shard {
         if incoming == Incoming::Duplicate && self.is_forgetful(key) {
             let Some(session) = self.session(key) else { return Ok(false) };
             session.incoming.forget(packet_id);
-            session.forget_unreleased(packet_id);
+            session.unreleased.take(packet_id);
             incoming = session.incoming.publish_qos2(packet_id);
         }
         let Some(session) = self.session(key) else { return Ok(false) };
@@ -354,9 +352,9 @@ impl Shard {
             return ReasonCode::UnspecifiedError;
         };
         let length = message.payload.len() as u64;
-        let is_same = |old: &Unreleased| old.packet_id == packet_id;
-        let found = if comes_again { session.unreleased.iter().position(is_same) } else { None };
-        if found.is_none() && !has_room_for_unreleased(&self.settings, session, length) {
+        let old = if comes_again { session.unreleased.get(packet_id) } else { None };
+        let old = old.map(|old| (old.message.clone(), old.has_come_again));
+        if old.is_none() && !has_room_for_unreleased(&self.settings, session, length) {
             return ReasonCode::QuotaExceeded;
         }
         if is_recorded {
@@ -366,20 +364,18 @@ impl Shard {
             self.recorder.note_message(&kept);
             self.recorder.note_received(me, packet_id, &kept);
         }
-        session.unreleased_bytes += length;
-        let Some(old) = found.and_then(|at| session.unreleased.get_mut(at)) else {
-            session.unreleased.push_back(Unreleased { packet_id, message: kept, has_come_again: false });
+        let Some((old, has_come_again)) = old else {
+            session.unreleased.push(Unreleased { packet_id, message: kept, has_come_again: false });
             return ReasonCode::Success;
         };
-        session.unreleased_bytes -= old.message.view().payload.len() as u64;
         // Not a repetition, as DUP is not set: another message takes the place of the first, which the client has given
         // up. The same message again is forgiven once. Both are against the standard; Mosquitto does the same.
-        let (a, b) = (old.message.view(), kept.view());
+        let (a, b) = (old.view(), kept.view());
         let is_same = (a.topic, a.payload, a.properties, a.retain) == (b.topic, b.payload, b.properties, b.retain);
-        if is_same && old.has_come_again {
+        if is_same && has_come_again {
             return ReasonCode::PacketIdentifierInUse;
         }
-        *old = Unreleased { packet_id, message: kept, has_come_again: is_same };
+        session.unreleased.replace(Unreleased { packet_id, message: kept, has_come_again: is_same });
         ReasonCode::Success
     }
 
@@ -387,10 +383,7 @@ impl Shard {
     pub(crate) fn release_message(&mut self, id: ConnectionId, key: SessionKey, packet_id: PacketId) {
         let me = self.session_ref(key);
         let Some(session) = self.session(key) else { return };
-        let Some(message) = session.forget_unreleased(packet_id) else { return };
-        if session.unreleased.is_empty() {
-            session.unreleased.shrink_to(KEPT_UNRELEASED_MAX);
-        }
+        let Some(message) = session.unreleased.take(packet_id) else { return };
         if message.number() != 0 {
             self.recorder.note_forwarded(me, packet_id);
         }
@@ -419,8 +412,7 @@ impl Shard {
     pub(crate) fn release_all(&mut self, key: SessionKey) {
         let me = self.session_ref(key);
         let Some(session) = self.session(key) else { return };
-        session.unreleased_bytes = 0;
-        for Unreleased { packet_id, message, .. } in core::mem::take(&mut session.unreleased) {
+        for Unreleased { packet_id, message, .. } in session.unreleased.take_all() {
             if message.number() != 0 {
                 self.recorder.note_forwarded(me, packet_id);
             }
@@ -589,5 +581,5 @@ fn has_room_for_unreleased(settings: &Settings, session: &Session, payload: u64)
         max => usize::from(max) + EXCESS_MAX as usize,
     };
     let bytes_max = settings.queued_bytes_max;
-    session.unreleased.len() < count_max && (bytes_max == 0 || session.unreleased_bytes + payload <= bytes_max)
+    session.unreleased.len() < count_max && (bytes_max == 0 || session.unreleased.bytes() + payload <= bytes_max)
 }

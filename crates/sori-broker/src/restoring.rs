@@ -6,13 +6,14 @@ use crate::message::{Message, MessageRef};
 use crate::record::read::message_body;
 use crate::recovered::{Owed, ReadMessage, RecoveredSession, RecoveredWill, load};
 use crate::retained::RetainedMessage;
-use crate::session::{NEVER_EXPIRES, Session, SessionKey, StoredWill, Unreleased};
+use crate::session::{NEVER_EXPIRES, Session, SessionKey, StoredWill};
 use crate::settings::QueueFull;
 use crate::shard::Shard;
 use crate::shared::GroupNumber;
 use crate::subscription::{Options, Subscriber};
 use crate::time::Time;
 use crate::timers::Timer;
+use crate::unreleased::Unreleased;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -130,8 +131,7 @@ impl Shard {
         }
         for kept in loaded.unreleased {
             session.incoming.restore(kept.packet_id);
-            session.unreleased_bytes += u64::from(kept.message.payload_length());
-            session.unreleased.push_back(kept);
+            session.unreleased.push(kept);
         }
     }
 

@@ -6,9 +6,9 @@ use crate::message::Message;
 use crate::places::Places;
 use crate::reads::Reads;
 use crate::time::Time;
+use crate::unreleased::UnreleasedLine;
 use crate::waiting::Waiting;
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use sori_mqtt::{IncomingMessages, OutgoingMessages, PacketId, PubRec, QoS, ReasonCode};
 
@@ -27,8 +27,7 @@ pub(crate) struct Session {
     /// Payload bytes in `outgoing`.
     pub(crate) inflight_bytes: u64,
     pub(crate) incoming: IncomingMessages,
-    /// QoS 2 messages that were taken over with PUBREC and not released by PUBREL, in the order of PUBLISH.
-    pub(crate) unreleased: VecDeque<Unreleased>,
+    pub(crate) unreleased: UnreleasedLine,
     pub(crate) queue: Waiting,
     /// A message was dropped and the queue has not been empty since.
     pub(crate) is_dropping: bool,
@@ -37,8 +36,6 @@ pub(crate) struct Session {
     pub(crate) places: Places,
     /// Retained messages still to be read for new subscriptions.
     pub(crate) reads: Reads,
-    /// Payload bytes in `unreleased`.
-    pub(crate) unreleased_bytes: u64,
     pub(crate) will: Option<Box<StoredWill>>,
     /// Records of it have been made, so that its end is to be recorded too.
     pub(crate) is_recorded: bool,
@@ -79,13 +76,12 @@ impl Session {
             outgoing: OutgoingMessages::new(u16::MAX),
             inflight_bytes: 0,
             incoming: IncomingMessages::new(u16::MAX),
-            unreleased: VecDeque::new(),
+            unreleased: UnreleasedLine::default(),
             queue: Waiting::default(),
             is_dropping: false,
             dropped: 0,
             places: Places::None,
             reads: Reads::default(),
-            unreleased_bytes: 0,
             will: None,
             is_recorded: false,
             timer: Time::NEVER,
@@ -96,15 +92,6 @@ impl Session {
             walk: None,
             is_refused_by_store: false,
         }
-    }
-
-    /// A QoS 2 message is no longer kept.
-    pub(crate) fn forget_unreleased(&mut self, packet_id: PacketId) -> Option<Message> {
-        // Releases come in the order of the messages, so it is nearly always the first.
-        let at = self.unreleased.iter().position(|kept| kept.packet_id == packet_id)?;
-        let Unreleased { message, .. } = self.unreleased.remove(at)?;
-        self.unreleased_bytes -= u64::from(message.payload_length());
-        Some(message)
     }
 
     /// Does it outlive its connection?
@@ -137,15 +124,6 @@ impl Session {
             || self.inflight_bytes + payload as u64 <= inflight_bytes_max;
         fits && self.outgoing.can_send()
     }
-}
-
-/// A QoS 2 message between PUBREC and PUBREL.
-#[derive(Debug)]
-pub(crate) struct Unreleased {
-    pub(crate) packet_id: PacketId,
-    pub(crate) message: Message,
-    /// The same message has come twice without DUP.
-    pub(crate) has_come_again: bool,
 }
 
 /// The will of a connected client, or of one whose Will Delay Interval runs. [MQTT-3.1.2-7] [MQTT311-3.1.2-8]
