@@ -135,6 +135,8 @@ pub enum Cause {
     TakenOver,
     /// The client broke the protocol, or a limit.
     Protocol(ReasonCode, Box<str>),
+    /// An operator has taken away the listener that it came by.
+    Dismissed,
     /// The broker stops.
     Shutdown,
 }

@@ -249,6 +249,16 @@ impl Shard {
         self.end_connection(id, Some(ReasonCode::QuotaExceeded), cause);
     }
 
+    /// An operator has taken away what the connection came by.
+    pub(crate) fn dismiss_connection(&mut self, id: ConnectionId) {
+        match self.connection(id) {
+            Some(c) if c.is_open() => {
+                self.end_connection(id, Some(ReasonCode::AdministrativeAction), Cause::Dismissed);
+            }
+            _ => self.close(id),
+        }
+    }
+
     pub(crate) fn say_goodbye(&mut self) {
         let open: Vec<ConnectionId> = self.connections.iter().map(|(_, _, c)| c.id).collect();
         for id in open {

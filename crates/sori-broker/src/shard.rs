@@ -303,6 +303,13 @@ impl Shard {
         self.end();
     }
 
+    /// The listener that let this connection in is gone: a client is told (0x98), and what has not logged in yet is closed.
+    pub fn dismiss(&mut self, now: Time, connection: ConnectionId) {
+        self.begin(now);
+        self.dismiss_connection(connection);
+        self.end();
+    }
+
     /// New settings and rules, which hold from the next packet on. What CONNECT agreed, Keep Alive and Receive Maximum,
     /// stays as it is for connections that are open.
     pub fn reconfigure(&mut self, now: Time, settings: Arc<Settings>, access: Arc<dyn Access>) {

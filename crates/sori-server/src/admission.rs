@@ -1,8 +1,11 @@
 //! How many connections there are, in all, by listener and by address, and whether one more may come in.
 
-use crate::config::{Bind, Config, SocketDomain};
+use crate::config::Config;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,7 +29,7 @@ pub(crate) struct Places {
 struct State {
     limits: Limits,
     total: usize,
-    by_listener: Vec<usize>,
+    by_listener: HashMap<u32, usize>,
     by_address: HashMap<IpAddr, usize>,
     rates: HashMap<IpAddr, Rate>,
 }
@@ -35,7 +38,7 @@ struct State {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Limits {
     total: Option<usize>,
-    by_listener: Vec<Option<usize>>,
+    by_listener: HashMap<u32, NonZeroU32>,
     by_address: Option<usize>,
     rate_by_address: Option<u32>,
 }
@@ -47,18 +50,19 @@ struct Rate {
 }
 
 impl Limits {
-    /// The limits for listeners at these places, which are numbered in this order for ever.
-    pub(crate) fn of(config: &Config, places: &[(Bind, SocketDomain)]) -> Limits {
-        let of_listener =
-            |place: &(Bind, SocketDomain)| config.listeners.iter().find(|l| l.place() == *place)?.max_connections;
-        let count = |limit: Option<std::num::NonZeroU32>| limit.map(|n| n.get() as usize);
+    /// Those of a configuration; what its listeners set is told by their numbers.
+    pub(crate) fn of(config: &Config, by_listener: HashMap<u32, NonZeroU32>) -> Limits {
         Limits {
-            total: count(config.global_max_connections),
-            by_listener: places.iter().map(|place| count(of_listener(place))).collect(),
-            by_address: count(config.max_connections_per_address),
-            rate_by_address: config.connection_rate_per_address.map(std::num::NonZeroU32::get),
+            total: config.global_max_connections.map(count),
+            by_listener,
+            by_address: config.max_connections_per_address.map(count),
+            rate_by_address: config.connection_rate_per_address.map(NonZeroU32::get),
         }
     }
+}
+
+fn count(limit: NonZeroU32) -> usize {
+    limit.get() as usize
 }
 
 impl Places {
@@ -75,11 +79,11 @@ impl Places {
     }
 
     /// May a connection from this address come in now? If so it has a place until [`Places::leave`].
-    pub(crate) fn enter(&self, listener: usize, address: Option<IpAddr>, now: Instant) -> Result<(), Refusal> {
+    pub(crate) fn enter(&self, listener: u32, address: Option<IpAddr>, now: Instant) -> Result<(), Refusal> {
         self.with(|state| state.enter(listener, address.map(network), now))
     }
 
-    pub(crate) fn leave(&self, listener: usize, address: Option<IpAddr>) {
+    pub(crate) fn leave(&self, listener: u32, address: Option<IpAddr>) {
         self.with(|state| state.leave(listener, address.map(network)));
     }
 }
@@ -93,15 +97,13 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 impl State {
-    fn enter(&mut self, listener: usize, address: Option<IpAddr>, now: Instant) -> Result<(), Refusal> {
-        if self.by_listener.len() <= listener {
-            self.by_listener.resize(listener + 1, 0);
-        }
+    fn enter(&mut self, listener: u32, address: Option<IpAddr>, now: Instant) -> Result<(), Refusal> {
         let is_full = |limit: Option<usize>, count: usize| limit.is_some_and(|limit| count >= limit);
-        let of_listener = self.limits.by_listener.get(listener).copied().flatten();
+        let listener_limit = self.limits.by_listener.get(&listener).copied().map(count);
+        let of_listener = self.by_listener.get(&listener).copied().unwrap_or(0);
         let of_address = address.and_then(|a| self.by_address.get(&a)).copied().unwrap_or(0);
         if is_full(self.limits.total, self.total)
-            || is_full(of_listener, self.by_listener[listener])
+            || is_full(listener_limit, of_listener)
             || (address.is_some() && is_full(self.limits.by_address, of_address))
         {
             return Err(Refusal::TooMany);
@@ -112,7 +114,7 @@ impl State {
             return Err(Refusal::TooFast);
         }
         self.total += 1;
-        self.by_listener[listener] += 1;
+        *self.by_listener.entry(listener).or_default() += 1;
         if let Some(address) = address {
             *self.by_address.entry(address).or_default() += 1;
         }
@@ -132,16 +134,21 @@ impl State {
         rate.count <= per_second
     }
 
-    fn leave(&mut self, listener: usize, address: Option<IpAddr>) {
+    fn leave(&mut self, listener: u32, address: Option<IpAddr>) {
         self.total -= 1;
-        self.by_listener[listener] -= 1;
-        if let Some(address) = address
-            && let Some(count) = self.by_address.get_mut(&address)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.by_address.remove(&address);
-            }
+        take_one(&mut self.by_listener, listener);
+        if let Some(address) = address {
+            take_one(&mut self.by_address, address);
+        }
+    }
+}
+
+/// One less; what is none is forgotten.
+fn take_one<K: Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Entry::Occupied(mut count) = counts.entry(key) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
         }
     }
 }
@@ -154,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_full_listener_lets_in_again_when_one_leaves() {
-        let places = Places::new(Limits { by_listener: vec![Some(1), None], ..Limits::default() });
+        let places = Places::new(Limits { by_listener: HashMap::from([(0, NonZeroU32::MIN)]), ..Limits::default() });
         let now = Instant::now();
         assert_eq!(places.enter(0, HERE, now), Ok(()));
         assert_eq!(places.enter(0, HERE, now), Err(Refusal::TooMany));

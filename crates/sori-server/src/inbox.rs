@@ -3,6 +3,7 @@
 //! One inbox per worker, in the order in which things were put in, whoever put them there. The worker is woken by
 //! whoever finds the inbox empty; it takes everything out at once.
 
+use crate::roster::Numbers;
 use crate::socket::{Admittance, Stream};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, Waker};
 use sori_broker::{Access, CheckpointOrder, Fetch, Handoff, ListenerSettings, Mail, Settings, Shard, StoreState};
@@ -46,6 +47,8 @@ pub(crate) enum Letter {
 /// What a worker may be told to do otherwise while it runs.
 #[derive(Clone)]
 pub(crate) struct NewSettings {
+    /// The listeners that there are now; connections of others end.
+    pub(crate) numbers: Arc<Numbers>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) access: Arc<dyn Access + Send + Sync>,
     /// Connects and disconnects are logged.

@@ -68,7 +68,7 @@ fn ended(cause: &Cause) -> lines::Ended<'_> {
         Cause::Network(text) => Ended::SystemError(text),
         Cause::KeepAlive => Ended::ExceededTimeout,
         Cause::TakenOver => Ended::SessionTakenOver,
-        Cause::Shutdown => Ended::AdministrativeAction,
+        Cause::Dismissed | Cause::Shutdown => Ended::AdministrativeAction,
         Cause::Protocol(reason_code, _) => match reason_code {
             ReasonCode::MalformedPacket => Ended::MalformedPacket,
             ReasonCode::PacketTooLarge => Ended::OversizePacket,

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, stderr, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::check;
 use crate::command_line::{self, Command};
 use crate::config::{Config, Loaded, Remark, Severity};
 use crate::log::{Kind, Log, lines};
@@ -13,7 +14,7 @@ use crate::machine::Machine;
 use crate::process::pid_file::PidFile;
 use crate::process::privileges::{self, Wish};
 use crate::process::{daemon, open_files, umask};
-use crate::server;
+use crate::reload;
 use crate::startup::{Origin, RunError, Startup, log_remarks};
 use crate::store::place::Place;
 
@@ -51,28 +52,37 @@ fn serve(origin: Origin) -> u8 {
         eprintln!("Error: Please provide a configuration file to test.");
         return REFUSED;
     }
-    let Loaded { config, remarks } = match origin.load() {
+    if arguments.test_config {
+        return test_config(&origin);
+    }
+    let loaded = match origin.load() {
         Ok(loaded) => loaded,
         Err(remarks) => {
             print_remarks(&remarks);
             return REFUSED;
         }
     };
-    if arguments.test_config {
-        print_remarks(&remarks);
-        eprintln!("Configuration file is OK.");
-        return OK;
-    }
     if arguments.daemon && !daemon::is_daemon() {
         return daemon::start().unwrap_or_else(|error| {
             eprintln!("Error: Unable to go into the background: {error}.");
             FAILED
         });
     }
-    match start(config, &remarks, origin) {
+    match start(loaded, origin) {
         Ok(()) => OK,
         Err(code) => code,
     }
+}
+
+/// Scripts test a file while the broker that uses it runs, so that a port in use is no error here.
+fn test_config(origin: &Origin) -> u8 {
+    let remarks = check::check_origin(origin, Severity::Warning);
+    print_remarks(&remarks);
+    if remarks.iter().any(Remark::is_error) {
+        return REFUSED;
+    }
+    eprintln!("Configuration file is OK.");
+    OK
 }
 
 /// All errors at once, and how many there are.
@@ -88,7 +98,8 @@ fn print_remarks(remarks: &[Remark]) {
 }
 
 /// What must be done before anything is opened, in this order: what only root may do, giving up root, files.
-fn start(config: Config, remarks: &[Remark], origin: Origin) -> Result<(), u8> {
+fn start(loaded: Loaded, origin: Origin) -> Result<(), u8> {
+    let Loaded { config, remarks, .. } = &loaded;
     let refuse = |text: String| {
         eprintln!("Error: {text}");
         REFUSED
@@ -98,8 +109,8 @@ fn start(config: Config, remarks: &[Remark], origin: Origin) -> Result<(), u8> {
         daemon::leave_terminal().map_err(|error| refuse(format!("in setsid: {error}")))?;
     }
     open_files::raise_limit();
-    let wish = wish(&config, origin.called_as_mosquitto);
-    make_location(&config, &wish)?;
+    let wish = wish(config, origin.called_as_mosquitto);
+    make_location(config, &wish)?;
     let warnings = privileges::give_up(&wish).map_err(refuse)?;
     if let Some(mask) = env::var_os("UMASK_SET") {
         umask::apply(&mask).map_err(refuse)?;
@@ -112,7 +123,7 @@ fn start(config: Config, remarks: &[Remark], origin: Origin) -> Result<(), u8> {
     for privileges::Warning(text) in warnings {
         log.warning(format_args!("Warning: {text}"));
     }
-    let result = start_with_pid_file(config, origin, log.clone(), is_daemon);
+    let result = start_with_pid_file(loaded, origin, log.clone(), is_daemon);
     if let Err(error) = &result {
         log.error(format_args!("{error}"));
         // Who started it must not have to look for the log to learn why it did not start.
@@ -142,12 +153,13 @@ fn make_location(config: &Config, wish: &Wish) -> Result<(), u8> {
     })
 }
 
-fn start_with_pid_file(config: Config, origin: Origin, log: Log, daemon: bool) -> Result<(), RunError> {
+fn start_with_pid_file(loaded: Loaded, origin: Origin, log: Log, daemon: bool) -> Result<(), RunError> {
+    let config = &loaded.config;
     let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose();
     let _pid_file = pid_file.map_err(|error| RunError::new(format!("Unable to write pid file: {error}.")))?;
     let watched = stderr().is_terminal() || stdout().is_terminal() || config.files.is_empty();
     let greeting = watched && !origin.arguments.quiet && !daemon;
-    server::start(config, Startup { log, machine: Machine::read(), origin, greeting, daemon })
+    reload::run(loaded, Startup { log, machine: Machine::read(), origin, greeting, daemon })
 }
 
 /// Only a file that names a user, and the name `mosquitto`, ask for root to be given up.

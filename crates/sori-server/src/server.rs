@@ -3,26 +3,23 @@
 use crate::acl::AclAccess;
 use crate::admission::{Limits, Places};
 use crate::board::Board;
-use crate::config::{Bind, Config, ListenerConfig, Loaded, SocketDomain};
+use crate::config::Config;
 use crate::inbox::{Inbox, Letter, NewSettings};
 use crate::link;
 use crate::listeners::Listeners;
 use crate::local_client::{LocalClient, LocalError};
 use crate::log::{Kind, Log};
 use crate::machine::Machine;
-use crate::overview;
 use crate::publisher::Publisher;
+use crate::roster::Roster;
 use crate::socket::Stream;
 use crate::space::LockedSpace;
-use crate::startup::{RunError, Startup, log_remarks};
+use crate::startup::RunError;
 use crate::store::portion::{self, Portion};
 use crate::store::running::Store;
 use crate::wait::wait;
 use crate::worker::{Beginning, Clock, WAKE, Worker};
-use mio::{Events, Poll, Token, Waker};
-use nix::libc::SIGRTMIN;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::Signals;
+use mio::{Events, Poll, Registry, Token, Waker};
 use sori_broker::{
     Access, Identity, ListenerSettings, OpenAccess, SessionView, Settings, Shard, ShardId, Space, Totals,
 };
@@ -59,8 +56,10 @@ pub struct Server {
     acceptor: Option<(Sender<Order>, Arc<Waker>, JoinHandle<()>)>,
     space: Arc<LockedSpace>,
     places: Arc<Places>,
-    /// Where the listeners listen, in their order.
-    listening: Vec<(Bind, SocketDomain)>,
+    /// The listeners and their sockets, which the thread that accepts connections has too.
+    roster: Roster,
+    /// Tells that thread who waits.
+    registry: Registry,
     board: Arc<Board>,
     /// The rules behind those of the configuration.
     access: Arc<dyn Access + Send + Sync>,
@@ -71,7 +70,8 @@ pub struct Server {
 
 /// For the thread that accepts connections.
 enum Order {
-    Reconfigure(Box<Config>),
+    /// Other listeners, whether connections are logged, and who waits until nothing comes by the old ones any more.
+    Switch(Box<Roster>, bool, Sender<()>),
     Stop,
 }
 
@@ -97,14 +97,15 @@ impl Server {
     ) -> Result<Server, RunError> {
         let shards = u16::try_from(machine.threads(&config)).unwrap_or(u16::MAX);
         let board = Arc::new(Board::new(shards));
-        let listening: Vec<_> = config.listeners.iter().map(ListenerConfig::place).collect();
-        let places = Arc::new(Places::new(Limits::of(&config, &listening)));
+        let acceptor_poll = Poll::new()?;
+        let registry = acceptor_poll.registry().try_clone()?;
         let polls = (0..shards).map(|_| Poll::new()).collect::<Result<Vec<Poll>, _>>()?;
         let mut inboxes = Vec::new();
         for poll in &polls {
             inboxes.push(Arc::new(Inbox::new(Waker::new(poll.registry(), WAKE)?)));
         }
-        let listeners = Listeners::open(&config, inboxes.clone(), Arc::clone(&places), log.clone())?;
+        let roster = Roster::default().prepare(&config, &registry, &log).map_err(RunError::all)?;
+        let places = Arc::new(Places::new(Limits::of(&config, roster.limits())));
         // Who connects from now on waits until everything that was kept is there again.
         let clock = Clock::start();
         let (store, space, portions) = match config.persistence {
@@ -118,10 +119,10 @@ impl Server {
         };
         let (workers, acceptor, space) = (Vec::new(), None, Arc::new(space));
         let mut server =
-            Server { inboxes, workers, acceptor, space, places, listening, board, access, log, machine, store };
+            Server { inboxes, workers, acceptor, space, places, roster, registry, board, access, log, machine, store };
         // What has been started ends with `server`, if this fails.
         server.start_workers(&config, clock, polls, portions)?;
-        server.start_acceptor(listeners)?;
+        server.start_acceptor(acceptor_poll, config.connection_messages)?;
         Ok(server)
     }
 
@@ -136,6 +137,7 @@ impl Server {
     ) -> Result<(), RunError> {
         let settings = Arc::new(settings(config, &self.machine, &self.log, self.store.is_some()));
         let access = self.access(config);
+        let numbers = Arc::new(self.roster.numbers());
         let shards = self.inboxes.len() as u16;
         let (ready, restored) = channel();
         let mut waiting = Vec::new();
@@ -143,7 +145,7 @@ impl Server {
             let id = ShardId(number);
             let (space, board, inboxes) = (Arc::clone(&self.space), Arc::clone(&self.board), self.inboxes.clone());
             let (settings, access, log) = (Arc::clone(&settings), Arc::clone(&access), self.log.clone());
-            let connection_messages = config.connection_messages;
+            let (connection_messages, numbers) = (config.connection_messages, Arc::clone(&numbers));
             let gauges = self.store.as_ref().map(|store| Arc::clone(store.gauges()));
             let publisher = (number == 0).then(|| {
                 let lines = self.log.topic_lines().clone();
@@ -167,6 +169,7 @@ impl Server {
                     clock,
                     log,
                     connection_messages,
+                    numbers,
                     publisher,
                     keeper,
                 });
@@ -202,10 +205,10 @@ impl Server {
         Ok(())
     }
 
-    fn start_acceptor(&mut self, mut listeners: Listeners) -> Result<(), RunError> {
-        let poll = Poll::new()?;
+    fn start_acceptor(&mut self, poll: Poll, connection_messages: bool) -> Result<(), RunError> {
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-        listeners.register(poll.registry())?;
+        let (inboxes, places) = (self.inboxes.clone(), Arc::clone(&self.places));
+        let listeners = Listeners::new(&self.roster, connection_messages, inboxes, places, self.log.clone());
         let (sender, orders) = channel();
         let log = self.log.clone();
         let thread = std::thread::Builder::new()
@@ -259,10 +262,29 @@ impl Server {
         }
     }
 
-    /// Use other settings from now on, as far as they can change while the broker runs.
-    pub fn reconfigure(&self, config: &Config) {
-        self.places.set_limits(Limits::of(config, &self.listening));
+    /// Use another configuration from now on, as far as it can change while the broker runs. Listeners that are new
+    /// listen when this returns; those that are no more do not, and their connections end soon after. Others notice
+    /// nothing.
+    ///
+    /// # Errors
+    /// All sockets that cannot be opened. Then nothing has changed.
+    pub fn reload(&mut self, config: &Config) -> Result<(), Vec<RunError>> {
+        let roster = self.roster.prepare(config, &self.registry, &self.log)?;
+        // From here on nothing can fail.
+        self.places.set_limits(Limits::of(config, roster.limits()));
+        let (switched, has_switched) = channel();
+        self.order(Order::Switch(Box::new(roster.clone()), config.connection_messages, switched));
+        // Whoever came by a listener that goes is in an inbox before the workers hear that it has gone. It fails when the
+        // other thread has ended, and then nobody comes.
+        let _ = has_switched.recv();
+        self.roster = roster;
+        self.reconfigure(config);
+        Ok(())
+    }
+
+    fn reconfigure(&self, config: &Config) {
         let new = NewSettings {
+            numbers: Arc::new(self.roster.numbers()),
             settings: Arc::new(settings(config, &self.machine, &self.log, self.store.is_some())),
             access: self.access(config),
             connection_messages: config.connection_messages,
@@ -271,7 +293,11 @@ impl Server {
         for inbox in &self.inboxes {
             inbox.post(Letter::Reconfigure(Box::new(new.clone())));
         }
-        self.order(Order::Reconfigure(Box::new(config.clone())));
+    }
+
+    /// The store, if there is one.
+    pub(crate) fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
     }
 
     /// All rules that hold with this configuration.
@@ -332,7 +358,11 @@ fn accept_connections(mut poll: Poll, mut listeners: Listeners, orders: &Receive
         }
         for order in orders.try_iter() {
             match order {
-                Order::Reconfigure(config) => listeners.reconfigure(&config),
+                Order::Switch(roster, connection_messages, switched) => {
+                    listeners.switch(&roster, connection_messages);
+                    // It fails when nobody waits any more.
+                    let _ = switched.send(());
+                }
                 Order::Stop => return,
             }
         }
@@ -367,50 +397,5 @@ fn settings(config: &Config, machine: &Machine, log: &Log, keeps_records: bool) 
         clients_max: config.global_max_clients.map(|n| u64::from(n.get())),
         keeps_records,
         report_subscriptions: log.enabled(Kind::Subscribe) || log.enabled(Kind::Unsubscribe),
-    }
-}
-
-/// Opens the listeners, starts the worker threads and runs until a signal ends the broker.
-pub(crate) fn start(config: Config, startup: Startup) -> Result<(), RunError> {
-    let reopen_log = SIGRTMIN();
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, reopen_log])?;
-    if !config.persistence {
-        startup.log.notice(format_args!(
-            "Persistence is off: a restart forgets all sessions, queued and retained messages. `persistence true` keeps them."
-        ));
-    }
-    let server = Server::start(config.clone(), startup.log.clone(), startup.machine)?;
-    startup.ready(&config)?;
-    for signal in signals.forever() {
-        match signal {
-            SIGHUP => reload(&server, &startup),
-            SIGUSR1 => server.write_store_anew(),
-            SIGUSR2 => {
-                let figures = server.store.as_ref().map(|store| store.gauges().figures());
-                overview::log(&startup.log, &server.sessions(), figures.as_ref());
-            }
-            other if other == reopen_log => startup.log.reopen(),
-            _ => break,
-        }
-    }
-    server.stop();
-    Ok(())
-}
-
-/// SIGHUP: log files are opened anew, and the configuration is read again. A file with a mistake changes nothing.
-fn reload(server: &Server, startup: &Startup) {
-    let log = &startup.log;
-    log.information(format_args!("{}", crate::log::lines::reloading()));
-    log.reopen();
-    match startup.load_again() {
-        Ok(Loaded { config, remarks }) => {
-            log.configure(config.log.clone());
-            log_remarks(log, &remarks);
-            server.reconfigure(&config);
-        }
-        Err(remarks) => {
-            log_remarks(log, &remarks);
-            log.error(format_args!("The configuration was not changed."));
-        }
     }
 }

@@ -88,6 +88,6 @@ pub(crate) struct Admittance {
 
 impl Drop for Admittance {
     fn drop(&mut self) {
-        self.places.leave(self.listener as usize, self.address);
+        self.places.leave(self.listener, self.address);
     }
 }

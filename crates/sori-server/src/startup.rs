@@ -110,6 +110,14 @@ impl RunError {
     }
 }
 
+impl RunError {
+    /// Several errors as one, each on a line of its own.
+    pub fn all(errors: Vec<RunError>) -> RunError {
+        let texts: Vec<String> = errors.into_iter().map(|error| error.text).collect();
+        RunError { text: texts.join("\nError: ") }
+    }
+}
+
 impl From<io::Error> for RunError {
     /// The system's words alone, as Mosquitto says them: "Permission denied", "Address already in use".
     fn from(error: io::Error) -> RunError {

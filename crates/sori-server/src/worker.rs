@@ -9,6 +9,7 @@ use crate::inbox::{Inbox, Letter, NewSettings};
 use crate::log::Log;
 use crate::publisher::Publisher;
 use crate::report;
+use crate::roster::Numbers;
 use crate::socket::{Admittance, Stream};
 use crate::store::keeper::Keeper;
 use crate::store::portion::Portion;
@@ -69,6 +70,8 @@ pub(crate) struct Beginning {
     pub(crate) clock: Clock,
     pub(crate) log: Log,
     pub(crate) connection_messages: bool,
+    /// The listeners that there are.
+    pub(crate) numbers: Arc<Numbers>,
     /// One worker publishes `$SYS` and log lines.
     pub(crate) publisher: Option<Publisher>,
     /// What must survive goes there, if anything must.
@@ -370,8 +373,22 @@ impl Worker {
     fn reconfigure(&mut self, new: NewSettings) {
         self.b.shard.reconfigure(self.now, new.settings, new.access);
         self.b.connection_messages = new.connection_messages;
+        self.b.numbers = new.numbers;
+        self.dismiss_gone();
         if let Some(publisher) = &mut self.b.publisher {
             publisher.set_interval(new.sys_interval, self.now);
+        }
+    }
+
+    /// End the connections whose listener is gone.
+    fn dismiss_gone(&mut self) {
+        let gone = self.sockets.iter().flatten().filter_map(|socket| match (&socket.admittance, &socket.state) {
+            (Some(admittance), State::Open(id)) if self.b.numbers.is_gone(admittance.listener) => Some(*id),
+            _ => None,
+        });
+        for id in gone.collect::<Vec<ConnectionId>>() {
+            self.note_input();
+            self.b.shard.dismiss(self.now, id);
         }
     }
 
@@ -388,7 +405,12 @@ impl Worker {
 
     fn adopt(&mut self, stream: Stream, handoff: Handoff, admittance: Option<Admittance>) {
         let id = self.b.shard.adopt(self.now, handoff);
+        // It may have been on its way when its listener went.
+        let is_gone = admittance.as_ref().is_some_and(|admittance| self.b.numbers.is_gone(admittance.listener));
         self.add(stream, id, admittance);
+        if is_gone {
+            self.b.shard.dismiss(self.now, id);
+        }
     }
 
     fn add(&mut self, mut stream: Stream, id: ConnectionId, admittance: Option<Admittance>) {

@@ -3,6 +3,7 @@
 //! `sori` alone is `sori serve`. The arguments of `serve` are Mosquitto's and pass through unparsed, also without the
 //! word: `sori -p 1884 -v`. Called as `mosquitto`, the program is `serve` and nothing else.
 
+mod check;
 mod client;
 mod connection;
 mod failure;
@@ -37,6 +38,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Check a configuration before the broker starts with it
+    #[command(disable_help_flag = true)]
+    Check(check::Arguments),
     /// Publish messages
     #[command(disable_help_flag = true)]
     Pub(Box<r#pub::Arguments>),
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> ExitCode {
     let result = match command {
         Command::Serve { arguments } => return ExitCode::from(sori_server::run(arguments.into_iter(), false)),
+        Command::Check(arguments) => return check::run(&arguments).unwrap_or_else(|failure| failure.report()),
         Command::Pub(arguments) => r#pub::run(&arguments),
         Command::Sub(arguments) => sub::run(&arguments),
         Command::Store(arguments) => store::run(&arguments),
@@ -125,6 +130,7 @@ mod tests {
         assert_eq!(invocation("sori serve -p 1884"), serve(1));
         assert_eq!(invocation("/usr/sbin/sori --test-config"), serve(0));
         for tool in [
+            "sori check -c a.conf",
             "sori pub -t a",
             "sori sub",
             "sori store verify",

@@ -20,7 +20,9 @@
 //! [`Rules::read`] makes [`Rules`] from a file, [`Rules::decide`] says which line decides, and [`AclAccess`] puts them in
 //! front of other rules. Who somebody is, is not looked into here.
 
+mod examine;
 mod filter;
+mod outline;
 mod parse;
 mod rules;
 #[cfg(test)]

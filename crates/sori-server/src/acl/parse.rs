@@ -1,6 +1,7 @@
 //! The grammar of the file. Every line is read whatever the lines before it said, so that one run shows all mistakes.
 
 use super::filter;
+use super::outline::{Line, Owner};
 use super::rules::{Right, Rules, Whose};
 use crate::config::{Location, Remark, Severity, wrong_encoding};
 use std::fs::{self, File};
@@ -29,8 +30,7 @@ impl Rules {
 
     /// The same for the contents of a file.
     pub fn parse(file: &Path, bytes: &[u8], remarks: &mut Vec<Remark>) -> Option<Rules> {
-        let mut reader =
-            Reader { file: file.into(), rules: Rules::none(file), user: None, line: 0, remarks: Vec::new() };
+        let mut reader = Reader::new(file);
         reader.read(bytes);
         let is_good = !reader.remarks.iter().any(|remark| remark.severity == Severity::Error);
         remarks.append(&mut reader.remarks);
@@ -55,9 +55,11 @@ fn contents(file: &Path) -> Result<Vec<u8>, (String, Option<String>)> {
     Ok(bytes)
 }
 
-struct Reader {
+pub(super) struct Reader {
     file: Arc<Path>,
     rules: Rules,
+    /// The rules once more as they were written, for who wants that.
+    outline: Option<Vec<(Owner, Line)>>,
     /// The `user` line that was read last.
     user: Option<String>,
     line: usize,
@@ -68,6 +70,20 @@ struct Reader {
 type Complaint = (String, Option<&'static str>);
 
 impl Reader {
+    fn new(file: &Path) -> Reader {
+        let (rules, remarks) = (Rules::none(file), Vec::new());
+        Reader { file: file.into(), rules, outline: None, user: None, line: 0, remarks }
+    }
+
+    /// The rules of a file as they were written.
+    pub(super) fn outline(file: &Path) -> Vec<(Owner, Line)> {
+        let mut reader = Reader { outline: Some(Vec::new()), ..Reader::new(file) };
+        if let Ok(bytes) = contents(file) {
+            reader.read(&bytes);
+        }
+        reader.outline.unwrap_or_default()
+    }
+
     fn read(&mut self, bytes: &[u8]) {
         if let Some(text) = wrong_encoding(bytes) {
             self.line = 1;
@@ -83,7 +99,7 @@ impl Reader {
     }
 
     fn remark(&mut self, severity: Severity, text: String, hint: Option<&str>) {
-        let at = Some(Location { file: Arc::clone(&self.file), line: self.line });
+        let at = Some(Location::line(Arc::clone(&self.file), self.line));
         self.remarks.push(Remark { severity, at, text, hint: hint.map(str::to_owned) });
     }
 
@@ -141,6 +157,9 @@ impl Reader {
             Some(name) => Whose::User(name),
             None => Whose::Anonymous,
         };
+        if let Some(outline) = &mut self.outline {
+            outline.push((Owner::of(whose), Line { right, text: text.to_owned(), number: self.line }));
+        }
         self.rules.add(whose, right, text, self.line);
         Ok(())
     }

@@ -34,6 +34,7 @@ pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remar
         listeners.into_iter().map(|listener| inherit(listener, &security, false)).collect()
     };
     refuse_same_address(&config.listeners, remarks);
+    warn_of_refused_identifiers(&config, remarks);
     config
 }
 
@@ -104,6 +105,21 @@ fn warn_of_implicit(listeners: &[ListenerDraft], remarks: &mut Vec<Remark>) {
     }
 }
 
+/// A made up client identifier must begin like any other.
+fn warn_of_refused_identifiers(config: &Config, remarks: &mut Vec<Remark>) {
+    let makes_up = |listener: &&ListenerConfig| {
+        listener.allow_zero_length_clientid && !listener.auto_id_prefix.starts_with(&*config.clientid_prefix)
+    };
+    if let Some(listener) = config.listeners.iter().find(makes_up) {
+        let (made_up, wanted) = (&listener.auto_id_prefix, &config.clientid_prefix);
+        let text = format!(
+            "Client identifiers that the broker makes up begin with '{made_up}' and not with '{wanted}'              (clientid_prefixes): a client that sends none is refused."
+        );
+        let hint = format!("begin auto_id_prefix with '{wanted}'.");
+        remarks.push(Remark::new(Severity::Warning, text).at(listener.declared_at.clone()).hint(hint));
+    }
+}
+
 fn refuse_same_address(listeners: &[ListenerConfig], remarks: &mut Vec<Remark>) {
     for (index, listener) in listeners.iter().enumerate() {
         let Some(earlier) = listeners.iter().take(index).find(|earlier| collide(earlier, listener)) else { continue };
@@ -129,7 +145,8 @@ fn collide(a: &ListenerConfig, b: &ListenerConfig) -> bool {
             let disjoint = a.socket_domain != b.socket_domain
                 && a.socket_domain != SocketDomain::Both
                 && b.socket_domain != SocketDomain::Both;
-            a_port == b_port && a_host == b_host && !disjoint
+            // Port 0 stands for a line that was refused already.
+            *a_port != 0 && a_port == b_port && a_host == b_host && !disjoint
         }
         _ => false,
     }

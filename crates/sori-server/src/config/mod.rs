@@ -4,15 +4,17 @@
 //! value has been checked, every default filled in and every inheritance between the file and its listeners
 //! resolved. Nothing here opens a socket or a log; nothing later has to ask whether a value is legal.
 
+mod complaint;
 mod draft;
+pub(crate) mod files;
 mod finish;
-pub(crate) use finish::DEFAULT_PORT;
 mod include;
 pub mod manual;
 pub mod option;
 pub mod options;
 mod parse;
 mod remark;
+pub mod setting;
 mod suggest;
 mod value;
 
@@ -26,8 +28,10 @@ use std::time::Duration;
 
 use crate::acl::Rules;
 use crate::log::LogConfig;
+pub(crate) use finish::DEFAULT_PORT;
 pub(crate) use parse::wrong_encoding;
 pub use remark::{Location, Remark, Severity};
+pub use setting::Setting;
 pub use sori_broker::QueueFull;
 
 /// Everything the broker can be told, checked and complete. `None` in a limit means "no limit of its own".
@@ -157,9 +161,12 @@ pub struct ListenerConfig {
 }
 
 impl ListenerConfig {
-    /// What makes it the same listener in another version of the file.
-    pub(crate) fn place(&self) -> (Bind, SocketDomain) {
-        (self.bind.clone(), self.socket_domain)
+    /// The port; 0 for a Unix socket.
+    pub(crate) fn port(&self) -> u16 {
+        match self.bind {
+            Bind::Tcp { port, .. } => port,
+            Bind::Unix(_) => 0,
+        }
     }
 }
 
@@ -308,6 +315,8 @@ pub struct Source<'a> {
 pub struct Loaded {
     /// The settings.
     pub config: Config,
+    /// The lines of the files, in their order.
+    pub settings: Vec<Setting>,
     /// Warnings and notices, in the order of the file.
     pub remarks: Vec<Remark>,
 }
@@ -319,28 +328,11 @@ pub fn load(source: &Source<'_>) -> Result<Loaded, Vec<Remark>> {
     for file in source.files {
         reader.read_main_file(file);
     }
-    let (draft, mut remarks) = reader.finish();
+    let (draft, settings, mut remarks) = reader.finish();
     let mut config = finish::resolve(draft, source, &mut remarks);
-    if let Some(rules) = &mut config.acl {
-        read_rules(rules, &mut remarks);
-    }
-    if remarks.iter().any(|remark| remark.severity == Severity::Error) {
+    files::read(&mut config, &settings, &mut remarks);
+    if remarks.iter().any(Remark::is_error) {
         return Err(remarks);
     }
-    Ok(Loaded { config, remarks })
-}
-
-/// The rules of a file in the place of those of an empty one.
-fn read_rules(rules: &mut Arc<Rules>, remarks: &mut Vec<Remark>) {
-    let Some(read) = Rules::read(rules.file(), remarks) else { return };
-    if read.is_about_users() {
-        let file = read.file().display();
-        remarks.push(Remark {
-            severity: Severity::Warning,
-            at: None,
-            text: format!("What {file} grants a user is granted to whoever says that name: no password is asked for."),
-            hint: None,
-        });
-    }
-    *rules = Arc::new(read);
+    Ok(Loaded { config, settings, remarks })
 }

@@ -7,11 +7,15 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::complaint::{
+    Checked, Complaint, Part, homeless, not_in_form, read_flag, read_number, read_port_number, read_text, read_words,
+    unknown,
+};
 use super::draft::{Draft, ListenerDraft, MadeBy, Place};
 use super::option::{Again, Entry, Scope, Standing, Structure, Takes};
 use super::remark::{Location, Remark, Severity};
-use super::value::{self, BadNumber};
-use super::{Bind, Defaults, include, options, suggest};
+use super::setting::Setting;
+use super::{Bind, Defaults, include, options, value};
 
 /// No configuration is longer; what is, is something else.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -21,6 +25,8 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub(super) struct Reader {
     draft: Draft,
     remarks: Vec<Remark>,
+    /// The lines that were understood.
+    settings: Vec<Setting>,
     /// What each option was set to, and where, for each listener (`None`: the whole file).
     set: HashMap<(&'static str, Option<usize>), (String, Location)>,
     /// Options whose notice was given.
@@ -34,6 +40,9 @@ pub(super) struct Reader {
 struct Scene {
     file: Arc<Path>,
     line: usize,
+    /// Where the line's word and its value begin, in characters from 1.
+    word_column: usize,
+    value_column: usize,
     main_file: bool,
     listener: Option<usize>,
     bridge: bool,
@@ -42,45 +51,40 @@ struct Scene {
 
 impl Scene {
     fn new(file: &Path, main_file: bool) -> Scene {
-        Scene { file: file.into(), line: 0, main_file, listener: None, bridge: false, plugin: false }
+        let file = file.into();
+        let (line, word_column, value_column) = (0, 1, 1);
+        Scene { file, line, word_column, value_column, main_file, listener: None, bridge: false, plugin: false }
     }
 
     fn here(&self) -> Location {
-        Location { file: self.file.clone(), line: self.line }
-    }
-}
-
-/// What is wrong with a line, and what to do about it.
-#[derive(Debug)]
-struct Complaint {
-    text: String,
-    hint: Option<String>,
-}
-
-impl From<String> for Complaint {
-    fn from(text: String) -> Complaint {
-        Complaint { text, hint: None }
-    }
-}
-
-impl Complaint {
-    fn hint(mut self, hint: impl Into<String>) -> Complaint {
-        self.hint = Some(hint.into());
-        self
+        Location::line(self.file.clone(), self.line)
     }
 
-    fn empty(word: &str) -> Complaint {
-        format!("Empty '{word}' value in configuration.").into()
+    fn part(&self, part: Part) -> Location {
+        let column = match part {
+            Part::Word => self.word_column,
+            Part::Value => self.value_column,
+        };
+        Location { column: Some(column), ..self.here() }
+    }
+
+    /// `text` is the line without its end, `word` its first word and `rest` what follows the blanks behind that.
+    fn note_columns(&mut self, text: &str, word: &str, rest: &str) {
+        let line = text.trim_end_matches(value::BLANKS);
+        let before_word = text.len() - text.trim_start_matches(value::BLANKS).len();
+        let before_value = if rest.is_empty() { before_word + word.len() + 1 } else { line.len() - rest.len() };
+        let characters = |bytes: usize| text.get(..bytes).map_or(bytes, |before| before.chars().count());
+        self.word_column = characters(before_word) + 1;
+        self.value_column = characters(before_value) + 1;
     }
 }
-
-type Checked<T = ()> = Result<T, Complaint>;
 
 impl Reader {
     pub(super) fn new(defaults: Defaults) -> Reader {
         Reader {
             draft: Draft::new(defaults),
             remarks: Vec::new(),
+            settings: Vec::new(),
             set: HashMap::new(),
             noticed: Vec::new(),
             nowhere: ListenerDraft::default_listener(None, MadeBy::DefaultLine),
@@ -88,8 +92,8 @@ impl Reader {
     }
 
     /// What was read, and everything there is to say about it.
-    pub(super) fn finish(self) -> (Draft, Vec<Remark>) {
-        (self.draft, self.remarks)
+    pub(super) fn finish(self) -> (Draft, Vec<Setting>, Vec<Remark>) {
+        (self.draft, self.settings, self.remarks)
     }
 
     pub(super) fn read_main_file(&mut self, file: &Path) {
@@ -113,56 +117,63 @@ impl Reader {
         let mut scene = Scene::new(file, main_file);
         if let Some(text) = wrong_encoding(bytes) {
             scene.line = 1;
-            let hint = "save the file as UTF-8 without a byte order mark.";
+            let hint = "save the file as UTF-8 without a byte order mark, for example with `iconv -f UTF-16 -t UTF-8`.";
             self.complain(Some(scene.here()), Complaint::from(text.to_owned()).hint(hint));
             return;
         }
         for line in bytes.split(|byte| *byte == b'\n') {
             scene.line += 1;
             if let Err(complaint) = self.read_line(&mut scene, line) {
-                self.complain(Some(scene.here()), complaint);
+                self.complain(Some(scene.part(complaint.part)), complaint);
             }
         }
     }
 
     fn complain(&mut self, at: Option<Location>, complaint: Complaint) {
-        let Complaint { text, hint } = complaint;
+        let Complaint { text, hint, .. } = complaint;
         self.remarks.push(Remark { severity: Severity::Error, at, text, hint });
     }
 
     fn remark(&mut self, severity: Severity, scene: &Scene, text: String) {
-        self.remarks.push(Remark { severity, at: Some(scene.here()), text, hint: None });
+        self.remarks.push(Remark { severity, at: Some(scene.part(Part::Value)), text, hint: None });
     }
 
     fn read_line(&mut self, scene: &mut Scene, line: &[u8]) -> Checked {
-        let line = line.trim_ascii();
-        if line.is_empty() || line.starts_with(b"#") {
+        let line = line.trim_ascii_end();
+        let first = line.trim_ascii_start();
+        if first.is_empty() || first.starts_with(b"#") {
             return Ok(());
         }
         // What is not UTF-8 becomes U+FFFD, which no text value may hold; in a comment after a number it does no harm.
         let text = String::from_utf8_lossy(line);
         let (word, rest) = value::first_word(&text);
+        scene.note_columns(&text, word, rest);
         let entry = options::find(word).ok_or_else(|| unknown(word))?;
         self.enter_scope(scene, entry, word)?;
-        self.read_value(scene, entry, word, rest)?;
+        let value = self.read_value(scene, entry, word, rest)?.to_owned();
+        let (word, listener, at) = (word.to_owned(), self.owner(scene, entry), scene.here());
+        self.answer_standing(scene, entry, &word, &value)?;
+        self.settings.push(Setting { entry, word, listener, value, at });
+        Ok(())
+    }
+
+    /// What is to be said about a line that is legal.
+    fn answer_standing(&mut self, scene: &Scene, entry: &'static Entry, word: &str, value: &str) -> Checked {
         match entry.standing {
             Standing::Works => Ok(()),
             Standing::Mapped(instead) => {
                 self.notice_once(scene, entry, word, instead);
                 Ok(())
             }
-            Standing::Later { unless: Some(harmless), .. }
-                if value::flag(value::first_word(rest).0) == value::flag(harmless) =>
-            {
-                Ok(())
-            }
+            Standing::Later { unless: Some(harmless), .. } if value::flag(value) == value::flag(harmless) => Ok(()),
             // The line that opened the section is refused already, once.
             Standing::Later { .. } if matches!(entry.scope, Scope::Bridge | Scope::Plugin) => Ok(()),
-            Standing::Later { needs, .. } => {
-                Err(format!("The '{word}' option is not available in this version: it needs {needs}.").into())
-            }
+            Standing::Later { needs, .. } => Err(Complaint::about_word(format!(
+                "The '{word}' option is not available in this version: it needs {needs}."
+            ))),
             Standing::Never(instead) => {
-                Err(Complaint::from(format!("The '{word}' option is not available.")).hint(format!("{instead}.")))
+                let text = format!("The '{word}' option is not available.");
+                Err(Complaint::about_word(text).hint(format!("{instead}.")))
             }
         }
     }
@@ -176,13 +187,15 @@ impl Reader {
 
     /// Finds what the line belongs to, or makes the default listener.
     fn enter_scope(&mut self, scene: &mut Scene, entry: &Entry, word: &str) -> Checked {
-        let needs =
-            |what: &str| -> Checked { Err(format!("The '{word}' option requires {what} to be defined first.").into()) };
+        let is_homeless = match entry.scope {
+            Scope::ListenerLine => scene.listener.is_none(),
+            Scope::Security => self.draft.per_listener_settings && scene.listener.is_none(),
+            Scope::Bridge => !scene.bridge,
+            Scope::Plugin => !scene.plugin,
+            Scope::Global | Scope::Listener => false,
+        };
         match entry.scope {
-            Scope::ListenerLine if scene.listener.is_none() => needs("a listener"),
-            Scope::Security if self.draft.per_listener_settings && scene.listener.is_none() => needs("a listener"),
-            Scope::Bridge if !scene.bridge => needs("a bridge"),
-            Scope::Plugin if !scene.plugin => needs("plugin/global_plugin/plugin_load"),
+            scope if is_homeless => Err(homeless(word, scope)),
             Scope::Listener if scene.listener.is_none() => {
                 scene.listener = Some(self.default_listener(scene, || MadeBy::Implicitly { word: word.to_owned() }));
                 Ok(())
@@ -200,7 +213,14 @@ impl Reader {
         self.draft.listeners.len() - 1
     }
 
-    fn read_value(&mut self, scene: &mut Scene, entry: &'static Entry, word: &str, rest: &str) -> Checked {
+    /// The value, without what is ignored behind it.
+    fn read_value<'a>(
+        &mut self,
+        scene: &mut Scene,
+        entry: &'static Entry,
+        word: &str,
+        rest: &'a str,
+    ) -> Checked<&'a str> {
         let (first, more) = value::first_word(rest);
         match entry.takes {
             Takes::Flag(set) => {
@@ -208,28 +228,34 @@ impl Reader {
                 self.note_setting(scene, entry, first);
                 self.warn_of_more(scene, more);
                 self.with_place(scene, |place| set(place, value));
-                Ok(())
+                Ok(first)
             }
             Takes::Number { least, most, refusal, set } => {
                 let value = read_number(word, first, least, most, refusal)?;
                 self.note_setting(scene, entry, first);
                 self.warn_of_more(scene, more);
                 self.with_place(scene, |place| set(place, value));
-                Ok(())
+                Ok(first)
             }
             Takes::Text { longest, again, set } => {
                 let text = read_text(word, rest, longest)?;
                 self.read_again(scene, entry, word, text, again)?;
                 self.warn_of_comment(scene, text);
-                self.with_place(scene, |place| set(place, text)).map_err(Complaint::from)
+                self.with_place(scene, |place| set(place, text)).map_err(Complaint::from)?;
+                Ok(text)
             }
             Takes::Word { form, set, .. } => {
-                let (first, more) = value::first_word(read_words(word, rest)?);
+                let words = read_words(word, rest)?;
+                let (first, more) = value::first_word(words);
                 self.with_place(scene, |place| set(place, first, more))
-                    .map_err(|text| Complaint::from(text).hint(format!("allowed: {form}.")))
+                    .map_err(|text| not_in_form(text, first, form))?;
+                Ok(words)
             }
-            Takes::Structure(structure) => self.read_structure(scene, structure, word, rest),
-            Takes::Anything => Ok(()),
+            Takes::Structure(structure) => {
+                self.read_structure(scene, structure, word, rest)?;
+                Ok(significant(structure, rest))
+            }
+            Takes::Anything => Ok(rest),
         }
     }
 
@@ -247,7 +273,7 @@ impl Reader {
     }
 
     /// The listener whose own value the entry sets.
-    fn holder(&self, scene: &Scene, entry: &Entry) -> Option<usize> {
+    fn owner(&self, scene: &Scene, entry: &Entry) -> Option<usize> {
         match entry.scope {
             Scope::Listener | Scope::ListenerLine => scene.listener,
             Scope::Security if self.draft.per_listener_settings => scene.listener,
@@ -257,7 +283,7 @@ impl Reader {
 
     /// Remembers a value of which the latest counts, and warns when an earlier one was different.
     fn note_setting(&mut self, scene: &Scene, entry: &'static Entry, value: &str) {
-        let key = (entry.word(), self.holder(scene, entry));
+        let key = (entry.word(), self.owner(scene, entry));
         let earlier = self.set.insert(key, (value.to_owned(), scene.here()));
         if let Some((earlier, at)) = earlier.filter(|(earlier, _)| earlier != value) {
             let word = entry.word();
@@ -268,7 +294,7 @@ impl Reader {
 
     /// The same for texts, where Mosquitto refuses a second value of most options.
     fn read_again(&mut self, scene: &Scene, entry: &'static Entry, word: &str, value: &str, again: Again) -> Checked {
-        let key = (entry.word(), self.holder(scene, entry));
+        let key = (entry.word(), self.owner(scene, entry));
         match self.set.get(&key) {
             Some((_, at)) if again == Again::Refused => {
                 let duplicate = format!("Duplicate '{word}' value in configuration.");
@@ -296,7 +322,12 @@ impl Reader {
 
     fn read_structure(&mut self, scene: &mut Scene, structure: Structure, word: &str, rest: &str) -> Checked {
         match structure {
-            Structure::Listener => self.read_listener(scene, rest),
+            Structure::Listener => self.read_listener(scene, rest).inspect_err(|_| {
+                // The lines below it belong to it all the same, and must not be taken for those of the listener above.
+                let nowhere = Bind::Tcp { host: None, port: 0 };
+                self.draft.listeners.push(ListenerDraft::new(nowhere, Some(scene.here()), MadeBy::ListenerLine));
+                scene.listener = Some(self.draft.listeners.len() - 1);
+            }),
             Structure::Port => self.read_port(scene, rest),
             Structure::BindAddress => self.read_bind_address(scene, rest),
             Structure::IncludeDir => self.read_include_dir(scene, rest),
@@ -370,12 +401,14 @@ impl Reader {
 
     fn read_include_dir(&mut self, scene: &Scene, rest: &str) -> Checked {
         if !scene.main_file {
-            return Err("The include_dir option is only valid in the main configuration file.".to_owned().into());
+            let text = "The include_dir option is only valid in the main configuration file.".to_owned();
+            return Err(Complaint::from(text).hint("name the directory in the file that -c names."));
         }
         let directory = read_text("include_dir", rest, usize::MAX)?;
         self.warn_of_comment(scene, directory);
         let files = include::files(Path::new(directory))
-            .map_err(|error| Complaint::from(format!("Unable to open include_dir '{directory}': {error}.")))?;
+            .map_err(|error| Complaint::from(format!("Unable to open include_dir '{directory}': {error}.")))
+            .map_err(|complaint| complaint.hint("make the directory, which may be empty, or remove the line."))?;
         for file in files {
             self.remark(Severity::Information, scene, format!("Loading config file '{}'", file.display()));
             self.read_file(&file, false, Some(scene.here()));
@@ -389,10 +422,28 @@ impl Reader {
         let value = read_flag("per_listener_settings", first)?;
         self.warn_of_more(scene, more);
         if value && !self.draft.per_listener_settings && self.draft.security_seen {
-            return Err("per_listener_settings must be set before any other security settings.".to_owned().into());
+            let text = "per_listener_settings must be set before any other security settings.".to_owned();
+            let first = self.settings.iter().find(|setting| setting.entry.scope == Scope::Security);
+            let at = first.map(|first| format!("'{}' is at {}; ", first.word, first.at)).unwrap_or_default();
+            return Err(Complaint::from(text).hint(format!(
+                "{at}move per_listener_settings above it, and out of an include_dir whose files are read later."
+            )));
         }
         self.draft.per_listener_settings |= value;
         Ok(())
+    }
+}
+
+/// The words of a structure's line that mean something.
+fn significant(structure: Structure, rest: &str) -> &str {
+    let (first, more) = value::first_word(rest);
+    match structure {
+        Structure::Port | Structure::PerListenerSettings => first,
+        Structure::Listener => match value::first_word(more).0 {
+            host if host.is_empty() || host.starts_with('#') => first,
+            host => rest.get(..rest.len() - more.len() + host.len()).unwrap_or(rest),
+        },
+        _ => rest,
     }
 }
 
@@ -425,86 +476,4 @@ pub(crate) fn wrong_encoding(bytes: &[u8]) -> Option<&'static str> {
         [0, _, ..] | [_, 0, ..] => Some("The file is UTF-16 or not a text at all."),
         _ => None,
     }
-}
-
-fn malformed() -> Complaint {
-    Complaint::from("Malformed UTF-8 in configuration.".to_owned())
-        .hint("save the file as UTF-8 without control characters.")
-}
-
-fn unknown(word: &str) -> Complaint {
-    let complaint = Complaint::from(format!("Unknown configuration variable '{}'.", word.escape_debug()));
-    if word == "daemon" {
-        return complaint.hint("start the broker with -d to put it into the background.");
-    }
-    let known = options::all().flat_map(|entry| entry.words.iter().copied());
-    match suggest::nearest(word, known.filter(|known| !known.ends_with('*'))) {
-        Some(meant) => complaint.hint(format!("did you mean '{meant}'?")),
-        None => complaint,
-    }
-}
-
-fn read_flag(word: &str, value: &str) -> Checked<bool> {
-    if value.is_empty() {
-        return Err(Complaint::empty(word));
-    }
-    value::flag(value)
-        .ok_or_else(|| Complaint::from(format!("Invalid '{word}' value ({value}).")).hint("write true or false."))
-}
-
-fn read_number(word: &str, value: &str, least: i64, most: i64, refusal: Option<&str>) -> Checked<i64> {
-    if value.is_empty() {
-        return Err(Complaint::empty(word));
-    }
-    let number = match value::number(value) {
-        Ok(number) => number,
-        Err(BadNumber::NotANumber) => return Err(format!("'{word}' value not a number.").into()),
-        Err(BadNumber::TooLarge) => return Err(format!("'{word}' value out of range.").into()),
-    };
-    if (least..=most).contains(&number) {
-        return Ok(number);
-    }
-    // Numbers of 32 bits are all that Mosquitto reads for these.
-    if most <= i64::from(i32::MAX) && i32::try_from(number).is_err() {
-        return Err(format!("'{word}' value out of range.").into());
-    }
-    let text = refusal.map_or_else(|| format!("Invalid '{word}' value ({number})."), str::to_owned);
-    Err(Complaint::from(text).hint(format!("it must be from {least} to {most}.")))
-}
-
-fn read_port_number(name: &str, value: &str, least: i64) -> Checked<u16> {
-    let number = read_number(name, value, i64::from(i32::MIN), i64::from(i32::MAX), None)?;
-    let port = u16::try_from(number).ok().filter(|port| i64::from(*port) >= least);
-    port.ok_or_else(|| {
-        Complaint::from(format!("Invalid 'port' value ({number}).")).hint(format!("it must be from {least} to 65535."))
-    })
-}
-
-/// Words that the option itself takes apart: blanks between them may be TABs.
-fn read_words<'a>(word: &str, value: &'a str) -> Checked<&'a str> {
-    if value.is_empty() {
-        return Err(Complaint::empty(word));
-    }
-    if value.split('\t').all(value::is_fit) { Ok(value) } else { Err(malformed()) }
-}
-
-fn read_text<'a>(word: &str, value: &'a str, longest: usize) -> Checked<&'a str> {
-    // Mosquitto names a plugin's option without its prefix, and wants three letters or more.
-    if let Some(name) = word.strip_prefix("plugin_opt_").or_else(|| word.strip_prefix("auth_opt_")) {
-        return match (name.len() < 3, value.is_empty()) {
-            (true, _) => Err("Invalid 'plugin_opt_' config option.".to_owned().into()),
-            (false, true) => Err(Complaint::empty(name)),
-            (false, false) => Ok(value),
-        };
-    }
-    if value.is_empty() {
-        return Err(Complaint::empty(word));
-    }
-    if value.len() > longest {
-        return Err(format!("'{word}' length must be <= {longest}.").into());
-    }
-    if !value::is_fit(value) {
-        return Err(malformed());
-    }
-    Ok(value)
 }

@@ -11,11 +11,21 @@ pub struct Location {
     pub file: Arc<Path>,
     /// Counted from 1.
     pub line: usize,
+    /// The character of the line, counted from 1, where one character or word is meant.
+    pub column: Option<usize>,
+}
+
+impl Location {
+    /// A whole line.
+    pub fn line(file: Arc<Path>, line: usize) -> Location {
+        Location { file, line, column: None }
+    }
 }
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
+        write!(f, "{}:{}", self.file.display(), self.line)?;
+        self.column.map_or(Ok(()), |column| write!(f, ":{column}"))
     }
 }
 
@@ -43,6 +53,30 @@ pub struct Remark {
     pub text: String,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+impl Remark {
+    /// Something that is about no line.
+    pub fn new(severity: Severity, text: impl Into<String>) -> Remark {
+        Remark { severity, at: None, text: text.into(), hint: None }
+    }
+
+    /// The same about this line.
+    #[must_use]
+    pub fn at(self, at: Option<Location>) -> Remark {
+        Remark { at, ..self }
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Remark {
+        Remark { hint: Some(hint.into()), ..self }
+    }
+
+    /// The broker does not start with this.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
 }
 
 impl fmt::Display for Remark {

@@ -17,7 +17,7 @@ fn source(ports: &[u16]) -> Source<'_> {
 fn read_bytes(contents: &[u8], ports: &[u16]) -> (Config, Vec<Remark>) {
     let mut reader = Reader::new(Defaults::Mosquitto);
     reader.read_bytes(Path::new("a.conf"), contents, true);
-    let (draft, mut remarks) = reader.finish();
+    let (draft, _, mut remarks) = reader.finish();
     let config = finish::resolve(draft, &source(ports), &mut remarks);
     (config, remarks)
 }
@@ -161,7 +161,7 @@ fn all_errors_of_a_run_are_reported_with_their_lines() {
     );
     let (_, remarks) = read_bytes(b"allow_anonymus true", &[]);
     let text =
-        "a.conf:1: Error: Unknown configuration variable 'allow_anonymus'. Hint: did you mean 'allow_anonymous'?";
+        "a.conf:1:1: Error: Unknown configuration variable 'allow_anonymus'. Hint: did you mean 'allow_anonymous'?";
     assert_eq!(remarks[0].to_string(), text);
 }
 
@@ -474,7 +474,7 @@ fn what_is_not_needed_is_told_once() {
     let (_, remarks) = read_bytes(b"set_tcp_nodelay true\nset_tcp_nodelay true\nretry_interval whatever\n", &[]);
     let notices = of(&remarks, Severity::Notice);
     assert_eq!(notices.len(), 2, "{notices:?}");
-    assert_eq!(notices[0], "a.conf:1: The 'set_tcp_nodelay' option is not needed: TCP_NODELAY is always set.");
+    assert_eq!(notices[0], "a.conf:1:17: The 'set_tcp_nodelay' option is not needed: TCP_NODELAY is always set.");
 }
 
 #[test]
@@ -558,8 +558,8 @@ fn include_dir_reads_in_order_and_only_from_the_main_file() {
     assert_eq!(config.user.as_deref(), Some("b"));
     let errors = of(&remarks, Severity::Error);
     assert_eq!(errors.len(), 2, "{errors:?}");
-    assert!(errors[0].contains("b.conf:2: Error: 'max_qos' must be between 0 and 2 inclusive."), "{}", errors[0]);
-    let only_main = "c.conf:1: Error: The include_dir option is only valid in the main configuration file.";
+    assert!(errors[0].contains("b.conf:2:9: Error: 'max_qos' must be between 0 and 2 inclusive."), "{}", errors[0]);
+    let only_main = "c.conf:1:13: Error: The include_dir option is only valid in the main configuration file.";
     assert!(errors[1].contains(only_main), "{}", errors[1]);
     assert!(of(&read_bytes(missing.as_bytes(), &[]).1, Severity::Error)[0].contains("Unable to open include_dir"));
 }

@@ -1,7 +1,7 @@
 //! The words of a line, and what they mean as a flag, a number or a text. The rules are those of `mosquitto.conf`.
 
 /// Blanks that separate words. Mosquitto knows the space only; a TAB can mean nothing else.
-const BLANKS: [char; 2] = [' ', '\t'];
+pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 
 /// The first word of a line and what follows it, without the blanks between and around them.
 pub(super) fn first_word(text: &str) -> (&str, &str) {

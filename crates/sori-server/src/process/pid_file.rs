@@ -5,6 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
 /// The file; it is removed when this value goes, if it is still the one that was written.
 #[derive(Debug)]
 pub struct PidFile {
@@ -29,6 +33,14 @@ impl PidFile {
         let same = fs::metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
         same && fs::read_to_string(&self.path).is_ok_and(|text| text == self.text)
     }
+}
+
+/// The process that a file names, if there is one with this id. What else is in the file does not matter.
+pub fn running(path: &Path) -> Option<Pid> {
+    let text = fs::read_to_string(path).ok()?;
+    let pid = text.trim().parse().ok().filter(|pid| *pid > 0).map(Pid::from_raw)?;
+    // It is there even if we may not send it anything.
+    matches!(kill(pid, None), Ok(()) | Err(Errno::EPERM)).then_some(pid)
 }
 
 impl Drop for PidFile {
@@ -66,6 +78,24 @@ mod tests {
         drop(file);
         assert_eq!(fs::read_to_string(&path).expect("is there"), "1");
         fs::remove_file(&path).expect("is there");
+    }
+
+    #[test]
+    fn only_a_process_that_is_there_runs() {
+        let path = path("running");
+        for (text, is_there) in [
+            (std::process::id().to_string(), true),
+            (format!("{}\n", std::process::id()), true),
+            ("0".to_owned(), false),
+            ("-1".to_owned(), false),
+            ("2147483647".to_owned(), false),
+            (String::new(), false),
+        ] {
+            fs::write(&path, &text).expect("is written");
+            assert_eq!(running(&path).is_some(), is_there, "{text}");
+        }
+        fs::remove_file(&path).expect("is there");
+        assert!(running(&path).is_none());
     }
 
     #[test]

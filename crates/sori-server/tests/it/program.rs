@@ -74,8 +74,8 @@ fn a_configuration_can_be_tested() {
     for arguments in [vec!["--test-config", "-c", bad.path()], vec!["-q", "-c", bad.path()]] {
         let (code, said) = run(&arguments);
         assert_eq!(code, 3, "{said}");
-        assert!(said.contains(":1: Error: Unknown configuration variable 'listner'. Hint: did you mean 'listener'?"));
-        assert!(said.contains(":2: Error: 'max_qos' must be between 0 and 2 inclusive."), "{said}");
+        assert!(said.contains(":1:1: Error: Unknown configuration variable 'listner'. Hint: did you mean 'listener'?"));
+        assert!(said.contains(":2:9: Error: 'max_qos' must be between 0 and 2 inclusive."), "{said}");
         assert!(said.contains("The configuration has 2 errors; nothing was started."), "{said}");
     }
 }

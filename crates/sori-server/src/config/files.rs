@@ -1,0 +1,68 @@
+//! The files that options name, one entry per kind of file: how it is read, which files it is made of, and what
+//! `sori check` looks at beyond that. Start, reload, the watch over changed files and `sori check` know a kind of file
+//! from here and from nowhere else.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::{Config, Remark, Setting, Severity};
+use crate::acl::Rules;
+
+/// A kind of file.
+#[derive(Debug)]
+pub(crate) struct FileKind {
+    /// The option that names it.
+    pub(crate) option: &'static str,
+    /// The files of this kind that a configuration names.
+    pub(crate) paths: fn(&Config) -> Vec<PathBuf>,
+    /// Reads them into the configuration. What cannot be used is an error, and leaves what allows nothing.
+    pub(crate) read: fn(&mut Config, &mut Vec<Remark>),
+    /// Nobody but the broker should be able to read it.
+    pub(crate) is_secret: bool,
+    /// What else there is to say about what was read, at this time.
+    pub(crate) examine: fn(&Config, SystemTime, &mut Vec<Remark>),
+}
+
+/// All kinds.
+pub(crate) const KINDS: &[FileKind] = &[FileKind {
+    option: "acl_file",
+    paths: |config| config.acl.iter().map(|rules| rules.file().to_owned()).collect(),
+    read: read_rules,
+    is_secret: false,
+    examine: |config, _, remarks| {
+        if let Some(rules) = &config.acl {
+            rules.examine(config, remarks);
+        }
+    },
+}];
+
+/// Reads all of them. Remarks that are about a file as a whole point at the line that names it.
+pub(crate) fn read(config: &mut Config, settings: &[Setting], remarks: &mut Vec<Remark>) {
+    for kind in KINDS {
+        let before = remarks.len();
+        (kind.read)(config, remarks);
+        point_at(kind.option, settings, remarks.get_mut(before..).unwrap_or_default());
+    }
+}
+
+/// What has no place yet gets that of the line with this option, if there is one such line only.
+pub(crate) fn point_at(option: &str, settings: &[Setting], remarks: &mut [Remark]) {
+    let mut lines = settings.iter().filter(|setting| setting.entry.words.contains(&option));
+    let (Some(line), None) = (lines.next(), lines.next()) else { return };
+    for remark in remarks.iter_mut().filter(|remark| remark.at.is_none()) {
+        remark.at = Some(line.at.clone());
+    }
+}
+
+/// The rules of a file in the place of those of an empty one.
+fn read_rules(config: &mut Config, remarks: &mut Vec<Remark>) {
+    let Some(rules) = &mut config.acl else { return };
+    let Some(read) = Rules::read(rules.file(), remarks) else { return };
+    if read.is_about_users() {
+        let file = read.file().display();
+        let text = format!("What {file} grants a user is granted to whoever says that name: no password is asked for.");
+        remarks.push(Remark::new(Severity::Warning, text));
+    }
+    *rules = Arc::new(read);
+}
