@@ -39,6 +39,7 @@ mod reload;
 mod report;
 mod roster;
 mod run;
+pub mod running;
 pub mod scram;
 mod server;
 mod socket;
@@ -49,6 +50,7 @@ mod sync;
 pub mod sys;
 mod tap;
 mod wait;
+mod watch;
 mod worker;
 
 pub use check::check;

@@ -2,41 +2,77 @@
 //!
 //! A reload happens as a whole or not at all. Everything is read and checked first, then what is new is opened, and only
 //! when all of that has worked is anything changed. Otherwise the log has all the reasons, and the broker goes on as it
-//! was.
+//! was. Files that the configuration names are also taken over when they change on disk; the configuration itself waits
+//! until it is asked for.
 
-use crate::config::{Config, Loaded, Remark};
+use crate::config::effective::{self, Change, effective, values};
+use crate::config::{Config, Loaded, Remark, files};
 use crate::log::lines;
 use crate::overview;
+use crate::running::Notice;
 use crate::server::Server;
 use crate::startup::{RunError, Startup, log_remarks};
+use crate::watch::{Looks, Watch};
 use nix::libc::SIGRTMIN;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+
+/// Changes that the log tells one by one.
+const CHANGES_TOLD_MAX: usize = 100;
+
+/// What may happen to a broker that runs.
+enum Happening {
+    Signal(i32),
+    /// Files that the configuration names have changed.
+    Changed(Vec<PathBuf>),
+}
 
 /// Opens the listeners, starts the worker threads and runs until a signal ends the broker.
 pub(crate) fn run(loaded: Loaded, startup: Startup) -> Result<(), RunError> {
-    let reopen_log = SIGRTMIN();
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, reopen_log])?;
-    let Loaded { config, .. } = loaded;
-    if !config.persistence {
+    let (happens, happenings) = channel();
+    forward_signals(happens.clone())?;
+    // Whoever changes a file while the start still reads it is heard.
+    let looks = Looks::new(files::watched(&loaded.config));
+    if !loaded.config.persistence {
         startup.log.notice(format_args!(
             "Persistence is off: a restart forgets all sessions, queued and retained messages. `persistence true` keeps them."
         ));
     }
-    let server = Server::start(config.clone(), startup.log.clone(), startup.machine)?;
-    startup.ready(&config)?;
-    let mut broker = Broker { server, startup, config };
-    for signal in signals.forever() {
-        match signal {
-            SIGHUP => broker.reload(),
-            SIGUSR1 => broker.server.write_store_anew(),
-            SIGUSR2 => broker.tell_overview(),
-            other if other == reopen_log => broker.startup.log.reopen(),
-            _ => break,
+    let server = Server::start(loaded.config.clone(), startup.log.clone(), startup.machine)?;
+    // It fails when nobody listens any more, at the end.
+    let watch = Watch::start(looks, move |changed| drop(happens.send(Happening::Changed(changed))))?;
+    let notice = Notice::begin(&loaded, &startup.origin.arguments.ports);
+    startup.ready(&loaded.config)?;
+    let mut broker = Broker { server, startup, loaded, watch, notice };
+    let reopen_log = SIGRTMIN();
+    for happening in happenings {
+        match happening {
+            Happening::Signal(SIGHUP) => broker.reload(),
+            Happening::Signal(SIGUSR1) => broker.server.write_store_anew(),
+            Happening::Signal(SIGUSR2) => broker.tell_overview(),
+            Happening::Signal(other) if other == reopen_log => broker.startup.log.reopen(),
+            Happening::Signal(_) => break,
+            Happening::Changed(files) => broker.take_over(&files),
         }
     }
     broker.server.stop();
+    Ok(())
+}
+
+/// The thread ends with the program.
+fn forward_signals(happens: Sender<Happening>) -> Result<(), RunError> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGRTMIN()])?;
+    let forward = move || {
+        for signal in signals.forever() {
+            if happens.send(Happening::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name(String::from("signals")).spawn(forward)?;
     Ok(())
 }
 
@@ -44,7 +80,9 @@ pub(crate) fn run(loaded: Loaded, startup: Startup) -> Result<(), RunError> {
 struct Broker {
     server: Server,
     startup: Startup,
-    config: Config,
+    loaded: Loaded,
+    watch: Watch,
+    notice: Notice,
 }
 
 impl Broker {
@@ -53,34 +91,66 @@ impl Broker {
         let log = &self.startup.log;
         log.information(format_args!("{}", lines::reloading()));
         log.reopen();
+        // What changes after this look is another change.
+        let looks = Looks::new(files::watched(&self.loaded.config));
         match self.startup.load_again() {
-            Ok(loaded) => self.switch(loaded),
+            Ok(loaded) => self.switch(loaded, looks),
             Err(remarks) => self.refuse(&remarks, Vec::new()),
         }
     }
 
-    /// The configuration can be read; now everything that it needs is opened, and then it counts.
-    fn switch(&mut self, loaded: Loaded) {
-        let Loaded { config, remarks, .. } = loaded;
-        if let Err(error) = log_can_be_written(&self.config, &config) {
-            return self.refuse(&remarks, vec![error]);
+    /// Files of the configuration have changed, and the configuration itself is not read again.
+    fn take_over(&mut self, changed: &[PathBuf]) {
+        let names: Vec<String> = changed.iter().map(|file| file.display().to_string()).collect();
+        self.startup.log.information(format_args!("{} changed on disk, reading anew.", names.join(", ")));
+        let looks = Looks::new(files::watched(&self.loaded.config));
+        let mut loaded = Loaded { remarks: Vec::new(), ..self.loaded.clone() };
+        files::read(&mut loaded.config, &loaded.settings, &mut loaded.remarks);
+        if loaded.remarks.iter().any(Remark::is_error) {
+            return self.refuse(&loaded.remarks, Vec::new());
         }
-        if let Err(errors) = self.server.reload(&config) {
-            return self.refuse(&remarks, errors);
-        }
-        let log = &self.startup.log;
-        log.configure(config.log.clone());
-        log_remarks(log, &remarks);
-        self.config = config;
+        self.switch(loaded, looks);
     }
 
-    fn refuse(&self, remarks: &[Remark], errors: Vec<RunError>) {
+    /// The configuration can be read; now everything that it needs is opened, and then it counts.
+    fn switch(&mut self, loaded: Loaded, looks: Looks) {
+        if let Err(error) = log_can_be_written(&self.loaded.config, &loaded.config) {
+            return self.refuse(&loaded.remarks, vec![error]);
+        }
+        if let Err(errors) = self.server.reload(&loaded.config) {
+            return self.refuse(&loaded.remarks, errors);
+        }
+        let log = &self.startup.log;
+        log.configure(loaded.config.log.clone());
+        log_remarks(log, &loaded.remarks);
+        let new = values(&effective(&loaded));
+        let changes = effective::changes(self.notice.values(), &new);
+        self.tell_changes(&changes);
+        let said = loaded.remarks.iter().map(Remark::to_string).chain(changes.iter().map(Change::to_string));
+        self.notice.note_reload(Some(new), said.collect());
+        let watched = files::watched(&loaded.config);
+        self.watch.change(if watched == files::watched(&self.loaded.config) { looks } else { Looks::new(watched) });
+        self.loaded = loaded;
+    }
+
+    fn tell_changes(&self, changes: &[Change]) {
+        let log = &self.startup.log;
+        for change in changes.iter().take(CHANGES_TOLD_MAX) {
+            log.information(format_args!("Changed: {change}."));
+        }
+        let count = changes.len();
+        log.information(format_args!("The configuration was reloaded; {count} settings have changed."));
+    }
+
+    fn refuse(&mut self, remarks: &[Remark], errors: Vec<RunError>) {
         let log = &self.startup.log;
         log_remarks(log, remarks);
-        for error in errors {
+        for error in &errors {
             log.error(format_args!("{error}"));
         }
         log.error(format_args!("The configuration was not changed."));
+        let said = remarks.iter().map(Remark::to_string).chain(errors.iter().map(RunError::to_string));
+        self.notice.note_reload(None, said.collect());
     }
 
     fn tell_overview(&self) {
@@ -91,8 +161,14 @@ impl Broker {
 
 /// A log that cannot be written would be found out too late, and by nobody.
 fn log_can_be_written(old: &Config, new: &Config) -> Result<(), RunError> {
-    let file = new.log.destinations.file.as_ref().filter(|file| old.log.destinations.file.as_ref() != Some(file));
-    let Some(file) = file else { return Ok(()) };
+    let file = |config: &Config| config.log.destinations.file.clone();
+    match file(new).filter(|_| file(new) != file(old)) {
+        None => Ok(()),
+        Some(file) => can_be_written(&file),
+    }
+}
+
+fn can_be_written(file: &Path) -> Result<(), RunError> {
     match OpenOptions::new().append(true).create(true).open(file) {
         Ok(_) => Ok(()),
         Err(error) => Err(RunError::new(format!("Unable to open log file {} for writing: {error}.", file.display()))),

@@ -6,6 +6,7 @@
 //! the place of the old one, which cannot fail any more. What the old one had and the new one has not closes with it.
 
 use crate::config::{Config, ListenerConfig};
+use crate::inbox::Numbers;
 use crate::log::Log;
 use crate::opening::{self, OpenSocket, SocketPlace};
 use crate::startup::RunError;
@@ -30,22 +31,6 @@ pub(crate) struct Listed {
     pub(crate) number: u32,
     pub(crate) config: ListenerConfig,
     pub(crate) sockets: Vec<Arc<OpenSocket>>,
-}
-
-/// Which listeners connections may belong to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Numbers {
-    /// Their numbers.
-    there: Vec<u32>,
-    /// Higher numbers belong to listeners that are newer than this list.
-    below: u32,
-}
-
-impl Numbers {
-    /// The listener of this number was there once, and is no more.
-    pub(crate) fn is_gone(&self, number: u32) -> bool {
-        number < self.below && !self.there.contains(&number)
-    }
 }
 
 impl Roster {

@@ -5,11 +5,10 @@
 //! Sockets are registered once, edge-triggered, for reading and writing: no other system call is made for readiness.
 
 use crate::board::Board;
-use crate::inbox::{Inbox, Letter, NewSettings};
+use crate::inbox::{Inbox, Letter, NewSettings, Numbers};
 use crate::log::Log;
 use crate::publisher::Publisher;
 use crate::report;
-use crate::roster::Numbers;
 use crate::socket::{Admittance, Stream};
 use crate::store::keeper::Keeper;
 use crate::store::portion::Portion;

@@ -8,6 +8,7 @@ mod client;
 mod connection;
 mod failure;
 mod r#pub;
+mod reload;
 mod store;
 mod sub;
 mod trace;
@@ -47,6 +48,9 @@ enum Command {
     /// Subscribe and print what comes
     #[command(disable_help_flag = true)]
     Sub(Box<sub::Arguments>),
+    /// Have a running broker read its configuration again, as on SIGHUP, and tell what came of it
+    #[command(disable_help_flag = true)]
+    Reload(reload::Arguments),
     /// Look after what the broker keeps on disk
     #[command(disable_help_flag = true)]
     Store(store::Arguments),
@@ -74,6 +78,7 @@ fn run(command: Command) -> ExitCode {
     let result = match command {
         Command::Serve { arguments } => return ExitCode::from(sori_server::run(arguments.into_iter(), false)),
         Command::Check(arguments) => return check::run(&arguments).unwrap_or_else(|failure| failure.report()),
+        Command::Reload(arguments) => return reload::run(&arguments).unwrap_or_else(|failure| failure.report()),
         Command::Pub(arguments) => r#pub::run(&arguments),
         Command::Sub(arguments) => sub::run(&arguments),
         Command::Store(arguments) => store::run(&arguments),
@@ -133,6 +138,7 @@ mod tests {
             "sori check -c a.conf",
             "sori pub -t a",
             "sori sub",
+            "sori reload --dry-run",
             "sori store verify",
             "sori help",
             "sori --help",

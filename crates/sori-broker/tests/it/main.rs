@@ -12,6 +12,7 @@ mod connect;
 mod counters;
 mod delivery;
 mod disconnect;
+mod dismissed;
 mod enhanced_auth;
 mod events;
 mod faults;

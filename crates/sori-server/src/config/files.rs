@@ -37,6 +37,11 @@ pub(crate) const KINDS: &[FileKind] = &[FileKind {
     },
 }];
 
+/// The files that are read anew when they change.
+pub(crate) fn watched(config: &Config) -> Vec<PathBuf> {
+    KINDS.iter().flat_map(|kind| (kind.paths)(config)).collect()
+}
+
 /// Reads all of them. Remarks that are about a file as a whole point at the line that names it.
 pub(crate) fn read(config: &mut Config, settings: &[Setting], remarks: &mut Vec<Remark>) {
     for kind in KINDS {

@@ -6,6 +6,7 @@
 
 mod complaint;
 mod draft;
+pub mod effective;
 pub(crate) mod files;
 mod finish;
 mod include;
@@ -311,14 +312,27 @@ pub struct Source<'a> {
 }
 
 /// A configuration that may be used, and what was noticed on the way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Loaded {
     /// The settings.
     pub config: Config,
     /// The lines of the files, in their order.
     pub settings: Vec<Setting>,
+    /// Whose defaults hold where they say nothing.
+    pub defaults: Defaults,
+    /// What the environment says in the place of a file.
+    pub persistence_location_from_environment: Option<PathBuf>,
     /// Warnings and notices, in the order of the file.
     pub remarks: Vec<Remark>,
+}
+
+/// Where the broker with these files writes its process id. Mistakes in them are of no account here.
+pub fn pid_file(files: &[PathBuf]) -> Option<PathBuf> {
+    let mut reader = parse::Reader::new(Defaults::Mosquitto);
+    for file in files {
+        reader.read_main_file(file);
+    }
+    reader.finish().0.config.pid_file
 }
 
 /// Reads the files of `source` completely. On any error there is no configuration, and all errors of the run are
@@ -334,5 +348,6 @@ pub fn load(source: &Source<'_>) -> Result<Loaded, Vec<Remark>> {
     if remarks.iter().any(Remark::is_error) {
         return Err(remarks);
     }
-    Ok(Loaded { config, settings, remarks })
+    let persistence_location_from_environment = source.persistence_location.clone();
+    Ok(Loaded { config, settings, defaults: source.defaults, persistence_location_from_environment, remarks })
 }

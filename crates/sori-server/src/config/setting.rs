@@ -19,7 +19,23 @@ pub struct Setting {
     pub at: Location,
 }
 
-/// The latest setting of an option, by its first word. A listener has its own values only.
-pub fn latest<'a>(settings: &'a [Setting], word: &str, listener: Option<usize>) -> Option<&'a Setting> {
-    settings.iter().rev().find(|setting| setting.entry.word() == word && setting.listener == listener)
+/// Options of which every line counts and not the last one only.
+const ADDING_UP: &[&str] = &["log_dest", "log_type", "websockets_origin"];
+
+/// Every line of this option counts.
+pub(crate) fn adds_up(entry: &Entry) -> bool {
+    ADDING_UP.contains(&entry.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::options;
+
+    #[test]
+    fn all_that_add_up_are_options() {
+        for word in ADDING_UP {
+            assert!(options::find(word).is_some_and(adds_up), "{word}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod local;
 mod manual;
 mod moving;
 mod program;
+mod reload;
 mod scram;
 mod sharing;
 mod signals;

@@ -66,7 +66,7 @@ fn mistakes_on_the_command_line_end_with_3() {
 
 #[test]
 fn a_configuration_can_be_tested() {
-    let good = Config::new("good", "listener 1883\nallow_anonymous true\n");
+    let good = Config::new("good", &format!("listener {} 127.0.0.1\nallow_anonymous true\n", free_port()));
     let (code, said) = run(&["--test-config", "-c", good.path()]);
     assert!(code == 0 && said.contains("Configuration file is OK."), "{code} {said}");
 

@@ -1,9 +1,11 @@
 //! The `sori` program from outside, against a broker that plays a script.
 
 mod broker;
+mod check;
 mod crash;
 mod export;
 mod publish;
+mod reload;
 mod serve;
 mod store;
 mod subscribe;

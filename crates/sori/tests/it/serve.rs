@@ -142,15 +142,16 @@ fn bad_options_and_files_are_one_clear_line_and_exit_status_3() {
         ("serve --no-such-option".to_owned(), "Error: Unknown option '--no-such-option'."),
         ("serve -p 70000".to_owned(), "Error: Invalid port specified (70000)."),
         ("serve -c /no/such/file".to_owned(), "Error: Unable to open config file '/no/such/file'."),
-        (format!("serve -c {bad}"), ":2: Error: 'max_qos' must be between 0 and 2 inclusive."),
-        (format!("serve --test-config -c {bad}"), ":2: Error: 'max_qos' must be between 0 and 2 inclusive."),
+        (format!("serve -c {bad}"), ":2:9: Error: 'max_qos' must be between 0 and 2 inclusive."),
+        (format!("serve --test-config -c {bad}"), ":2:9: Error: 'max_qos' must be between 0 and 2 inclusive."),
     ] {
         let (status, out, err) = result(&sori(&words, 0).output().expect("starts"));
         assert_eq!((status, out.as_str()), (3, ""), "{words}: {err}");
         assert_eq!(err.matches("Error").count(), 1, "{err}");
         assert!(err.contains(text), "{words}: {err}");
     }
-    let good = directory.file("good.conf", "listener 1883\n");
+    let port = unused_port();
+    let good = directory.file("good.conf", &format!("listener {port} 127.0.0.1\n"));
     let output = sori(&format!("serve --test-config -c {good}"), 0).output().expect("starts");
     assert_eq!(result(&output), (0, String::new(), "Configuration file is OK.\n".to_owned()));
 }

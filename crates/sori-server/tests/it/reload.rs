@@ -1,0 +1,206 @@
+//! What a reload changes while clients are connected, and what it leaves alone.
+
+use std::net::{TcpListener, TcpStream};
+
+use sori_mqtt::QoS;
+
+use super::broker::{Broker, free_port, wait_until};
+use super::client::{Client, Received, hello};
+
+const HUP: i32 = 1;
+
+fn listens(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+/// Reloads with these lines below those of the first listener, and waits until it is done.
+#[track_caller]
+fn reload(broker: &Broker, lines: &str) {
+    let reloads = || broker.log().matches("The configuration was reloaded").count();
+    let before = reloads();
+    broker.rewrite(lines);
+    broker.signal(HUP);
+    wait_until("it is done", || reloads() > before);
+}
+
+/// The same for what cannot be taken over.
+#[track_caller]
+fn refused_reload(broker: &Broker, lines: &str) {
+    let refusals = || broker.log().matches("The configuration was not changed.").count();
+    let before = refusals();
+    broker.rewrite(lines);
+    broker.signal(HUP);
+    wait_until("it is refused", || refusals() > before);
+}
+
+#[test]
+fn listeners_come_and_go_and_the_others_notice_nothing() {
+    let (second, third) = (free_port(), free_port());
+    let broker = Broker::start(&format!("threads 3\nlistener {second} 127.0.0.1"));
+    let mut stays = Client::connect(broker.port, "stays");
+    stays.subscribe("a", QoS::AtLeastOnce);
+    let mut goes: Vec<Client> = (0..6).map(|number| Client::connect(second, &format!("goes {number}"))).collect();
+    let mut silent = Client::open(second);
+
+    reload(&broker, &format!("listener {third} 127.0.0.1"));
+    for client in &mut goes {
+        assert_eq!(client.receive(), Received::Disconnect(0x98));
+        assert_eq!(client.receive(), Received::End);
+    }
+    assert_eq!(silent.receive(), Received::End, "who has not logged in yet has nothing to lose");
+    assert!(!listens(second));
+    broker.wait_for_log("Client goes 0 [127.0.0.1:");
+    broker.wait_for_log("disconnected: administrative action.");
+
+    let mut comes = Client::connect(third, "comes");
+    comes.publish_and_wait("a", b"new");
+    assert_eq!(stays.message(), ("a".to_owned(), b"new".to_vec()));
+
+    // And back again, which is another listener than the one that went.
+    reload(&broker, &format!("listener {second} 127.0.0.1"));
+    assert_eq!(comes.receive(), Received::Disconnect(0x98));
+    Client::connect(second, "back").expect_alive();
+    stays.expect_alive();
+}
+
+#[test]
+fn a_listener_that_cannot_be_opened_changes_nothing_at_all() {
+    let (second, third) = (free_port(), free_port());
+    let broker = Broker::start(&format!("max_qos 1\nlistener {second} 127.0.0.1"));
+    let mut client = Client::connect(second, "client");
+    let taken: Vec<TcpListener> = (0..2).map(|_| TcpListener::bind("127.0.0.1:0").expect("is free")).collect();
+    let ports: Vec<u16> = taken.iter().map(|listener| listener.local_addr().expect("has one").port()).collect();
+    refused_reload(
+        &broker,
+        &format!(
+            "max_qos 0\nlistener {third} 127.0.0.1\nlistener {} 127.0.0.1\nlistener {} 127.0.0.1",
+            ports[0], ports[1]
+        ),
+    );
+    for port in ports {
+        assert!(broker.log().contains(&format!("Address already in use: 127.0.0.1:{port}")), "{}", broker.log());
+    }
+    assert!(listens(second) && !listens(third));
+    client.expect_alive();
+    let mut other = Client::connect(broker.port, "other");
+    other.publish_and_wait("a", b"");
+    other.publish("a", b"", QoS::ExactlyOnce, 1);
+    assert_eq!(other.receive(), Received::Disconnect(0x9B), "max_qos is 1 as before");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_changes_nothing() {
+    let broker = Broker::start("");
+    let text = std::fs::read_to_string(broker.file("broker.conf")).expect("is there");
+    let log = broker.file("log").display().to_string();
+    let elsewhere = text.replace(&log, "/does/not/exist/log").replace("allow_anonymous true", "allow_anonymous false");
+    std::fs::write(broker.file("broker.conf"), elsewhere).expect("can be written");
+    broker.signal(HUP);
+    broker.wait_for_log("Unable to open log file /does/not/exist/log for writing");
+    broker.wait_for_log("The configuration was not changed.");
+    Client::connect(broker.port, "anonymous").expect_alive();
+}
+
+/// CVE-2017-7652, and what is half written: the rules stay as they were, and the next reload is as good as any.
+#[test]
+fn broken_and_unreadable_files_leave_the_old_rules() {
+    let broker = Broker::start("");
+    let acl = broker.file("acl");
+    let write = |text: &str| std::fs::write(&acl, text).expect("can be written");
+    write("topic readwrite a/#\n");
+    let line = format!("acl_file {}", acl.display());
+    reload(&broker, &line);
+    let mut client = Client::connect(broker.port, "client");
+    let mut expect = |topic: &str, is_allowed: bool| {
+        client.publish(topic, b"", QoS::AtLeastOnce, 1);
+        let answer = client.receive();
+        assert_eq!(matches!(answer, Received::Ack(..)), is_allowed, "{topic}: {answer:?}");
+    };
+    expect("a/b", true);
+    expect("b", false);
+    let text = std::fs::read(broker.file("broker.conf")).expect("is there");
+    let broken: [(&str, &dyn Fn()); 5] = [
+        ("half a line", &|| write("topic readwrite b\ntop")),
+        ("no text at all", &|| std::fs::write(&acl, b"\xFF\xFEt\0o\0").expect("can be written")),
+        ("no file", &|| std::fs::remove_file(&acl).expect("is there")),
+        ("half a configuration", &|| {
+            write("topic readwrite a/#\n");
+            std::fs::write(broker.file("broker.conf"), &text[..text.len() - 2]).expect("can be written");
+        }),
+        ("no configuration", &|| std::fs::remove_file(broker.file("broker.conf")).expect("is there")),
+    ];
+    for (what, break_it) in broken {
+        let refusals = || broker.log().matches("The configuration was not changed.").count();
+        let before = refusals();
+        break_it();
+        broker.signal(HUP);
+        wait_until(what, || refusals() > before);
+        expect("a/b", true);
+        expect("b", false);
+    }
+    write("topic readwrite b\n");
+    reload(&broker, &line);
+    expect("a/b", false);
+    expect("b", true);
+}
+
+#[test]
+fn nobody_comes_in_twice_when_the_address_of_a_listener_changes() {
+    let port = free_port();
+    let broker = Broker::start(&format!("listener {port}\nsocket_domain ipv4"));
+    let mut before = Client::connect(port, "before");
+    reload(&broker, &format!("listener {port} 127.0.0.1"));
+    assert_eq!(before.receive(), Received::Disconnect(0x98), "another socket is another listener");
+    Client::connect(port, "after").expect_alive();
+    let mut anonymous = Client::open(broker.port);
+    anonymous.say(|out| hello("first").encode(out));
+    assert!(matches!(anonymous.receive(), Received::ConnAck { code: 0, .. }));
+}
+
+/// Nobody sends a signal, and what is there when a file is half written, broken or gone is not taken over.
+#[test]
+fn files_that_change_on_disk_are_taken_over_when_they_are_good() {
+    let broker = Broker::start("");
+    let acl = broker.file("acl");
+    let write = |text: &str| std::fs::write(&acl, text).expect("can be written");
+    write("topic readwrite a/#\n");
+    reload(&broker, &format!("acl_file {}", acl.display()));
+    let mut client = Client::connect(broker.port, "client");
+    let mut may = |topic: &str| {
+        client.publish(topic, b"", QoS::AtLeastOnce, 1);
+        matches!(client.receive(), Received::Ack(..))
+    };
+    assert!(may("a/b") && !may("b"));
+    write("topic readwrite b\ntop");
+    broker.wait_for_log("acl:2: Error: Invalid line in acl_file: top.");
+    broker.wait_for_log("The configuration was not changed.");
+    assert!(may("a/b") && !may("b"), "the old rules stay");
+    write("topic readwrite b\ntopic readwrite c\n");
+    wait_until("the new rules count", || may("c"));
+    assert!(!may("a/b") && may("b"));
+    // As Kubernetes and certbot do it: another file at the same place.
+    let other = broker.file("other");
+    std::fs::write(&other, "topic readwrite d\n").expect("can be written");
+    std::fs::rename(&other, &acl).expect("can be moved");
+    wait_until("the file that took the other's place counts", || may("d"));
+    std::fs::remove_file(&acl).expect("is there");
+    broker.wait_for_log("Unable to open acl_file");
+    assert!(may("d") && !may("a/b"), "a file that is gone allows nothing new");
+    assert!(!broker.log().contains("Changed: acl_file"), "no setting has changed:\n{}", broker.log());
+}
+
+/// What a reload changes is told, and what has to wait for a restart too.
+#[test]
+fn the_log_says_what_a_reload_has_changed() {
+    let broker = Broker::start("max_keepalive 5");
+    reload(&broker, "max_keepalive 6\nthreads 7\nmax_qos 1");
+    let port = broker.port;
+    for line in [
+        "Changed: max_keepalive from 5 to 6, for new connections.".to_owned(),
+        "Changed: threads from 0 to 7, at the next start.".to_owned(),
+        format!("Changed: listener {port} 127.0.0.1: max_qos from 2 to 1, for new connections."),
+        "The configuration was reloaded; 3 settings have changed.".to_owned(),
+    ] {
+        assert!(broker.log().contains(&line), "{line}\n{}", broker.log());
+    }
+}
