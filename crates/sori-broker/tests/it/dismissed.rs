@@ -60,7 +60,7 @@ fn an_mqtt_5_client_is_told_and_its_will_is_published() {
     assert_eq!(broker.say(b, &[0x82, 6, 0, 1, 0, 1, b't', 0]), [0x90, 3, 0, 1, 0]);
 
     broker.shard.dismiss(NOW, a);
-    assert_eq!(broker.output(a)[..3], [0xE0, 2, 0x98], "DISCONNECT: administrative action");
+    assert_eq!(broker.output(a)[..3], [0xE0, 1, 0x98], "DISCONNECT: administrative action");
     assert_eq!((broker.closed.as_slice(), broker.causes.as_slice()), (&[a][..], &[Cause::Dismissed][..]));
     assert_eq!(broker.output(b), [0x30, 4, 0, 1, b't', b'w']);
     // Twice is once.

@@ -2,10 +2,13 @@
 
 use std::net::{TcpListener, TcpStream};
 
-use sori_mqtt::QoS;
+use sori_mqtt::{
+    Connect, Disconnect, PINGREQ, PacketId, PacketType, Properties, Property, PropertyBuffer, Publish, QoS, ReasonCode,
+    Version,
+};
 
 use super::broker::{Broker, free_port, wait_until};
-use super::client::{Client, Received, hello};
+use super::client::{Client, Received, hello, publish};
 
 const HUP: i32 = 1;
 
@@ -186,7 +189,7 @@ fn files_that_change_on_disk_are_taken_over_when_they_are_good() {
     std::fs::remove_file(&acl).expect("is there");
     broker.wait_for_log("Unable to open acl_file");
     assert!(may("d") && !may("a/b"), "a file that is gone allows nothing new");
-    assert!(!broker.log().contains("Changed: acl_file"), "no setting has changed:\n{}", broker.log());
+    assert_eq!(broker.log().matches("Changed: ").count(), 1, "no setting has changed since:\n{}", broker.log());
 }
 
 /// What a reload changes is told, and what has to wait for a restart too.
@@ -202,5 +205,127 @@ fn the_log_says_what_a_reload_has_changed() {
         "The configuration was reloaded; 3 settings have changed.".to_owned(),
     ] {
         assert!(broker.log().contains(&line), "{line}\n{}", broker.log());
+    }
+}
+
+/// A client of MQTT 3.1.1 with this Keep Alive; whether it is let in.
+fn is_let_in(broker: &Broker, keep_alive: u16) -> bool {
+    let mut client = Client::open(broker.port);
+    client.speak(Version::V311);
+    client.say(|out| Connect { version: Version::V311, keep_alive, ..hello("slow") }.encode(out));
+    matches!(client.receive(), Received::ConnAck { code: 0, .. })
+}
+
+/// What a publication comes to: of so many bytes, retained or not.
+fn published(broker: &Broker, bytes: usize, retain: bool) -> Received {
+    let mut client = Client::connect(broker.port, "publisher");
+    let payload = vec![b'x'; bytes];
+    let publish = Publish { retain, ..publish("r", &payload, QoS::AtLeastOnce, 1) };
+    client.say(|out| publish.encode(Version::V5, out));
+    client.receive()
+}
+
+/// How many messages a client gets that acknowledges none, of these that have 100 bytes each.
+fn in_flight(broker: &Broker, sent: usize) -> usize {
+    let mut subscriber = Client::connect(broker.port, "subscriber");
+    subscriber.subscribe("f", QoS::AtLeastOnce);
+    let mut publisher = Client::connect(broker.port, "publisher");
+    for _ in 0..sent {
+        publisher.publish_and_wait("f", &[0; 100]);
+    }
+    // An answer comes behind everything that was sent before it.
+    subscriber.send(&PINGREQ);
+    let mut count = 0;
+    while matches!(subscriber.receive(), Received::Message { .. }) {
+        count += 1;
+    }
+    count
+}
+
+/// How many of these messages of 100 bytes wait for a client that is away.
+fn queued(broker: &Broker, sent: usize) -> usize {
+    let (mut away, _) = Client::resume(broker.port, "away");
+    away.subscribe("q", QoS::AtLeastOnce);
+    // When the broker has closed its side too, it knows that the client is away.
+    away.say(|out| {
+        Disconnect { reason_code: ReasonCode::Success, properties: Properties::EMPTY }.encode(Version::V5, out)
+    });
+    assert_eq!(away.receive(), Received::End);
+    let mut publisher = Client::connect(broker.port, "publisher");
+    for _ in 0..sent {
+        publisher.publish_and_wait("q", &[0; 100]);
+    }
+    let (mut back, is_there) = Client::resume(broker.port, "away");
+    assert!(is_there);
+    back.send(&PINGREQ);
+    let mut count = 0;
+    while matches!(back.receive(), Received::Message { .. }) {
+        count += 1;
+    }
+    back.say(|out| {
+        let mut properties = PropertyBuffer::new();
+        properties.push(Property::SessionExpiryInterval(0));
+        Disconnect { reason_code: ReasonCode::Success, properties: properties.as_properties() }
+            .encode(Version::V5, out);
+    });
+    assert_eq!(back.receive(), Received::End);
+    count
+}
+
+/// A connection that says who it is, and what it is answered.
+fn first_answer(broker: &Broker, client_id: &str) -> (Client, Received) {
+    let mut client = Client::open(broker.port);
+    client.say(|out| hello(client_id).encode(out));
+    let answer = client.receive();
+    (client, answer)
+}
+
+/// A client that is let in once all others have gone.
+fn the_only_one(broker: &Broker) -> Client {
+    let mut only = None;
+    wait_until("the others have gone", || {
+        let (client, answer) = first_answer(broker, "only");
+        only = matches!(answer, Received::ConnAck { code: 0, .. }).then_some(client);
+        only.is_some()
+    });
+    only.expect("is there now")
+}
+
+/// Every limit that Mosquitto's manual says is reloaded really is, and back again.
+#[test]
+fn every_limit_changes_with_a_reload() {
+    let broker = Broker::start("");
+    let ack = Received::Ack(PacketType::PubAck, PacketId::FIRST);
+    for _ in 0..2 {
+        reload(&broker, "max_keepalive 50");
+        assert!(!is_let_in(&broker, 51) && is_let_in(&broker, 50));
+        reload(&broker, "max_packet_size 200");
+        assert!(is_let_in(&broker, 51));
+        assert_eq!(published(&broker, 150, false), ack);
+        assert_eq!(published(&broker, 200, false), Received::Disconnect(0x95));
+        reload(&broker, "retain_available false");
+        assert_eq!(published(&broker, 200, false), ack);
+        assert_eq!(published(&broker, 1, true), Received::Disconnect(0x9A));
+        reload(&broker, "max_inflight_messages 3");
+        assert_eq!(published(&broker, 1, true), ack);
+        assert_eq!(in_flight(&broker, 10), 3);
+        reload(&broker, "max_inflight_bytes 450");
+        assert!((4..=5).contains(&in_flight(&broker, 10)));
+        reload(&broker, "max_queued_messages 4");
+        assert_eq!(in_flight(&broker, 10), 10);
+        assert_eq!(queued(&broker, 10), 4);
+        reload(&broker, "max_queued_bytes 650");
+        assert!((6..=7).contains(&queued(&broker, 10)));
+        reload(&broker, "queue_full drop_oldest");
+        assert_eq!(queued(&broker, 10), 10);
+        reload(&broker, "global_max_connections 1");
+        let only = the_only_one(&broker);
+        assert_eq!(first_answer(&broker, "second").1, Received::End, "there is no room for a second connection");
+        drop(only);
+        reload(&broker, "global_max_clients 1");
+        let _only = the_only_one(&broker);
+        assert_eq!(first_answer(&broker, "second").1, Received::ConnAck { session_present: false, code: 0x89 });
+        reload(&broker, "");
+        Client::connect(broker.port, "second").expect_alive();
     }
 }
