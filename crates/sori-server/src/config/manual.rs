@@ -124,15 +124,29 @@ const INTRODUCTION: &str = "\
 The broker reads a `mosquitto.conf`:
 
 ```
-sori serve -c mosquitto.conf                 # start
-sori serve -c mosquitto.conf --test-config   # check: 0 when it is good, 3 when it is not
+sori serve -c mosquitto.conf           # start
+sori check -c mosquitto.conf           # would it start, and do what is meant? 0: yes, 3: no; --json for programs
+sori reload -c mosquitto.conf          # have the running broker read it again; 0: applied, 3: refused, and why
+sori reload -c mosquitto.conf --dry-run  # what that would change
 ```
 
 A line is a word and a value with blanks between them; `#` at its start makes it a comment. Flags are `true`, `false`,
 `1` or `0`. Numbers are written as in C: `0x10` is 16, and `010` is 8. A text is the rest of the line, so a comment
 behind it would be part of it. The options below a `listener` line belong to that listener, up to the next one. A word
-that is not known, or a value that is not allowed, refuses the start: all mistakes are shown at once, each with its file
-and line. A text that is given twice is a mistake too; of a flag or a number the last value counts.
+that is not known, or a value that is not allowed, refuses the start: all mistakes of all files are shown at once, each
+with its file, line and column, and what to do. The exit status is 3 then, and nothing has been opened. A text that is
+given twice is a mistake too; of a flag or a number the last value counts.
+
+`sori check` reads everything that a start would read, and looks closer: whether ports are free and no two listeners want
+the same, whether what is to be written can be, whether secrets are for the broker only, whether a rule can ever match.
+`--test-config` does the same and takes a port that is in use for a warning, because the broker that uses it may be the
+one whose file is tested.
+
+A reload (SIGHUP or `sori reload`) takes over everything or nothing. All files are read and all new sockets opened first;
+with any mistake the broker goes on as it was, and the log has every reason. Listeners come and go without a word to the
+clients of the others. A connection ends only when what let it in is gone. Files with rules are also read again when
+they change on disk, a second or two later; a file that is half written or broken leaves the old rules in force. The log
+says which settings have changed, and which of them wait for a restart.
 
 Without a file, or in a file without `listener`, `port` and `bind_address`, only clients on this machine can connect: on
 port 1883, or on the ports of `-p`, and without user name unless `allow_anonymous` is false.
