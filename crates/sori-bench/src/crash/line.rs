@@ -274,7 +274,8 @@ impl Line {
                     self.seen.push(Seen::Connected { is_present: session_present });
                     self.is_connected = true;
                     book.counts.connections += 1;
-                    if book.served_at == 0 {
+                    // What a broker said before it was killed may be read when it is gone, and is no word of the next one.
+                    if book.served_at == 0 && book.broker_runs {
                         book.served_at = book.now;
                     }
                     let wrong = match self.expects {
