@@ -1,5 +1,7 @@
 //! Who may come in and who may do what: asked here, answered by whoever runs the broker.
 
+use crate::ids::{ConnectionId, ShardId};
+use crate::settings::ListenerSettings;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,6 +14,12 @@ pub struct Identity {
     pub user_name: Option<Box<str>>,
     /// A part of the broker's own program, which may do everything, `$SYS` included.
     pub is_internal: bool,
+    /// Which rules it is under, where not all listeners have the same; 0: those of the whole broker. It is kept with the
+    /// session and with retained messages.
+    pub realm: u32,
+    /// What let it in, as a number that only [`Access`] understands, for [`Access::still_admits`]; 0: nothing that could
+    /// be taken back.
+    pub credential: u64,
 }
 
 /// What a client says of itself in CONNECT.
@@ -29,6 +37,11 @@ pub struct Login<'a> {
     pub version: Version,
     /// Where it comes from.
     pub address: &'a str,
+    /// [`ListenerSettings::place`] of the listener by which it comes.
+    pub place: u32,
+    /// Where an answer that comes [later](Verdict::Later) is to go: [`Shard::resolve`](crate::Shard::resolve) of this
+    /// shard, for this connection.
+    pub answer_to: (ShardId, ConnectionId),
 }
 
 /// The answer to a login.
@@ -80,8 +93,15 @@ pub trait Access {
     /// Begin an exchange of this authentication method; `None` when the method is not known.
     fn exchange(&self, method: &str, login: &Login<'_>) -> Option<Box<dyn Exchange>>;
 
-    /// May this client do this?
+    /// May this client do this? Whoever says no tells people so.
     fn may(&self, identity: &Identity, client_id: &str, action: Action, topic: &str) -> bool;
+
+    /// The rules are new, and this client was let in under the old ones by a listener with these settings: is what let it in
+    /// still there?
+    fn still_admits(&self, identity: &Identity, listener: &ListenerSettings) -> bool {
+        let _ = (identity, listener);
+        true
+    }
 
     /// True when `may` never says no, so that it need not be asked for each message.
     fn is_unrestricted(&self) -> bool {
@@ -89,16 +109,18 @@ pub trait Access {
     }
 }
 
-/// Everybody may do everything; only the listener's `allow_anonymous` is asked.
+/// Everybody may do everything; only the listener's `allow_anonymous` is asked. No password is known here, so that a name
+/// proves nothing: without `allow_anonymous` nobody comes in, whatever the name.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct OpenAccess;
 
 impl Access for OpenAccess {
     fn login(&self, login: &Login<'_>) -> Verdict {
-        if login.user_name.is_none() && !login.allow_anonymous {
+        if !login.allow_anonymous {
             return Verdict::Refuse(ReasonCode::NotAuthorized);
         }
-        Verdict::Accept(Arc::new(Identity { user_name: login.user_name.map(Box::from), is_internal: false }))
+        let user_name = login.user_name.map(Box::from);
+        Verdict::Accept(Arc::new(Identity { user_name, ..Identity::default() }))
     }
 
     fn exchange(&self, _: &str, _: &Login<'_>) -> Option<Box<dyn Exchange>> {
@@ -107,6 +129,10 @@ impl Access for OpenAccess {
 
     fn may(&self, _: &Identity, _: &str, _: Action, _: &str) -> bool {
         true
+    }
+
+    fn still_admits(&self, _: &Identity, listener: &ListenerSettings) -> bool {
+        listener.allow_anonymous
     }
 
     fn is_unrestricted(&self) -> bool {

@@ -51,6 +51,8 @@ impl Shard {
                 allow_anonymous: c.listener.allow_anonymous,
                 version: c.version,
                 address: &c.address,
+                place: c.listener.place,
+                answer_to: (self.id, id),
             };
             let exchange = self.access.exchange(method.unwrap_or_default(), &login);
             if let Some(a) = self.connection(id).and_then(|c| c.authentication.as_mut()) {

@@ -12,7 +12,7 @@ use crate::aliases::AliasesOut;
 use crate::connection::{Authentication, Connection, Phase, Waiting};
 use crate::event::{Cause, Effect, Event};
 use crate::handoff::{Admission, Handoff};
-use crate::ids::ConnectionId;
+use crate::ids::{ConnectionId, ShardId};
 use crate::registry::Claim;
 use crate::session::{NEVER_EXPIRES, Session, SessionKey};
 use crate::settings::ListenerSettings;
@@ -132,7 +132,7 @@ impl Shard {
 
     fn begin_login(&mut self, id: ConnectionId, connect: &Connect<'_>, waiting: Waiting) {
         let Some(c) = self.connections.get(id.slot, id.generation) else { return };
-        let login = login_of(c, connect, &waiting.client_id);
+        let login = login_of(c, connect, &waiting.client_id, (self.id, id));
         let verdict = match &c.listener.identity {
             Some(identity) => Verdict::Accept(Arc::clone(identity)),
             None => self.access.login(&login),
@@ -148,9 +148,11 @@ impl Shard {
     /// The verdict that [`Shard::begin_login`] waited for.
     pub(crate) fn resolve_login(&mut self, id: ConnectionId, verdict: Verdict) {
         let waits = |phase: &Phase| matches!(phase, Phase::Waiting(w) if w.exchange.is_none());
-        if !self.connection(id).is_some_and(|c| waits(&c.phase)) {
-            return;
-        }
+        let Some(c) = self.connections.get(id.slot, id.generation).filter(|c| waits(&c.phase)) else { return };
+        // The rules may be others by now than those that were asked.
+        let is_outdated =
+            matches!(&verdict, Verdict::Accept(identity) if !self.access.still_admits(identity, &c.listener));
+        let verdict = if is_outdated { Verdict::Refuse(ReasonCode::NotAuthorized) } else { verdict };
         self.decide_login(id, verdict);
         let Some(c) = self.connection(id) else { return };
         let held = core::mem::take(&mut c.input);
@@ -169,7 +171,7 @@ impl Shard {
     /// An AUTH exchange begins with the data in CONNECT. MQTT 5.0 section 4.12.
     fn begin_exchange(&mut self, id: ConnectionId, connect: &Connect<'_>, method: &str, mut waiting: Waiting) {
         let Some(c) = self.connections.get(id.slot, id.generation) else { return };
-        let login = login_of(c, connect, &waiting.client_id);
+        let login = login_of(c, connect, &waiting.client_id, (self.id, id));
         let exchange = self.access.exchange(method, &login);
         let step = exchange.map(|mut exchange| {
             let step = exchange.step(connect.properties.authentication_data());
@@ -289,6 +291,14 @@ impl Shard {
         let id = self.insert_connection(listener, address, opened);
         if let Some(c) = self.connection(id) {
             c.version = version;
+        }
+        let c = self.connections.get(id.slot, id.generation);
+        if c.is_some_and(|c| {
+            c.listener.identity.is_none() && !self.access.still_admits(&admission.identity, &c.listener)
+        }) {
+            // The rules have changed while it was on its way.
+            self.refuse(id, ReasonCode::NotAuthorized, "not authorised");
+            return id;
         }
         self.find_home(id, connect, admission, true);
         self.take_input(id, &input);
@@ -526,7 +536,12 @@ fn packet_size_max(connect: &Connect<'_>) -> usize {
 }
 
 /// What a client says of itself.
-fn login_of<'a>(c: &'a Connection, connect: &Connect<'a>, client_id: &'a str) -> Login<'a> {
+fn login_of<'a>(
+    c: &'a Connection,
+    connect: &Connect<'a>,
+    client_id: &'a str,
+    answer_to: (ShardId, ConnectionId),
+) -> Login<'a> {
     Login {
         client_id,
         user_name: connect.user_name,
@@ -534,5 +549,7 @@ fn login_of<'a>(c: &'a Connection, connect: &Connect<'a>, client_id: &'a str) ->
         allow_anonymous: c.listener.allow_anonymous,
         version: connect.version,
         address: &c.address,
+        place: c.listener.place,
+        answer_to,
     }
 }

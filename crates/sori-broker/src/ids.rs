@@ -14,6 +14,9 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
+    /// No connection: an answer for it goes nowhere.
+    pub const NONE: ConnectionId = ConnectionId { slot: u32::MAX, generation: 0 };
+
     /// A small number, dense among the open connections of one shard, for tables beside the broker.
     #[must_use]
     pub const fn slot(self) -> usize {

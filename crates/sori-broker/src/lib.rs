@@ -145,6 +145,7 @@ pub use memory::{Forget, MemoryUse};
 pub use message::{Message, MessageRef, Owner, Recorded, Wire};
 pub use offline::{PlainDelivery, PlainMessage, PlainSession, PlainWill, RecordsWriter};
 pub use overview::SessionView;
+pub use publishing::is_reserved;
 pub use record::read::RecordError;
 pub use record::{CheckpointOrder, Records, RecordsStep};
 pub use recovered::{ReadMessage, Recovered, RecoveredSession};

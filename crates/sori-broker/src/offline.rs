@@ -100,6 +100,8 @@ pub struct PlainSession {
     pub expiry_seconds: u32,
     /// The client's user name.
     pub user_name: Option<String>,
+    /// Which rules it is under; see [`Identity::realm`](crate::Identity::realm).
+    pub realm: u32,
     /// Its will, as long as that may be published.
     pub will: Option<PlainWill>,
     /// When the session ends and when its will is due; `None` while it is connected.
@@ -140,6 +142,7 @@ fn plain_session(client_id: &str, session: &RecoveredSession) -> PlainSession {
         client_id: String::from(client_id),
         expiry_seconds: session.expiry_seconds,
         user_name: session.user_name.as_deref().map(String::from),
+        realm: session.realm,
         will,
         disconnected: session.disconnected,
         subscriptions: subscriptions
@@ -282,7 +285,7 @@ impl RecordsWriter {
 fn write_head(out: &mut Vec<u8>, session: &PlainSession) {
     w::text(out, &session.client_id);
     out.extend_from_slice(&session.expiry_seconds.to_le_bytes());
-    w::optional_text(out, session.user_name.as_deref());
+    w::user(out, session.user_name.as_deref(), session.realm);
     out.push(u8::from(session.will.is_some()));
     if let Some(PlainWill { message, delay_seconds, expiry_seconds }) = &session.will {
         w::will(out, &message.view(0), *delay_seconds, *expiry_seconds);

@@ -268,7 +268,9 @@ impl Shard {
         }
         if (!self.is_unrestricted || topic.starts_with('$')) && !self.session_may_publish(key, topic) {
             self.totals.publish_denied += 1;
-            self.report_denied(key, topic);
+            if is_reserved(topic) {
+                self.report_denied(key, topic);
+            }
             return ReasonCode::NotAuthorized;
         }
         let (expires, kept);
@@ -563,7 +565,8 @@ impl Shard {
 
 /// Nobody but the broker itself publishes below `$SYS`, but for bridges that tell their state; and a topic name that
 /// looks like a shared subscription is a mistake.
-fn is_reserved(topic: &str) -> bool {
+#[must_use]
+pub fn is_reserved(topic: &str) -> bool {
     let below = |root: &str| topic.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let is_bridge_state = topic.starts_with("$SYS/broker/connection/") && topic.ends_with("/state");
     (below("$SYS") && !is_bridge_state) || below("$share")

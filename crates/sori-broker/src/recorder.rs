@@ -501,7 +501,7 @@ fn write_delivery(piece: &mut Records, delivery: &Delivery, number: u64, place: 
 fn session_head(out: &mut Vec<u8>, session: &Session) {
     w::text(out, &session.client_id);
     out.extend_from_slice(&session.expiry_seconds.to_le_bytes());
-    w::optional_text(out, session.identity.user_name.as_deref());
+    w::user(out, session.identity.user_name.as_deref(), session.identity.realm);
     out.push(u8::from(session.will.is_some()));
     if let Some(will) = &session.will {
         w::will(out, &will.message.view(), will.delay_seconds, will.expiry_seconds);

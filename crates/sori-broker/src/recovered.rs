@@ -48,6 +48,7 @@ struct RecoveredRetained {
 pub struct RecoveredSession {
     pub(crate) expiry_seconds: u32,
     pub(crate) user_name: Option<Box<str>>,
+    pub(crate) realm: u32,
     pub(crate) will: Option<RecoveredWill>,
     /// When the session ends and when its will is due; `None` while it was connected.
     pub(crate) disconnected: Option<(Time, Time)>,
@@ -219,7 +220,7 @@ impl Recovered {
                     self.sessions.insert(client_id, RecoveredSession { owed, ..RecoveredSession::default() });
                 }
                 if let Some(session) = self.session_mut(name) {
-                    (session.expiry_seconds, session.user_name, session.will) = head;
+                    (session.expiry_seconds, (session.user_name, session.realm), session.will) = head;
                     session.disconnected = None;
                 }
             }
@@ -268,11 +269,12 @@ impl Recovered {
             session.is_written_again = true;
             return Ok(());
         }
-        let (expiry_seconds, user_name, will) = head;
+        let (expiry_seconds, (user_name, realm), will) = head;
         self.names.insert(name, Arc::clone(&client_id));
         let session = RecoveredSession {
             expiry_seconds,
             user_name,
+            realm,
             will,
             disconnected: is_disconnected.then_some((ends_at, will_at)),
             owed,
@@ -380,19 +382,20 @@ impl Owed {
 
 fn read_owner(reader: &mut Reader<'_>, is_internal: bool) -> Result<Arc<Owner>, RecordError> {
     let client_id = Arc::from(reader.text()?);
-    let user_name = reader.optional_text()?.map(Box::from);
-    Ok(Arc::new(Owner { identity: Arc::new(Identity { user_name, is_internal }), client_id }))
+    let (user_name, realm) = reader.user()?;
+    let identity = Identity { user_name, is_internal, realm, credential: 0 };
+    Ok(Arc::new(Owner { identity: Arc::new(identity), client_id }))
 }
 
-type Head = (u32, Option<Box<str>>, Option<RecoveredWill>);
+type Head = (u32, (Option<Box<str>>, u32), Option<RecoveredWill>);
 
 fn read_head(reader: &mut Reader<'_>) -> Result<(Arc<str>, Head), RecordError> {
     let client_id = Arc::from(reader.text()?);
     let expiry = reader.take(4)?;
     let expiry_seconds = u32::from_le_bytes([expiry[0], expiry[1], expiry[2], expiry[3]]);
-    let user_name = reader.optional_text()?.map(Box::from);
+    let user = reader.user()?;
     let will = if reader.byte()? == 0 { None } else { Some(read_will(reader)?) };
-    Ok((client_id, (expiry_seconds, user_name, will)))
+    Ok((client_id, (expiry_seconds, user, will)))
 }
 
 fn read_will(reader: &mut Reader<'_>) -> Result<RecoveredWill, RecordError> {

@@ -60,7 +60,8 @@ impl Shard {
     /// Expiry Interval and Will Delay Interval begin. `read` reads a message from the store.
     pub fn restore(&mut self, now: Time, client_id: Arc<str>, mut recovered: RecoveredSession, read: ReadMessage<'_>) {
         self.now = self.now.max(now);
-        let identity = Identity { user_name: recovered.user_name.take(), is_internal: false };
+        let (user_name, realm) = (recovered.user_name.take(), recovered.realm);
+        let identity = Identity { user_name, realm, ..Identity::default() };
         let mut session = Session::new(Arc::clone(&client_id), Arc::new(identity));
         session.expiry_seconds = recovered.expiry_seconds;
         session.is_recorded = true;

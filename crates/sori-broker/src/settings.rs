@@ -126,6 +126,8 @@ pub struct ListenerSettings {
     pub mount_point: Option<Arc<str>>,
     /// The user name becomes the client identifier.
     pub use_username_as_client_id: bool,
+    /// A number of its own that stays the same over restarts and reloads, by which [`Access`](crate::Access) knows it.
+    pub place: u32,
     /// Who its clients are, whatever they say: they are parts of the broker's own program and need no login.
     pub identity: Option<Arc<Identity>>,
 }
@@ -143,6 +145,7 @@ impl Default for ListenerSettings {
             auto_id_prefix: String::from("auto-"),
             mount_point: None,
             use_username_as_client_id: false,
+            place: 0,
             identity: None,
         }
     }

@@ -29,7 +29,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::{PacketType, PropertyBuffer, Version};
+use sori_mqtt::{PacketType, PropertyBuffer, ReasonCode, Version};
 
 /// How much output a connection may have before its input is no longer read and its messages are queued.
 pub(crate) const OUTPUT_MAX: usize = 1024 * 1024;
@@ -311,11 +311,30 @@ impl Shard {
     }
 
     /// New settings and rules, which hold from the next packet on. What CONNECT agreed, Keep Alive and Receive Maximum,
-    /// stays as it is for connections that are open.
+    /// stays as it is for connections that are open. Connections whose client would no longer be let in, because what let
+    /// it in is gone, end.
     pub fn reconfigure(&mut self, now: Time, settings: Arc<Settings>, access: Arc<dyn Access>) {
         self.begin(now);
         self.is_unrestricted = access.is_unrestricted();
         (self.settings, self.access) = (settings, access);
+        self.end_revoked();
+        self.end();
+    }
+
+    fn end_revoked(&mut self) {
+        let is_revoked = |c: &Connection| {
+            let session = self.sessions.get(c.session.slot, c.session.generation);
+            matches!(c.phase, Phase::Open)
+                && c.listener.identity.is_none()
+                && session.is_some_and(|session| !self.access.still_admits(&session.identity, &c.listener))
+        };
+        let all = self.connections.iter().map(|(_, _, c)| c);
+        let revoked: Vec<ConnectionId> = all.filter(|c| is_revoked(c)).map(|c| c.id).collect();
+        for id in revoked {
+            let cause =
+                Cause::Protocol(ReasonCode::NotAuthorized, "what let this client in has been taken back".into());
+            self.end_connection(id, Some(ReasonCode::NotAuthorized), cause);
+        }
     }
 
     // Outputs.

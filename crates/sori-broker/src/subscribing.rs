@@ -101,8 +101,6 @@ impl Shard {
         if !self.is_unrestricted
             && !self.access.may(&session.identity, &session.client_id, Action::Subscribe, filter.filter())
         {
-            let client_id = Arc::clone(&session.client_id);
-            self.event(Event::Denied { client_id, text: format!("subscribe to '{}'", filter.as_str()) });
             return ReasonCode::NotAuthorized;
         }
         let limit = self.settings.memory_limit;

@@ -65,6 +65,8 @@ pub struct ImportedSession {
     pub client_id: String,
     /// The user name of the last connection, where the format keeps it (version 6 and persist-sqlite).
     pub user_name: Option<String>,
+    /// The rules that it is under, where listeners have rules of their own; 0 in what other brokers kept.
+    pub realm: u32,
     /// The Session Expiry Interval; `u32::MAX` never ends. Sessions of MQTT 3 have that.
     pub expiry_seconds: u32,
     /// When the client left, as far as it is told: in format versions 3 and 4.
@@ -170,6 +172,8 @@ pub struct ImportedOwner {
     pub user_name: Option<String>,
     /// It is a part of the broker's own program.
     pub is_internal: bool,
+    /// The rules that it is under, where listeners have rules of their own.
+    pub realm: u32,
 }
 
 /// A message, once in memory however many clients wait for it.

@@ -5,7 +5,9 @@
 
 use crate::socket::{Admittance, Stream};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, Waker};
-use sori_broker::{Access, CheckpointOrder, Fetch, Handoff, ListenerSettings, Mail, Settings, Shard, StoreState};
+use sori_broker::{
+    Access, CheckpointOrder, ConnectionId, Fetch, Handoff, ListenerSettings, Mail, Settings, Shard, StoreState, Verdict,
+};
 use std::collections::VecDeque;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ pub(crate) enum Letter {
     Accepted(Stream, Arc<ListenerSettings>, Box<str>, Option<Admittance>),
     /// A connection comes from another shard, because its session lives here.
     Moved(Stream, Box<Handoff>, Option<Admittance>),
+    /// A login that had to wait has been decided.
+    Resolved(ConnectionId, Verdict),
     /// New settings.
     Reconfigure(Box<NewSettings>),
     /// Somebody wants to see the shard.

@@ -14,12 +14,14 @@
 //! assert!(loaded.config.local_only);
 //! ```
 
+mod access;
 pub mod acl;
 mod admission;
 mod board;
 mod check;
 pub mod command_line;
 pub mod config;
+pub mod explain;
 pub mod import;
 mod inbox;
 mod link;
@@ -31,9 +33,11 @@ pub mod log;
 pub mod machine;
 mod opening;
 mod overview;
+pub mod passwords;
 mod patience;
 pub mod process;
 pub mod progress;
+pub mod psk;
 mod publisher;
 mod reload;
 mod report;
@@ -49,6 +53,7 @@ pub mod store;
 mod sync;
 pub mod sys;
 mod tap;
+mod text_file;
 mod wait;
 mod watch;
 mod worker;

@@ -1,5 +1,6 @@
 //! Letting connections in.
 
+use crate::access::place_number;
 use crate::admission::{Places, Refusal};
 use crate::config::ListenerConfig;
 use crate::inbox::{Inbox, Letter};
@@ -193,6 +194,7 @@ pub(crate) fn listener_settings(listener: &ListenerConfig) -> ListenerSettings {
         auto_id_prefix: listener.auto_id_prefix.clone(),
         mount_point: listener.mount_point.as_deref().map(Arc::from),
         use_username_as_client_id: listener.use_username_as_clientid,
+        place: place_number(&listener.bind, listener.socket_domain),
         identity: None,
     }
 }

@@ -3,6 +3,8 @@
 use crate::board::Board;
 use crate::log::TopicLines;
 use crate::machine;
+use crate::passwords::backoff::Counts;
+use crate::passwords::checking::Checking;
 use crate::space::LockedSpace;
 use crate::store::gauges::{self, Gauges};
 use crate::sys::{self, SysTree};
@@ -20,6 +22,7 @@ const LOG_LINE_EXPIRY: u64 = 20;
 pub(crate) struct Publisher {
     space: Arc<LockedSpace>,
     store: Option<Arc<Gauges>>,
+    checking: Arc<Checking>,
     tree: SysTree,
     interval: Option<NonZeroU16>,
     started: Time,
@@ -31,12 +34,14 @@ impl Publisher {
     pub(crate) fn new(
         space: Arc<LockedSpace>,
         store: Option<Arc<Gauges>>,
+        checking: Arc<Checking>,
         interval: Option<NonZeroU16>,
         clock: Clock,
         lines: TopicLines,
     ) -> Publisher {
         let started = clock.now();
-        Publisher { space, store, tree: SysTree::new(), interval, started, due: interval.map(|_| started), lines }
+        let (tree, due) = (SysTree::new(), interval.map(|_| started));
+        Publisher { space, store, checking, tree, interval, started, due, lines }
     }
 
     /// Look at the tree so often from now on, or never.
@@ -112,9 +117,16 @@ impl Publisher {
             packets_waiting: t.queued,
             packets_waiting_bytes: t.queued_bytes,
             resident_bytes: machine::resident_bytes().unwrap_or(0),
+            logins: login_totals(self.checking.counts()),
             store: self.store.as_ref().map(|store| store_totals(store, &t)),
         }
     }
+}
+
+/// Nothing to tell before the first failure: a broker without passwords has none ever.
+fn login_totals(counts: Counts) -> Option<sys::LoginTotals> {
+    let Counts { failures, refused, uncounted } = counts;
+    (counts != Counts::default()).then_some(sys::LoginTotals { failures, refused, uncounted })
 }
 
 fn store_totals(gauges: &Gauges, t: &Totals) -> sys::StoreTotals {

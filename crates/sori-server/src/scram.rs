@@ -46,7 +46,7 @@ use credentials::hmac;
 use ctutils::CtEq;
 use messages::{ClientFinal, ClientFirst};
 use sha2::{Digest, Sha256};
-use sori_broker::{Access, Action, Exchange, Identity, Login, Step, Verdict};
+use sori_broker::{Access, Action, Exchange, Identity, ListenerSettings, Login, Step, Verdict};
 use sori_mqtt::ReasonCode;
 use std::sync::Arc;
 
@@ -88,6 +88,11 @@ impl Access for ScramAccess {
 
     fn may(&self, identity: &Identity, client_id: &str, action: Action, topic: &str) -> bool {
         self.inner.may(identity, client_id, action, topic)
+    }
+
+    fn still_admits(&self, identity: &Identity, listener: &ListenerSettings) -> bool {
+        identity.user_name.as_deref().is_some_and(|name| self.credentials.has(name))
+            || self.inner.still_admits(identity, listener)
     }
 
     fn is_unrestricted(&self) -> bool {
@@ -185,7 +190,7 @@ impl Challenged {
             return None;
         }
         let signature = hmac(&self.credential.server_key, self.auth_message.as_bytes());
-        let identity = Identity { user_name: Some(self.user_name), is_internal: false };
+        let identity = Identity { user_name: Some(self.user_name), ..Identity::default() };
         let answer = format!("v={}", Base64::encode_string(&signature));
         Some(Step::Done(Arc::new(identity), Some(answer.into_bytes())))
     }

@@ -1,6 +1,6 @@
 //! The running broker: listeners, worker threads and the signals that rule them.
 
-use crate::acl::AclAccess;
+use crate::access::ConfiguredAccess;
 use crate::admission::{Limits, Places};
 use crate::board::Board;
 use crate::config::Config;
@@ -10,6 +10,7 @@ use crate::listeners::Listeners;
 use crate::local_client::{LocalClient, LocalError};
 use crate::log::{Kind, Log};
 use crate::machine::Machine;
+use crate::passwords::checking::Checking;
 use crate::publisher::Publisher;
 use crate::roster::Roster;
 use crate::socket::Stream;
@@ -63,6 +64,7 @@ pub struct Server {
     board: Arc<Board>,
     /// The rules behind those of the configuration.
     access: Arc<dyn Access + Send + Sync>,
+    checking: Arc<Checking>,
     log: Log,
     machine: Machine,
     store: Option<Store>,
@@ -118,8 +120,22 @@ impl Server {
             false => (None, LockedSpace::new(shards), (0..shards).map(|_| Portion::default()).collect()),
         };
         let (workers, acceptor, space) = (Vec::new(), None, Arc::new(space));
-        let mut server =
-            Server { inboxes, workers, acceptor, space, places, roster, registry, board, access, log, machine, store };
+        let checking = Arc::new(checking(&machine, &inboxes, &log));
+        let mut server = Server {
+            inboxes,
+            workers,
+            acceptor,
+            space,
+            places,
+            roster,
+            registry,
+            board,
+            access,
+            checking,
+            log,
+            machine,
+            store,
+        };
         // What has been started ends with `server`, if this fails.
         server.start_workers(&config, clock, polls, portions)?;
         server.start_acceptor(acceptor_poll, config.connection_messages)?;
@@ -149,7 +165,8 @@ impl Server {
             let gauges = self.store.as_ref().map(|store| Arc::clone(store.gauges()));
             let publisher = (number == 0).then(|| {
                 let lines = self.log.topic_lines().clone();
-                Publisher::new(Arc::clone(&self.space), gauges, config.sys_interval, clock, lines)
+                let checking = Arc::clone(&self.checking);
+                Publisher::new(Arc::clone(&self.space), gauges, checking, config.sys_interval, clock, lines)
             });
             let keeper = self.store.as_ref().map(|store| store.keeper(id));
             let (go, may_go) = channel();
@@ -302,11 +319,8 @@ impl Server {
 
     /// All rules that hold with this configuration.
     fn access(&self, config: &Config) -> Arc<dyn Access + Send + Sync> {
-        let inner = Arc::clone(&self.access);
-        match &config.acl {
-            Some(rules) => Arc::new(AclAccess::new(Arc::clone(rules), inner, self.log.clone())),
-            None => inner,
-        }
+        let (inner, checking) = (Arc::clone(&self.access), Arc::clone(&self.checking));
+        Arc::new(ConfiguredAccess::new(config, inner, checking, self.log.clone()))
     }
 
     fn order(&self, order: Order) {
@@ -339,6 +353,17 @@ impl Drop for Server {
             store.close();
         }
     }
+}
+
+/// The check of passwords, whose answers go to the shards that wait for them.
+fn checking(machine: &Machine, inboxes: &[Arc<Inbox>], log: &Log) -> Checking {
+    let inboxes = inboxes.to_vec();
+    let answer = move |shard: ShardId, connection, verdict| {
+        if let Some(inbox) = inboxes.get(usize::from(shard.0)) {
+            inbox.post(Letter::Resolved(connection, verdict));
+        }
+    };
+    Checking::new(machine.processors, Box::new(answer), log.clone())
 }
 
 fn accept_connections(mut poll: Poll, mut listeners: Listeners, orders: &Receiver<Order>, log: &Log) {

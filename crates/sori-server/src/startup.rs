@@ -146,9 +146,16 @@ pub fn greeting(config: &Config) -> String {
                 "  sori sub{connection} -t 'home/#' -v\n  sori pub{connection} -t home/temp -m 21\n"
             ));
         }
-        None => text.push_str("Clients must give a user name, because allow_anonymous is false.\n"),
+        None if has_passwords(config) => text.push_str("Clients need a user name and its password.\n"),
+        None => text.push_str(
+            "No client can connect: allow_anonymous is false and there is no password_file. `sori passwd` makes one.\n",
+        ),
     }
     text
+}
+
+fn has_passwords(config: &Config) -> bool {
+    config.users.is_some() || config.listeners.iter().any(|listener| listener.users.is_some())
 }
 
 fn place(listener: &ListenerConfig) -> String {
@@ -203,7 +210,9 @@ mod tests {
         for listener in &mut config.listeners {
             listener.allow_anonymous = false;
         }
-        assert!(greeting(&config).ends_with("because allow_anonymous is false.\n"));
+        assert!(greeting(&config).contains("\nNo client can connect: allow_anonymous is false"));
+        config.users = Some(crate::passwords::Users::none(std::path::Path::new("users")).into());
+        assert!(greeting(&config).ends_with("Clients need a user name and its password.\n"));
     }
 
     #[test]

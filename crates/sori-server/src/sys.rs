@@ -54,8 +54,21 @@ pub struct Totals {
     pub packets_waiting_bytes: u64,
     /// Bytes of memory the process occupies.
     pub resident_bytes: u64,
+    /// Logins with wrong passwords, once there was one.
+    pub logins: Option<LoginTotals>,
     /// The store, if there is one.
     pub store: Option<StoreTotals>,
+}
+
+/// Logins that failed, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoginTotals {
+    /// The password was wrong, or there is no such user.
+    pub failures: u64,
+    /// Refused without a check, because of too many failures before.
+    pub refused: u64,
+    /// Failures that had no room in the tables of those who must wait.
+    pub uncounted: u64,
 }
 
 /// How the store is doing. Counters run since the start.
@@ -187,6 +200,7 @@ impl SysTree {
                 changes.push((topic, new.to_string()));
             }
         }
+        changes.extend(login_changes(before.as_ref().and_then(|before| before.totals.logins), sample.totals.logins));
         changes.extend(store_changes(before.as_ref().and_then(|before| before.totals.store), sample.totals.store));
         changes.extend(sample.update_loads(before.as_ref()));
         self.latest = Some(sample);
@@ -206,6 +220,12 @@ fn store_changes(before: Option<StoreTotals>, now: Option<StoreTotals>) -> Vec<C
         }
     }
     changes
+}
+
+fn login_changes(before: Option<LoginTotals>, now: Option<LoginTotals>) -> Vec<Change> {
+    let Some(now) = now else { return Vec::new() };
+    let changed = LOGINS.iter().filter(|(_, number)| before.as_ref().map(number) != Some(number(&now)));
+    changed.map(|(topic, number)| (*topic, number(&now).to_string())).collect()
 }
 
 /// Seconds from this wall-clock second until the next sample; samples lie on multiples of the interval.
@@ -311,6 +331,15 @@ const STORE: &[StoreNumber] = &[
     ("$SYS/broker/store/messages/lost", |s| s.messages_lost),
     ("$SYS/broker/store/refused", |s| s.refused),
     ("$SYS/broker/store/unreadable", |s| s.unreadable),
+];
+
+type LoginNumber = (&'static str, fn(&LoginTotals) -> u64);
+
+/// Failed logins and their topics, which Mosquitto does not have.
+const LOGINS: &[LoginNumber] = &[
+    ("$SYS/broker/logins/failed", |l| l.failures),
+    ("$SYS/broker/logins/refused", |l| l.refused),
+    ("$SYS/broker/logins/uncounted", |l| l.uncounted),
 ];
 
 type LoadOf = ([&'static str; SPANS], fn(&Totals) -> u64);

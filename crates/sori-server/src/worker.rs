@@ -321,7 +321,17 @@ impl Worker {
                     // It may have to move on, and then its name is free for the next connection.
                     self.carry_out_effects();
                 }
-                Letter::Reconfigure(new) => self.reconfigure(*new),
+                Letter::Resolved(connection, verdict) => {
+                    self.note_input();
+                    self.b.shard.resolve(self.now, connection, verdict);
+                    // Likewise.
+                    self.carry_out_effects();
+                }
+                Letter::Reconfigure(new) => {
+                    self.note_input();
+                    self.reconfigure(*new);
+                    self.carry_out_effects();
+                }
                 Letter::Show(look) => look(&self.b.shard),
                 Letter::LogLines => {
                     if let Some(publisher) = &mut self.b.publisher {

@@ -6,6 +6,7 @@
 mod check;
 mod client;
 mod connection;
+mod explain;
 mod failure;
 mod r#pub;
 mod reload;
@@ -51,6 +52,9 @@ enum Command {
     /// Have a running broker read its configuration again, as on SIGHUP, and tell what came of it
     #[command(disable_help_flag = true)]
     Reload(reload::Arguments),
+    /// Say what a client may, and which line of which file decides
+    #[command(disable_help_flag = true)]
+    Explain(explain::Arguments),
     /// Look after what the broker keeps on disk
     #[command(disable_help_flag = true)]
     Store(store::Arguments),
@@ -81,6 +85,7 @@ fn run(command: Command) -> ExitCode {
         Command::Reload(arguments) => return reload::run(&arguments).unwrap_or_else(|failure| failure.report()),
         Command::Pub(arguments) => r#pub::run(&arguments),
         Command::Sub(arguments) => sub::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Store(arguments) => store::run(&arguments),
     };
     match result {

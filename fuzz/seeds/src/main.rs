@@ -23,8 +23,35 @@ fn main() -> io::Result<()> {
             write("client_session", &name, &steps)?;
         }
     }
+    for (target, name, text) in FILES {
+        write(target, name, text.as_bytes())?;
+    }
     Ok(())
 }
+
+/// Files beside the configuration.
+const FILES: &[(&str, &str, &str)] = &[
+    ("acl", "anonymous", "topic read news/#\ntopic deny news/secret\n\0c1\0\0news/today"),
+    ("acl", "users", "user ann\ntopic readwrite a/+/b\nuser bob b\ntopic write #\n\0c1\0bob b\0a/x/b"),
+    ("acl", "patterns", "pattern home/%u/%c/#\npattern deny home/%u/lock\n# x\n\0c1\0ann\0home/ann/c1/x"),
+    ("acl", "wildcards", "pattern read $SYS/%c\ntopic $SYS/#\n\0#\0+\0$SYS/x"),
+    (
+        "password_file",
+        "sha512",
+        "test:$6$njERlZMi/7DzNB9E$iiavfuXvUm8iyDZArTy7smTxh07GXXOrOsqxfW6gkOYVXHGk+W+i/8d3xDxrMwEPygEBhoA8A/gjQC0N2M4Lkw==\n",
+    ),
+    (
+        "password_file",
+        "pbkdf2",
+        "# x\npw1:$7$101$yRgxlSZGFeXmHId3$03Md5bF2FoR9aeoeAi5JWRUBRtZvE7N5dSHzUzg7oEvf3+AVhbmwm/et/uZd2y16QQgmY20w49LBrIjMsYQc8A==\n",
+    ),
+    (
+        "password_file",
+        "argon2id",
+        "a:$argon2id$v=19$m=256,t=3,p=4$AAECAwQFBgcICQoLDA0ODw$j7h518w5Nw+jSKSOMgHX1Ar0n7Z5iW13Ky/BgClT6vA\n",
+    ),
+    ("password_file", "keys", "identity:00ff10\nother:AB\n"),
+];
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);

@@ -2,9 +2,10 @@
 
 use crate::ids::{SessionRef, ShardId};
 use crate::message::{MessageRef, Recorded, Wire};
-use crate::record::write::RETAIN;
+use crate::record::write::{RETAIN, USER_HAS_NAME, USER_HAS_REALM};
 use crate::record::{BLOB_HEADER, Kind};
 use crate::time::Time;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use sori_mqtt::{PacketId, QoS, TopicName};
@@ -110,8 +111,21 @@ impl<'a> Reader<'a> {
         core::str::from_utf8(bytes).or_else(|_| self.wrong("a text that is not UTF-8"))
     }
 
-    pub(crate) fn optional_text(&mut self) -> Read<Option<&'a str>> {
-        Ok(if self.byte()? == 0 { None } else { Some(self.text()?) })
+    /// The user name of a client, and the realm that it is under.
+    pub(crate) fn user(&mut self) -> Read<(Option<Box<str>>, u32)> {
+        let flags = self.byte()?;
+        if flags & !(USER_HAS_NAME | USER_HAS_REALM) != 0 {
+            return self.wrong("unknown flags of a user");
+        }
+        let name = if flags & USER_HAS_NAME == 0 { None } else { Some(Box::from(self.text()?)) };
+        let realm = if flags & USER_HAS_REALM == 0 { 0 } else { self.seconds()? };
+        Ok((name, realm))
+    }
+
+    /// Four bytes.
+    pub(crate) fn seconds(&mut self) -> Read<u32> {
+        let bytes = self.take(4)?;
+        Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
     pub(crate) fn packet_id(&mut self) -> Read<PacketId> {

@@ -105,7 +105,7 @@ prop_compose! {
 
 prop_compose! {
     fn a_session()(
-        (expiry_seconds, user_name) in (any::<u32>(), proptest::option::of(a_text())),
+        (expiry_seconds, user_name, realm) in (any::<u32>(), proptest::option::of(a_text()), any::<u32>()),
         will in proptest::option::of(a_will()),
         disconnected in proptest::option::of((any::<u64>(), any::<u64>())),
         subscriptions in proptest::collection::btree_map(a_text(), a_subscription(), 0..4),
@@ -118,6 +118,7 @@ prop_compose! {
             client_id: String::new(),
             expiry_seconds,
             user_name,
+            realm,
             will,
             disconnected: disconnected.map(|(ends, will)| (Time(ends), Time(will))),
             subscriptions: subscriptions.into_iter().map(|(filter, (o, i))| (filter, o, i)).collect(),

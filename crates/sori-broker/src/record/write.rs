@@ -29,11 +29,19 @@ pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// An absent value is one byte.
-pub(crate) fn optional_text(out: &mut Vec<u8>, value: Option<&str>) {
-    out.push(u8::from(value.is_some()));
-    if let Some(value) = value {
-        text(out, value);
+/// Bit 0 of a user's flags: it has a name.
+pub(crate) const USER_HAS_NAME: u8 = 0b01;
+/// Bit 1: a realm follows, because it is not 0.
+pub(crate) const USER_HAS_REALM: u8 = 0b10;
+
+/// The user name of a client, and the realm that it is under.
+pub(crate) fn user(out: &mut Vec<u8>, name: Option<&str>, realm: u32) {
+    out.push(if name.is_some() { USER_HAS_NAME } else { 0 } | if realm == 0 { 0 } else { USER_HAS_REALM });
+    if let Some(name) = name {
+        text(out, name);
+    }
+    if realm != 0 {
+        out.extend_from_slice(&realm.to_le_bytes());
     }
 }
 
@@ -99,7 +107,7 @@ pub(crate) fn owner(out: &mut Vec<u8>, owner: Option<&Owner>) {
     out.push(owner.map_or(0, |owner| 1 + u8::from(owner.identity.is_internal)));
     if let Some(owner) = owner {
         text(out, &owner.client_id);
-        optional_text(out, owner.identity.user_name.as_deref());
+        user(out, owner.identity.user_name.as_deref(), owner.identity.realm);
     }
 }
 

@@ -17,7 +17,7 @@ struct Asking {
 
 impl Access for Words {
     fn login(&self, login: &Login<'_>) -> Verdict {
-        Verdict::Accept(Arc::new(Identity { user_name: login.user_name.map(Box::from), is_internal: false }))
+        Verdict::Accept(Arc::new(Identity { user_name: login.user_name.map(Box::from), ..Identity::default() }))
     }
 
     fn exchange(&self, method: &str, _: &Login<'_>) -> Option<Box<dyn Exchange>> {
@@ -44,7 +44,7 @@ impl Exchange for Asking {
                 Step::Continue(format!("{} left", self.left).into_bytes())
             }
             _ => {
-                let identity = Arc::new(Identity { user_name: Some("user".into()), is_internal: false });
+                let identity = Arc::new(Identity { user_name: Some("user".into()), ..Identity::default() });
                 Step::Done(identity, Some(b"welcome".to_vec()))
             }
         }

@@ -23,6 +23,27 @@ impl Access for Slow {
     }
 }
 
+/// Lets in only who was let in by this.
+struct Admits(u64);
+
+impl Access for Admits {
+    fn login(&self, _: &Login<'_>) -> Verdict {
+        Verdict::Later
+    }
+
+    fn exchange(&self, _: &str, _: &Login<'_>) -> Option<Box<dyn Exchange>> {
+        None
+    }
+
+    fn may(&self, _: &Identity, _: &str, _: Action, _: &str) -> bool {
+        true
+    }
+
+    fn still_admits(&self, identity: &Identity, _: &ListenerSettings) -> bool {
+        identity.credential == self.0
+    }
+}
+
 const NOW: Time = Time(1_000);
 /// CONNECT of an MQTT 3.1.1 client, and PINGREQ right behind it.
 const CONNECT_AND_PING: &[u8] = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a\xc0\0";
@@ -42,7 +63,7 @@ fn waiting() -> (Shard, ConnectionId) {
 fn an_accepted_client_goes_on_where_it_was() {
     let (mut shard, connection) = waiting();
     shard.receive(NOW, connection, b"\xc0\0");
-    let identity = Identity { user_name: Some("late".into()), is_internal: false };
+    let identity = Identity { user_name: Some("late".into()), ..Identity::default() };
     shard.resolve(NOW, connection, Verdict::Accept(Arc::new(identity)));
     assert_eq!(
         shard.output(connection).collect::<Vec<_>>().concat(),
@@ -75,4 +96,35 @@ fn who_waits_too_long_for_an_answer_is_cut_off() {
     shard.tick(NOW.plus_seconds(11));
     shard.resolve(NOW.plus_seconds(11), connection, Verdict::Accept(Arc::new(Identity::default())));
     assert_eq!(shard.totals().sessions, 0);
+}
+
+fn output(shard: &Shard, connection: ConnectionId) -> Vec<u8> {
+    shard.output(connection).collect::<Vec<_>>().concat()
+}
+
+/// Let in by `credential`, where that still counts.
+fn admitted(credential: u64) -> Verdict {
+    Verdict::Accept(Arc::new(Identity { credential, ..Identity::default() }))
+}
+
+#[test]
+fn who_was_let_in_by_what_is_gone_is_disconnected() {
+    let (mut shard, connection) = waiting();
+    shard.resolve(NOW, connection, admitted(1));
+    assert_eq!(shard.totals().clients_connected, 1);
+    shard.reconfigure(NOW, Arc::new(Settings::default()), Arc::new(Admits(1)));
+    assert_eq!(shard.totals().clients_connected, 1, "its line is still there");
+    shard.reconfigure(NOW, Arc::new(Settings::default()), Arc::new(Admits(2)));
+    assert_eq!((shard.totals().clients_connected, shard.totals().sessions), (0, 0));
+}
+
+#[test]
+fn an_answer_under_rules_that_are_gone_lets_nobody_in() {
+    for (credential, answer) in [(1, &b"\x20\x02\0\x05"[..]), (2, b"\x20\x02\0\0\xd0\0")] {
+        let (mut shard, connection) = waiting();
+        // The password is being checked while the file changes.
+        shard.reconfigure(NOW, Arc::new(Settings::default()), Arc::new(Admits(2)));
+        shard.resolve(NOW, connection, admitted(credential));
+        assert_eq!(output(&shard, connection), answer);
+    }
 }

@@ -4,13 +4,9 @@ use super::filter;
 use super::outline::{Line, Owner};
 use super::rules::{Right, Rules, Whose};
 use crate::config::{Location, Remark, Severity, wrong_encoding};
-use std::fs::{self, File};
-use std::io::Read;
+use crate::text_file::contents;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Two million rules; what is longer is something else.
-const FILE_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// The only letter between words. A TAB is part of a word, as in Mosquitto.
 const BLANK: char = ' ';
@@ -19,10 +15,10 @@ impl Rules {
     /// Reads a file completely. `remarks` gets everything there is to say about it; with an error among that there are no
     /// rules.
     pub fn read(file: &Path, remarks: &mut Vec<Remark>) -> Option<Rules> {
-        match contents(file) {
+        match contents(file, "acl_file") {
             Ok(bytes) => Rules::parse(file, &bytes, remarks),
-            Err((text, hint)) => {
-                remarks.push(Remark { severity: Severity::Error, at: None, text, hint });
+            Err(remark) => {
+                remarks.push(remark);
                 None
             }
         }
@@ -36,23 +32,6 @@ impl Rules {
         remarks.append(&mut reader.remarks);
         is_good.then_some(reader.rules)
     }
-}
-
-fn contents(file: &Path) -> Result<Vec<u8>, (String, Option<String>)> {
-    let name = file.display();
-    let unable = |error: std::io::Error| {
-        (format!("Unable to open acl_file \"{name}\"."), Some(format!("the system says: {error}.")))
-    };
-    // To open a pipe would be to wait for whoever writes into it.
-    if !fs::metadata(file).map_err(unable)?.is_file() {
-        return Err((format!("The acl_file \"{name}\" is not a file."), None));
-    }
-    let mut bytes = Vec::new();
-    File::open(file).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(unable)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err((format!("The acl_file \"{name}\" is larger than {FILE_BYTES_MAX} bytes."), None));
-    }
-    Ok(bytes)
 }
 
 pub(super) struct Reader {
@@ -78,7 +57,7 @@ impl Reader {
     /// The rules of a file as they were written.
     pub(super) fn outline(file: &Path) -> Vec<(Owner, Line)> {
         let mut reader = Reader { outline: Some(Vec::new()), ..Reader::new(file) };
-        if let Ok(bytes) = contents(file) {
+        if let Ok(bytes) = contents(file, "acl_file") {
             reader.read(&bytes);
         }
         reader.outline.unwrap_or_default()

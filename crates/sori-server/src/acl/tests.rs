@@ -1,14 +1,12 @@
 //! What a file says, and what comes of it.
 
 use super::filter::{self, Filter};
-use super::{AclAccess, Client, Decision, Rules};
+use super::{Client, Decision, Rules};
 use crate::config::{Remark, Severity};
-use crate::log::Log;
 use proptest::prelude::*;
-use sori_broker::{Access, Action, Identity, OpenAccess};
+use sori_broker::Action;
 use sori_mqtt::{TopicFilter, TopicName};
 use std::path::Path;
-use std::sync::Arc;
 
 const FILE: &str = "/etc/acl";
 
@@ -305,29 +303,6 @@ fn the_line_that_decides_is_known() {
         assert_eq!((found, rules.reason(found).as_str()), (decision, reason), "{topic}");
     }
     assert_eq!(rules.decide(me, Action::Receive, "id"), Decision::Granted(5));
-}
-
-#[test]
-fn parts_of_the_program_may_do_everything_and_what_the_rules_behind_deny_stays_denied() {
-    struct Nothing;
-    impl Access for Nothing {
-        fn login(&self, login: &sori_broker::Login<'_>) -> sori_broker::Verdict {
-            OpenAccess.login(login)
-        }
-        fn exchange(&self, _: &str, _: &sori_broker::Login<'_>) -> Option<Box<dyn sori_broker::Exchange>> {
-            None
-        }
-        fn may(&self, _: &Identity, _: &str, _: Action, _: &str) -> bool {
-            false
-        }
-    }
-    let access = |inner| AclAccess::new(Arc::new(good("topic a\n")), inner, Log::silent());
-    let (anonymous, part) = (Identity::default(), Identity { is_internal: true, ..Identity::default() });
-    let open = access(Arc::new(OpenAccess));
-    assert!(!open.is_unrestricted());
-    assert!(open.may(&anonymous, "id", Action::Publish, "a") && !open.may(&anonymous, "id", Action::Publish, "b"));
-    assert!(open.may(&part, "id", Action::Receive, "b"));
-    assert!(!access(Arc::new(Nothing)).may(&anonymous, "id", Action::Publish, "a"));
 }
 
 // Matching

@@ -44,6 +44,8 @@ impl Draft {
 pub struct Security {
     /// The file with the rules about topics.
     pub acl_file: Option<PathBuf>,
+    /// The file with the passwords.
+    pub password_file: Option<PathBuf>,
     /// A client without user name may connect.
     pub allow_anonymous: Option<bool>,
     /// A client with an empty identifier gets a generated one.
@@ -90,6 +92,8 @@ impl ListenerDraft {
                 max_topic_alias: 10,
                 max_topic_alias_broker: 10,
                 versions: ProtocolVersions::ALL,
+                acl: None,
+                users: None,
                 allow_anonymous: false,
                 allow_zero_length_clientid: true,
                 auto_id_prefix: "auto-".to_owned(),

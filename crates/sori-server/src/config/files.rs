@@ -3,11 +3,9 @@
 //! from here and from nowhere else.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Config, Remark, Setting, Severity};
-use crate::acl::Rules;
+use super::{Config, Remark, Setting, access_files};
 
 /// A kind of file.
 #[derive(Debug)]
@@ -25,17 +23,26 @@ pub(crate) struct FileKind {
 }
 
 /// All kinds.
-pub(crate) const KINDS: &[FileKind] = &[FileKind {
-    option: "acl_file",
-    paths: |config| config.acl.iter().map(|rules| rules.file().to_owned()).collect(),
-    read: read_rules,
-    is_secret: false,
-    examine: |config, _, remarks| {
-        if let Some(rules) = &config.acl {
-            rules.examine(config, remarks);
-        }
+pub(crate) const KINDS: &[FileKind] = &[
+    FileKind {
+        option: "password_file",
+        paths: access_files::password_paths,
+        read: access_files::read_passwords,
+        is_secret: true,
+        examine: |_, _, _| (),
     },
-}];
+    FileKind {
+        option: "acl_file",
+        paths: access_files::rules_paths,
+        read: access_files::read_rules,
+        is_secret: false,
+        examine: |config, _, remarks| {
+            for rules in access_files::rules(config) {
+                rules.examine(config, remarks);
+            }
+        },
+    },
+];
 
 /// The files that are read anew when they change.
 pub(crate) fn watched(config: &Config) -> Vec<PathBuf> {
@@ -58,16 +65,4 @@ pub(crate) fn point_at(option: &str, settings: &[Setting], remarks: &mut [Remark
     for remark in remarks.iter_mut().filter(|remark| remark.at.is_none()) {
         remark.at = Some(line.at.clone());
     }
-}
-
-/// The rules of a file in the place of those of an empty one.
-fn read_rules(config: &mut Config, remarks: &mut Vec<Remark>) {
-    let Some(rules) = &mut config.acl else { return };
-    let Some(read) = Rules::read(rules.file(), remarks) else { return };
-    if read.is_about_users() {
-        let file = read.file().display();
-        let text = format!("What {file} grants a user is granted to whoever says that name: no password is asked for.");
-        remarks.push(Remark::new(Severity::Warning, text));
-    }
-    *rules = Arc::new(read);
 }

@@ -1,11 +1,11 @@
 //! From what the lines said to what holds: inheritance, local-only mode, and what no single line can show.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::draft::{Draft, ListenerDraft, MadeBy, Security};
 use super::remark::{Remark, Severity};
 use crate::acl::Rules;
+use crate::passwords::Users;
 
 use super::{Bind, Config, ListenerConfig, SocketDomain, Source};
 
@@ -14,12 +14,9 @@ pub(crate) const DEFAULT_PORT: u16 = 1883;
 
 /// Decides everything that was left open.
 pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remark>) -> Config {
-    let Draft { mut config, mut security, log_dest, log_type, listeners, per_listener_settings, .. } = draft;
-    if per_listener_settings {
-        security.acl_file = common_acl_file(&listeners, remarks);
-    }
-    // Until they are read, they are those of an empty file: nothing is allowed.
-    config.acl = security.acl_file.as_deref().map(|file| Arc::new(Rules::none(file)));
+    let Draft { mut config, security, log_dest, log_type, listeners, per_listener_settings, .. } = draft;
+    config.per_listener_settings = per_listener_settings;
+    (config.acl, config.users) = unread(&security);
     config.files = source.files.to_vec();
     config.log.destinations = log_dest.unwrap_or(config.log.destinations);
     config.log.kinds = log_type.unwrap_or(config.log.kinds);
@@ -36,21 +33,6 @@ pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remar
     refuse_same_address(&config.listeners, remarks);
     warn_of_refused_identifiers(&config, remarks);
     config
-}
-
-/// The one file that all listeners have. A session does not know by which listener its client came, so that a file of
-/// one listener would have to hold for all or be ignored; neither is what was meant (CVE-2018-20145).
-fn common_acl_file(listeners: &[ListenerDraft], remarks: &mut Vec<Remark>) -> Option<PathBuf> {
-    let first = listeners.first()?.security.acl_file.clone();
-    for listener in listeners.iter().filter(|listener| listener.security.acl_file != first) {
-        remarks.push(Remark {
-            severity: Severity::Error,
-            at: listener.settings.declared_at.clone(),
-            text: "Listeners with different 'acl_file' values are not available in this version.".to_owned(),
-            hint: Some("give all listeners the same acl_file.".to_owned()),
-        });
-    }
-    first
 }
 
 /// 127.0.0.1 and ::1 on each port, with the listener options that stand in the file without a listener.
@@ -76,9 +58,17 @@ fn local_listeners(options: Option<ListenerDraft>, ports: &[u16], security: &Sec
     listeners
 }
 
+/// Until they are read, files are as if they were empty: nobody comes in, and nothing is allowed.
+fn unread(security: &Security) -> (Option<Arc<Rules>>, Option<Arc<Users>>) {
+    let acl = security.acl_file.as_deref().map(|file| Arc::new(Rules::none(file)));
+    let users = security.password_file.as_deref().map(|file| Arc::new(Users::none(file)));
+    (acl, users)
+}
+
 /// What the listener does not say itself, the file says; what neither says, is the default.
 fn inherit(listener: ListenerDraft, file: &Security, anonymous_by_default: bool) -> ListenerConfig {
     let ListenerDraft { mut settings, security, .. } = listener;
+    (settings.acl, settings.users) = unread(&security);
     settings.allow_anonymous = security.allow_anonymous.or(file.allow_anonymous).unwrap_or(anonymous_by_default);
     settings.allow_zero_length_clientid =
         security.allow_zero_length_clientid.or(file.allow_zero_length_clientid).unwrap_or(true);

@@ -4,6 +4,7 @@
 //! value has been checked, every default filled in and every inheritance between the file and its listeners
 //! resolved. Nothing here opens a socket or a log; nothing later has to ask whether a value is legal.
 
+pub(crate) mod access_files;
 mod complaint;
 mod draft;
 pub mod effective;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use crate::acl::Rules;
 use crate::log::LogConfig;
+use crate::passwords::Users;
 pub(crate) use finish::DEFAULT_PORT;
 pub(crate) use parse::wrong_encoding;
 pub use remark::{Location, Remark, Severity};
@@ -47,8 +49,12 @@ pub struct Config {
     /// Where log lines go and which.
     pub log: LogConfig,
 
+    /// The rules about users and topics are those of each listener.
+    pub per_listener_settings: bool,
     /// Who may publish and be sent what; `None`: everybody everything.
     pub acl: Option<Arc<Rules>>,
+    /// Who has which password; `None`: nobody has one.
+    pub users: Option<Arc<Users>>,
     /// Overlapping subscriptions of one client may each deliver a message.
     pub allow_duplicate_messages: bool,
     /// Before a retained message is delivered, its publisher must still be allowed to write the topic.
@@ -149,6 +155,10 @@ pub struct ListenerConfig {
     pub max_topic_alias_broker: u16,
     /// The protocol versions that may connect.
     pub versions: ProtocolVersions,
+    /// Who may publish and be sent what, with `per_listener_settings`; `None`: everybody everything.
+    pub acl: Option<Arc<Rules>>,
+    /// Who has which password, with `per_listener_settings`; `None`: nobody has one.
+    pub users: Option<Arc<Users>>,
     /// A client without user name may connect.
     pub allow_anonymous: bool,
     /// A client with an empty identifier gets a generated one.
@@ -256,7 +266,9 @@ impl Config {
             local_only: false,
             listeners: Vec::new(),
             log: LogConfig::default(),
+            per_listener_settings: false,
             acl: None,
+            users: None,
             allow_duplicate_messages: true,
             check_retain_source: true,
             clientid_prefix: String::new(),

@@ -287,6 +287,7 @@ impl Collector {
         self.sessions.push(ImportedSession {
             client_id: client_id.into(),
             user_name: None,
+            realm: 0,
             expiry_seconds: u32::MAX,
             disconnected_at_unix_millis: None,
             ends_at_unix_millis: None,

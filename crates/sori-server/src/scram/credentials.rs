@@ -63,6 +63,11 @@ impl Credentials {
         self.users.insert(user_name.into(), credential);
     }
 
+    /// Is there a user of this name?
+    pub(super) fn has(&self, user_name: &str) -> bool {
+        self.users.contains_key(user_name)
+    }
+
     /// The user's credential, and whether there is one. A made-up one looks the same from outside, costs the same, and
     /// fits no proof.
     pub(super) fn find(&self, user_name: &str) -> (Credential, bool) {

@@ -216,6 +216,8 @@ fn every_exchange_has_a_nonce_of_its_own() {
         allow_anonymous: false,
         version: sori_mqtt::Version::V5,
         address: "",
+        place: 0,
+        answer_to: (sori_broker::ShardId(0), sori_broker::ConnectionId::NONE),
     };
     let nonces: std::collections::HashSet<Vec<u8>> = (0..16)
         .map(|_| {

@@ -89,6 +89,7 @@ impl Reading {
         ImportedSession {
             client_id: session.client_id,
             user_name: session.user_name,
+            realm: session.realm,
             // DISCONNECT may have changed the interval: what was agreed with it is when the session ends.
             expiry_seconds: match session.disconnected {
                 Some((Time::NEVER, _)) => NEVER_EXPIRES,
@@ -175,6 +176,7 @@ fn imported_owner(owner: &Owner) -> ImportedOwner {
         client_id: owner.client_id.to_string(),
         user_name: owner.identity.user_name.as_deref().map(str::to_owned),
         is_internal: owner.identity.is_internal,
+        realm: owner.identity.realm,
     }
 }
 

@@ -121,6 +121,7 @@ impl<'a> Maker<'a> {
             client_id: session.client_id.clone(),
             expiry_seconds: session.expiry_seconds,
             user_name: session.user_name.clone(),
+            realm: session.realm,
             will: session.will.as_ref().map(plain_will),
             disconnected: disconnected(session),
             subscriptions: session
@@ -225,7 +226,7 @@ fn plain_will(will: &ImportedWill) -> PlainWill {
 
 fn owner_of(owner: &ImportedOwner) -> Owner {
     let user_name = owner.user_name.as_deref().map(Box::from);
-    let identity = Arc::new(Identity { user_name, is_internal: owner.is_internal });
+    let identity = Arc::new(Identity { user_name, is_internal: owner.is_internal, realm: owner.realm, credential: 0 });
     Owner { identity, client_id: Arc::from(owner.client_id.as_str()) }
 }
 

@@ -172,7 +172,7 @@ fn only_an_internal_identity_publishes_below_sys() {
     let mut watcher = attach(&server, "watcher");
     subscribe(&mut watcher, "$SYS/test/#", false);
     for is_internal in [false, true] {
-        let identity = Identity { user_name: Some("part".into()), is_internal };
+        let identity = Identity { user_name: Some("part".into()), is_internal, ..Identity::default() };
         let mut part = server.attach("part", identity, ConnectOptions::default()).expect("is let in");
         let payload = if is_internal { b"internal".as_slice() } else { b"not" };
         let receipt = part.publish(&say("$SYS/test/a", payload), PATIENCE).expect("there is room");
@@ -186,7 +186,7 @@ fn only_an_internal_identity_publishes_below_sys() {
 #[test]
 fn the_session_of_an_internal_client_cannot_be_taken_over_from_outside() {
     let (server, port) = server(|_| {});
-    let identity = Identity { user_name: None, is_internal: true };
+    let identity = Identity { is_internal: true, ..Identity::default() };
     let mut part = server.attach("part", identity, options("part")).expect("is let in");
     // One comes by each shard, and is answered in its own version wherever it has moved.
     for _ in 0..3 {

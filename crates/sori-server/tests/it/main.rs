@@ -11,6 +11,7 @@ mod limits;
 mod local;
 mod manual;
 mod moving;
+mod passwords;
 mod program;
 mod reload;
 mod scram;

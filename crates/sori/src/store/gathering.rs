@@ -103,7 +103,8 @@ impl Gathering {
     }
 
     fn take_session(&mut self, session: Session) -> Result<(), String> {
-        let Session { client_id, user_name, expiry_seconds, ends_at, last_packet_id, will, subscriptions } = session;
+        let Session { client_id, user_name, realm, expiry_seconds, ends_at, last_packet_id, will, subscriptions } =
+            session;
         string(&client_id)?;
         user_name.as_deref().map_or(Ok(()), string)?;
         if client_id.is_empty() {
@@ -130,6 +131,7 @@ impl Gathering {
         self.imported.sessions.push(ImportedSession {
             client_id,
             user_name,
+            realm,
             expiry_seconds,
             disconnected_at_unix_millis: None,
             ends_at_unix_millis: ends_at,
@@ -169,10 +171,10 @@ impl Gathering {
 
 impl Owner {
     fn checked(self) -> Result<ImportedOwner, String> {
-        let Owner { client_id, user_name, internal } = self;
+        let Owner { client_id, user_name, internal, realm } = self;
         string(&client_id)?;
         user_name.as_deref().map_or(Ok(()), string)?;
-        Ok(ImportedOwner { client_id, user_name, is_internal: internal })
+        Ok(ImportedOwner { client_id, user_name, is_internal: internal, realm })
     }
 }
 

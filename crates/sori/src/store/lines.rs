@@ -63,6 +63,9 @@ pub(crate) struct Owner {
     /// A part of the broker's own program.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) internal: bool,
+    /// Rules of a listener of its own that it is under.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) realm: u32,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -70,6 +73,9 @@ pub(crate) struct Owner {
 pub(crate) struct Session {
     pub(super) client_id: String,
     pub(super) user_name: Option<String>,
+    /// Rules of a listener of its own that it is under.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) realm: u32,
     pub(super) expiry_seconds: u32,
     pub(super) ends_at: Option<u64>,
     pub(super) last_packet_id: Option<u16>,
@@ -140,6 +146,7 @@ impl Line {
         let mut lines = vec![Line::Session(Session {
             client_id: client_id(),
             user_name: session.user_name.clone(),
+            realm: session.realm,
             expiry_seconds: session.expiry_seconds,
             ends_at: session.ends_at_unix_millis,
             last_packet_id: session.last_packet_id.map(PacketId::value),
@@ -188,8 +195,8 @@ impl Line {
 
 impl Owner {
     fn of(owner: &ImportedOwner) -> Owner {
-        let ImportedOwner { client_id, user_name, is_internal } = owner.clone();
-        Owner { client_id, user_name, internal: is_internal }
+        let ImportedOwner { client_id, user_name, is_internal, realm } = owner.clone();
+        Owner { client_id, user_name, internal: is_internal, realm }
     }
 }
 
@@ -230,6 +237,12 @@ impl Message {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it like that")]
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+/// A realm that is the whole broker's is not written either.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it like that")]
+fn is_zero(realm: &u32) -> bool {
+    *realm == 0
 }
 
 #[cfg(test)]

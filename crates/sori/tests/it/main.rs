@@ -3,6 +3,7 @@
 mod broker;
 mod check;
 mod crash;
+mod explain;
 mod export;
 mod publish;
 mod reload;

@@ -86,11 +86,15 @@ impl Bytes<'_> {
                 self.take(payload as u64).map(|_| 0)
             }
             "will" => self.parts(&["seconds", "number", "bytes"]),
+            "user" => match self.part("byte")? {
+                0 => Ok(0),
+                1 => self.part("text"),
+                2 => self.part("seconds"),
+                3 => self.parts(&["text", "seconds"]),
+                other => Err(format!("the flags of a user are {other}")),
+            },
             "head" => {
-                self.parts(&["text", "seconds"])?;
-                if self.part("flag")? == 1 {
-                    self.part("text")?;
-                }
+                self.parts(&["text", "seconds", "user"])?;
                 if self.part("flag")? == 1 {
                     self.part("will")?;
                 }
@@ -99,10 +103,7 @@ impl Bytes<'_> {
             "owed" => self.parts(&["number", "number", "place", "varint", "delivery", "identifiers"]),
             "owner" => {
                 if self.part("byte")? > 0 {
-                    self.part("text")?;
-                    if self.part("flag")? == 1 {
-                        self.part("text")?;
-                    }
+                    self.parts(&["text", "user"])?;
                 }
                 Ok(0)
             }

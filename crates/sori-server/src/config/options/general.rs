@@ -27,7 +27,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                for that user, and `pattern ...` for everybody, where a level `%c` is the client identifier and `%u` the \
                user name. A matching `deny` counts before what else matches. Topics are compared as the broker knows \
                them, with the mount point of their listener. It is read again at each reload; while it has a mistake, \
-               the rules stay as they were. With `per_listener_settings true`, all listeners must have the same file.",
+               the rules stay as they were. With `per_listener_settings true` it belongs to the listener above it.",
     },
     Entry {
         words: &["allow_anonymous"],
@@ -37,8 +37,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         default: "",
         reload: Reload::Yes,
         standing: Standing::Works,
-        help: "Clients may connect without user name. Unset: true while no listener is configured and only this \
-               machine can connect, otherwise false.",
+        help: "Clients may connect without user name, and where there is no `password_file`, with any. Unset: true while no \
+               listener is configured and only this machine can connect, otherwise false.",
     },
     Entry {
         words: &["allow_duplicate_messages"],
@@ -135,6 +135,26 @@ pub(super) const ENTRIES: &[Entry] = &[
                older one is refused.",
     },
     Entry {
+        words: &["password_file"],
+        toml: "password_file",
+        scope: Scope::Security,
+        takes: Takes::Text {
+            longest: 65_535,
+            again: Again::Refused,
+            set: |place, text| {
+                place.security().password_file = Some(PathBuf::from(text));
+                Ok(())
+            },
+        },
+        default: "",
+        reload: Reload::Yes,
+        standing: Standing::Works,
+        help: "The file that says who has which password: lines `user:hash`, as `sori passwd` and `mosquitto_passwd` write \
+               them. Who gives a user name needs the password; who gives none is let in as `allow_anonymous` says. It is \
+               read again at each reload: clients stay connected unless their line is gone or another. With \
+               `per_listener_settings true` it belongs to the listener above it.",
+    },
+    Entry {
         words: &["per_listener_settings"],
         toml: "per_listener_settings",
         scope: Scope::Global,
@@ -142,9 +162,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         default: "false",
         reload: Reload::Restart,
         standing: Standing::Works,
-        help: "`allow_anonymous`, `allow_zero_length_clientid` and `auto_id_prefix` belong to the listener above them. \
-               It must stand above all of them. `listener_allow_anonymous` and `listener_auto_id_prefix` need no such \
-               switch.",
+        help: "`password_file`, `acl_file`, `allow_anonymous`, `allow_zero_length_clientid` and `auto_id_prefix` belong to \
+               the listener above them. It must stand above all of them. A session whose client is away stays under the \
+               rules of the listener by which the client came last. `listener_allow_anonymous` and \
+               `listener_auto_id_prefix` need no such switch.",
     },
     Entry {
         words: &["persistent_client_expiration"],

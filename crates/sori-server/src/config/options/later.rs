@@ -19,7 +19,6 @@ const fn refused(words: &'static [&'static str], scope: Scope, takes: Takes, sta
 
 const TLS: &str = "TLS";
 const PSK: &str = "TLS-PSK";
-const FILES: &str = "password files";
 const PLUGINS: &str = "plugins and what replaces them";
 const BRIDGES: &str = "bridges";
 const WEB: &str = "WebSocket and HTTP listeners";
@@ -27,7 +26,6 @@ const PROXY: &str = "the PROXY protocol";
 const ENGINE: Standing = Standing::Never("use a key file");
 
 pub(super) const ENTRIES: &[Entry] = &[
-    later(&["password_file"], Scope::Security, TEXT, FILES),
     later(&["psk_file"], Scope::Security, TEXT, PSK),
     later(&["psk_hint"], Scope::Listener, TEXT, PSK),
     later(&["bind_interface"], Scope::Listener, TEXT, "binding to a network interface"),

@@ -51,6 +51,7 @@ fn everything() -> Imported {
     let session = |client_id: &str| ImportedSession {
         client_id: client_id.to_owned(),
         user_name: Some("\"quoted\" ü".to_owned()),
+        realm: 7,
         expiry_seconds: u32::MAX,
         disconnected_at_unix_millis: None,
         ends_at_unix_millis: Some(5),
@@ -80,7 +81,8 @@ fn everything() -> Imported {
         queued: vec![delivery(&shared), delivery(&other), delivery(&shared)],
         incoming: vec![ImportedIncoming { packet_id: id(4), message: Arc::clone(&shared) }],
     };
-    let owner = ImportedOwner { client_id: "one".to_owned(), user_name: Some("ü".to_owned()), is_internal: true };
+    let owner =
+        ImportedOwner { client_id: "one".to_owned(), user_name: Some("ü".to_owned()), is_internal: true, realm: 9 };
     let owners = BTreeMap::from([("c".to_owned(), owner)]);
     let sessions = vec![session("one"), session("two")];
     Imported { sessions, retained: vec![other, shared], owners, ..Imported::default() }
