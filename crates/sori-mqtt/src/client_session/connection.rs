@@ -16,6 +16,7 @@ use crate::{ConnAck, Direction, Disconnect, PacketType, Properties, Property, Pr
 use super::authentication::Exchange;
 use super::error::{ConnectionError, Farewell, RequestError, Violation};
 use super::event::{Event, LocalEvent, Outcome};
+use super::options::OptionError;
 use super::outgoing::Outgoing;
 use super::server_limits::ServerLimits;
 use super::topic_alias::{IncomingAliases, OutgoingAliases};
@@ -38,12 +39,24 @@ impl Core {
         self.aliases = IncomingAliases::new(self.options.topic_alias_maximum);
         self.exchange = Exchange::at_connect(&self.options);
         self.incoming.resume(self.options.receive_maximum);
+        self.acknowledgements.begin_connection();
         let properties = self.options.connect_properties();
         let connect = self.options.connect(&properties);
         self.wire.keep_alive.stop();
         self.wire.send(connect.encoded_len(), |output| connect.encode(output))?;
         self.wire.keep_alive.wait_for_answer(now);
         self.stage = Stage::Connecting;
+        Ok(())
+    }
+
+    pub(super) fn set_version(&mut self, version: Version) -> Result<(), OptionError> {
+        self.end_connection(None);
+        let before = core::mem::replace(&mut self.options.version, version);
+        if let Err(error) = self.options.check() {
+            self.options.version = before;
+            return Err(error);
+        }
+        self.wire.version = version;
         Ok(())
     }
 
@@ -178,11 +191,19 @@ impl Core {
     pub(super) fn discard_session(&mut self) {
         self.has_session = false;
         self.incoming.clear();
+        self.acknowledgements.clear();
         let in_flight: Vec<Outgoing> = self.outgoing.drain().collect();
-        for message in in_flight {
-            if let Outgoing::Publish(message) = message {
-                self.finish_stored(&message, Outcome::SessionLost);
+        let messages = in_flight.into_iter().filter_map(|kept| match kept {
+            Outgoing::Publish(message) => Some(message),
+            _ => None,
+        });
+        if self.options.send_anew {
+            // Before what was never sent, in the old order.
+            for message in messages.rev() {
+                self.queue.push_front(message);
             }
+        } else {
+            messages.for_each(|message| self.finish_stored(&message, Outcome::SessionLost));
         }
         for (_, (token, _)) in core::mem::take(&mut self.released) {
             self.local_events.push_back(LocalEvent::Published(token, Outcome::SessionLost));

@@ -18,8 +18,9 @@ pub enum Event<'a> {
         /// The properties of the CONNACK.
         properties: Properties<'a>,
     },
-    /// A message came in. Its acknowledgement stands in the output already: write the output after the message was
-    /// dealt with, and the message is lost with neither of them. A topic alias is resolved.
+    /// A message came in. Its acknowledgement stands in the output already (write the output after the message was
+    /// dealt with, and the message is lost with neither of them), or is the caller's to give
+    /// ([`acknowledge`](super::ClientSession::acknowledge)). A topic alias is resolved.
     Message(Publish<'a>),
     /// A publish has come to its end.
     Published {
@@ -77,6 +78,8 @@ pub enum Outcome {
     Acknowledged(ReasonCode),
     /// The session ended first: the server may have the message or not.
     SessionLost,
+    /// It was given up to make room ([`drop_oldest`](super::ClientSession::drop_oldest)).
+    Dropped,
     /// It waited for a connection whose server does not take it.
     NotSent(RequestError),
 }

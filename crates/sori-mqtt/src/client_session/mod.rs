@@ -34,6 +34,7 @@
 //! [`OptionError`] and [`RequestError`] are the caller's: nothing was sent and nothing changed. A [`ConnectionError`]
 //! ends the connection, never the session. Whatever a server sends, nothing here panics.
 
+mod acknowledging;
 mod authentication;
 mod connection;
 mod error;
@@ -54,15 +55,17 @@ use core::time::Duration;
 
 use crate::{
     Direction, Disconnect, IncomingMessages, OutgoingMessages, Packet, PacketId, PacketType, Properties, Publish,
-    ReasonCode, Split, SubscribeOptions, TopicFilter, decode, split,
+    ReasonCode, Split, SubscribeOptions, TopicFilter, Version, decode, split,
 };
 
+use acknowledging::Acknowledgements;
 use authentication::Exchange;
 use keep_alive::Due;
 use outgoing::{Outgoing, StoredPublish};
 use topic_alias::IncomingAliases;
 use wire::Wire;
 
+pub use acknowledging::Delivery;
 pub use error::{ConnectionError, Farewell, RequestError, Violation};
 pub use event::{Event, Outcome, ReasonCodes, Token};
 pub use options::{Authentication, ConnectOptions, OptionError, WillOptions};
@@ -91,6 +94,7 @@ struct Core {
     /// QoS 2 messages that the server owns and whose PUBCOMP is missing.
     released: BTreeMap<PacketId, (Token, ReasonCode)>,
     incoming: IncomingMessages,
+    acknowledgements: Acknowledgements,
     /// Messages that were not sent yet.
     queue: VecDeque<StoredPublish>,
     /// Memory of the messages in the queue and in flight.
@@ -128,6 +132,7 @@ impl ClientSession {
             outgoing: OutgoingMessages::new(options.in_flight_max),
             released: BTreeMap::new(),
             incoming: IncomingMessages::new(options.receive_maximum),
+            acknowledgements: Acknowledgements::default(),
             queue: VecDeque::new(),
             stored_bytes: 0,
             local_events: VecDeque::new(),
@@ -150,6 +155,16 @@ impl ClientSession {
     /// Whether the next CONNECT asks for a new session.
     pub const fn set_clean_start(&mut self, clean_start: bool) {
         self.core.options.clean_start = clean_start;
+    }
+
+    /// The next CONNECT speaks another version: for a server that did not understand the first one. A connection that is
+    /// still there comes to its end. What the version
+    /// cannot say is not sent ([`Outcome::NotSent`]).
+    ///
+    /// # Errors
+    /// The other options are not legal in this version; nothing changed.
+    pub fn set_version(&mut self, version: Version) -> Result<(), OptionError> {
+        self.core.set_version(version)
     }
 
     /// Bytes came from the server, cut anywhere.
@@ -189,6 +204,22 @@ impl ClientSession {
     /// The message is not legal, the server has said that it does not take it, or the bound of kept bytes is reached.
     pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Token, RequestError> {
         self.core.publish(publish)
+    }
+
+    /// Gives up the oldest message that was not sent ([`Outcome::Dropped`]), so that there is room for another one.
+    /// Gives whether there was one.
+    pub fn drop_oldest(&mut self) -> bool {
+        self.core.drop_oldest()
+    }
+
+    /// Acknowledges a message, if the options leave that to the caller ([`ConnectOptions::acknowledge_at_once`]). The
+    /// server sees acknowledgements in the order in which it sent the messages: this one waits for those before it.
+    /// Of a connection that is gone only those of QoS 2 count; the server sends the others once more.
+    ///
+    /// # Errors
+    /// The reason code is not one for this, or the server takes no answer at all.
+    pub fn acknowledge(&mut self, delivery: Delivery, reason_code: ReasonCode) -> Result<(), RequestError> {
+        self.core.acknowledge(delivery, reason_code)
     }
 
     /// Subscribes. `properties` may hold a Subscription Identifier and user properties.
@@ -288,6 +319,31 @@ impl ClientSession {
     pub fn written(&mut self, bytes: usize) {
         let output = &mut self.core.wire.output;
         output.drain(..bytes.min(output.len()));
+    }
+
+    /// Takes the whole output, and leaves the memory of `empty` in its place: what it held is forgotten. The caller owes
+    /// the server every byte of it.
+    pub fn take_output(&mut self, empty: &mut Vec<u8>) {
+        empty.clear();
+        core::mem::swap(&mut self.core.wire.output, empty);
+    }
+
+    /// The caller does not read from the transport for now, so that nothing can be missed: the time for an answer begins
+    /// anew.
+    pub const fn not_reading(&mut self, now: Duration) {
+        self.core.wire.keep_alive.received(now);
+    }
+
+    /// The number of the connection that `connect` began last, for [`Delivery::new`].
+    #[must_use]
+    pub const fn connection(&self) -> u64 {
+        self.core.acknowledgements.connection
+    }
+
+    /// The version that is spoken.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.core.options.version
     }
 
     /// Whether the connection is wanted. False before `connect` and as soon as it has come to its end: write the

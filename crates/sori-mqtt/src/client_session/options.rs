@@ -53,6 +53,12 @@ pub struct ConnectOptions {
     pub in_flight_max: u16,
     /// How many bytes of messages are kept until they are sent and acknowledged.
     pub queue_bytes_max: usize,
+    /// Acknowledge messages as they come; otherwise the caller does it
+    /// ([`acknowledge`](super::ClientSession::acknowledge)).
+    pub acknowledge_at_once: bool,
+    /// When the server has lost the session, send the messages that it did not acknowledge as new ones, instead of
+    /// giving them up ([`Outcome::SessionLost`](super::Outcome::SessionLost)): it may have had some of them already.
+    pub send_anew: bool,
     /// How long to wait for CONNACK and PINGRESP.
     pub response_timeout: Duration,
 }
@@ -102,6 +108,8 @@ impl Default for ConnectOptions {
             properties: PropertyBuffer::new(),
             in_flight_max: u16::MAX,
             queue_bytes_max: 64 << 20,
+            acknowledge_at_once: true,
+            send_anew: false,
             response_timeout: Duration::from_secs(10),
         }
     }

@@ -92,12 +92,15 @@ impl Core {
         Ok(token)
     }
 
+    pub(super) fn drop_oldest(&mut self) -> bool {
+        let Some(message) = self.queue.pop_front() else { return false };
+        self.finish_stored(&message, Outcome::Dropped);
+        true
+    }
+
     fn check_publish(&self, publish: &Publish<'_>) -> Result<(), RequestError> {
         // [MQTT-3.3.2-1] [MQTT-3.3.2-2] [MQTT311-3.3.2-1] [MQTT311-3.3.2-2]
         TopicName::new(publish.topic).map_err(RequestError::TopicName)?;
-        if !self.options.version.is_v5() && !publish.properties.is_empty() {
-            return Err(RequestError::Version5Only("a property in PUBLISH"));
-        }
         properties::check(publish.properties, PacketType::Publish).map_err(RequestError::Property)?;
         self.wire.check_size(publish)
     }

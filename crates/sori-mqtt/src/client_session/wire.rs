@@ -67,6 +67,7 @@ impl Wire {
 
     /// Whether the server takes this message.
     pub(super) fn check_publish(&self, publish: &Publish<'_>) -> Result<(), RequestError> {
+        self.check_size(publish)?;
         // [MQTT-3.2.2-11]
         if publish.qos > self.limits.maximum_qos {
             return Err(RequestError::NotSupported(ReasonCode::QoSNotSupported));
@@ -111,8 +112,11 @@ impl Wire {
         self.send(publish.encoded_len(version), |output| publish.encode(version, output))
     }
 
-    /// Whether a message can be a packet at all.
+    /// Whether a message can be a packet of this version at all.
     pub(super) fn check_size(&self, publish: &Publish<'_>) -> Result<(), RequestError> {
+        if !self.version.is_v5() && !publish.properties.is_empty() {
+            return Err(RequestError::Version5Only("a property in PUBLISH"));
+        }
         if publish_size(publish, self.version) > PACKET_SIZE_MAX { Err(RequestError::TooLarge) } else { Ok(()) }
     }
 }

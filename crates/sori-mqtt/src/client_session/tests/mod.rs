@@ -1,5 +1,6 @@
 //! The client's rules, one test each: bytes of a server in, bytes and events out, no socket and no clock.
 
+mod acknowledging;
 mod authentication;
 mod connecting;
 mod hostile_server;
