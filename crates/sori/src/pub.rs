@@ -205,6 +205,7 @@ impl Progress {
         let reason = match outcome {
             Outcome::Acknowledged(reason_code) if reason_code.is_error() => reason_code.text().to_owned(),
             Outcome::NotSent(error) => error.to_string(),
+            Outcome::Dropped => "it was given up to make room".to_owned(),
             Outcome::SessionLost => "the session ended before it was acknowledged".to_owned(),
             Outcome::Sent | Outcome::Acknowledged(_) => return,
         };

@@ -46,7 +46,14 @@ pub(super) struct Acknowledgements {
 #[derive(Debug, Clone, Copy)]
 struct Pending {
     packet_id: PacketId,
-    answer: Option<ReasonCode>,
+    answer: Option<Answer>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    Say(ReasonCode),
+    /// None: the caller has left it.
+    Nothing,
 }
 
 impl Acknowledgements {
@@ -92,6 +99,7 @@ impl Core {
         // Said twice on one connection: the answer will do for both.
         if held.qos2.iter().all(|pending| pending.packet_id != packet_id) {
             let answer = held.unanswered.get(&packet_id).map_or(Some(ReasonCode::Success), |(_, answer)| *answer);
+            let answer = answer.map(Answer::Say);
             held.qos2.push_back(Pending { packet_id, answer });
             self.send_answers(QoS::ExactlyOnce)?;
         }
@@ -124,12 +132,34 @@ impl Core {
         };
         let waits = |pending: &&mut Pending| pending.packet_id == delivery.packet_id && pending.answer.is_none();
         if let Some(pending) = queue.iter_mut().find(waits) {
-            pending.answer = Some(reason_code);
+            pending.answer = Some(Answer::Say(reason_code));
         }
         self.send_answers(delivery.qos).map_err(|error| {
             let _ = self.fail(error);
             RequestError::TooLarge
         })
+    }
+
+    pub(super) fn leave(&mut self, delivery: Delivery) {
+        let held = &mut self.acknowledgements;
+        let queue = if delivery.qos == QoS::AtLeastOnce { &mut held.qos1 } else { &mut held.qos2 };
+        if delivery.qos == QoS::ExactlyOnce {
+            match held.unanswered.get(&delivery.packet_id) {
+                Some((connection, None)) if *connection == delivery.connection => {}
+                _ => return,
+            }
+            held.unanswered.remove(&delivery.packet_id);
+            self.incoming.forget(delivery.packet_id);
+        } else if delivery.connection != held.connection {
+            return;
+        }
+        let waits = |pending: &&mut Pending| pending.packet_id == delivery.packet_id && pending.answer.is_none();
+        if let Some(pending) = queue.iter_mut().find(waits) {
+            pending.answer = Some(Answer::Nothing);
+        }
+        if let Err(error) = self.send_answers(delivery.qos) {
+            let _ = self.fail(error);
+        }
     }
 
     /// Sends the answers whose turn it is [MQTT-4.6.0-2] [MQTT-4.6.0-3] [MQTT311-4.6.0-2] [MQTT311-4.6.0-3].
@@ -140,8 +170,9 @@ impl Core {
         loop {
             let held = &mut self.acknowledgements;
             let queue = if qos == QoS::AtLeastOnce { &mut held.qos1 } else { &mut held.qos2 };
-            let Some(Pending { packet_id, answer: Some(reason_code) }) = queue.front().copied() else { return Ok(()) };
+            let Some(Pending { packet_id, answer: Some(answer) }) = queue.front().copied() else { return Ok(()) };
             queue.pop_front();
+            let Answer::Say(reason_code) = answer else { continue };
             if qos == QoS::AtLeastOnce {
                 self.incoming.puback();
                 self.wire.acknowledge(PacketType::PubAck, packet_id, reason_code)?;

@@ -38,7 +38,9 @@ impl Core {
         self.wire.aliases = OutgoingAliases::default();
         self.aliases = IncomingAliases::new(self.options.topic_alias_maximum);
         self.exchange = Exchange::at_connect(&self.options);
-        self.incoming.resume(self.options.receive_maximum);
+        // Before MQTT 5.0 a server knows no such limit.
+        let receive_maximum = if self.options.version.is_v5() { self.options.receive_maximum } else { u16::MAX };
+        self.incoming.resume(receive_maximum);
         self.acknowledgements.begin_connection();
         let properties = self.options.connect_properties();
         let connect = self.options.connect(&properties);

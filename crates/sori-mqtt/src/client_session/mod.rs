@@ -99,6 +99,8 @@ struct Core {
     queue: VecDeque<StoredPublish>,
     /// Memory of the messages in the queue and in flight.
     stored_bytes: usize,
+    /// Messages wait, though the server would take them.
+    is_held: bool,
     local_events: VecDeque<event::LocalEvent>,
     next_token: u64,
 }
@@ -135,6 +137,7 @@ impl ClientSession {
             acknowledgements: Acknowledgements::default(),
             queue: VecDeque::new(),
             stored_bytes: 0,
+            is_held: false,
             local_events: VecDeque::new(),
             next_token: 0,
             options,
@@ -210,6 +213,19 @@ impl ClientSession {
     /// Gives whether there was one.
     pub fn drop_oldest(&mut self) -> bool {
         self.core.drop_oldest()
+    }
+
+    /// Lets messages wait, or go on: so that subscriptions can be made before what waits is sent, and an answer to it
+    /// finds them. What a PUBREC or PUBREL demands goes on in any case.
+    pub fn hold_messages(&mut self, is_held: bool) {
+        self.core.hold_messages(is_held);
+    }
+
+    /// Gives a message back unacknowledged, as if this client had never had it: the server sends it again on the next
+    /// connection, and until then it takes one of the messages that the server may have in flight. Those behind it are
+    /// acknowledged without it.
+    pub fn leave(&mut self, delivery: Delivery) {
+        self.core.leave(delivery);
     }
 
     /// Acknowledges a message, if the options leave that to the caller ([`ConnectOptions::acknowledge_at_once`]). The

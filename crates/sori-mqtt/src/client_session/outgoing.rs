@@ -69,7 +69,8 @@ impl Core {
         // [MQTT-3.3.1-2] [MQTT-4.3.1-1] [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT311-3.3.1-2] [MQTT311-4.3.1-1]
         let publish = &Publish { dup: false, packet_id: None, ..*publish };
         self.check_publish(publish)?;
-        let at_once = self.stage == Stage::Connected && self.queue.is_empty() && self.outgoing.waiting() == 0;
+        let at_once =
+            self.stage == Stage::Connected && !self.is_held && self.queue.is_empty() && self.outgoing.waiting() == 0;
         if self.stage == Stage::Connected {
             self.wire.check_publish(publish)?;
         }
@@ -119,8 +120,18 @@ impl Core {
         Ok(())
     }
 
+    pub(super) fn hold_messages(&mut self, is_held: bool) {
+        self.is_held = is_held;
+        if self.stage == Stage::Connected {
+            self.send_what_waits();
+        }
+    }
+
     /// Sends as much as the quota allows, the oldest first.
     fn send_what_waits(&mut self) {
+        if self.is_held {
+            return;
+        }
         while let Some((packet_id, qos, kept)) = self.outgoing.next_resend() {
             let Outgoing::Publish(message) = kept else { continue };
             // [MQTT-3.3.1-1] [MQTT311-3.3.1-1]; MQTT 3.1 knows DUP, too.

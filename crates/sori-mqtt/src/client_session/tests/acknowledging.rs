@@ -190,3 +190,46 @@ fn the_output_can_be_taken_whole_and_a_pause_in_reading_is_no_silence_of_the_ser
     client.now += Duration::from_secs(2);
     assert_eq!(client.session.handle_timeout(client.now), Err(ConnectionError::Timeout(PacketType::PingResp)));
 }
+
+#[test]
+fn what_is_left_holds_nothing_up_and_comes_again() {
+    for (version, qos) in [(Version::V311, 1), (Version::V311, 2), (Version::V5, 1), (Version::V5, 2)] {
+        let name = if qos == 1 { "PUBACK" } else { "PUBREC" };
+        let mut client = caller_acknowledges(version);
+        client.sent();
+        client.incoming(qos, 1, "t");
+        client.incoming(qos, 2, "t");
+        assert_eq!(client.acknowledge(client.delivery(qos, 2)), [""; 0]);
+        client.session.leave(client.delivery(qos, 1));
+        assert_eq!(client.sent(), [format!("{name} 2 0x00")]);
+        client.session.connection_lost();
+        client.connect(true, &[]);
+        client.sent();
+        assert_eq!(client.incoming(qos, 1, "t"), [format!("message {qos} 't'")]);
+        assert_eq!(client.acknowledge(client.delivery(qos, 1)), [format!("{name} 1 0x00")]);
+    }
+}
+
+#[test]
+fn held_messages_wait_for_the_subscriptions() {
+    let mut client = Client::new(options(Version::V5));
+    client.session.hold_messages(true);
+    client.publish(1, "a").expect("room");
+    client.connect(false, &[]);
+    client.publish(0, "b").expect("room");
+    assert_eq!(client.sent(), [""; 0]);
+    let filter = TopicFilter::new("a").expect("legal");
+    client.session.subscribe(&[(filter, SubscribeOptions::default())], Properties::EMPTY).expect("connected");
+    client.session.hold_messages(false);
+    assert_eq!(client.sent(), ["SUBSCRIBE 1 a:0x0", "PUBLISH d0 q1 r0 m2 'a'", "PUBLISH d0 q0 r0 m0 'b'"]);
+}
+
+#[test]
+fn before_version_5_no_receive_maximum_is_demanded_of_a_server() {
+    let options = ConnectOptions { acknowledge_at_once: false, receive_maximum: 1, ..lasting(Version::V311) };
+    let mut client = Client::connected(options, &[]);
+    for packet_id in 1..=3 {
+        assert_eq!(client.incoming(1, packet_id, "t"), ["message 1 't'"]);
+        assert_eq!(client.incoming(2, packet_id + 3, "t"), ["message 2 't'"]);
+    }
+}
