@@ -64,9 +64,10 @@ const EVERYTHING_BELOW_THE_COMMAND_LINE: [&str; 11] = [
     "sori-agent",
 ];
 
-/// Tests may also use these: the simulator is how the crates below it are tested, kill -9 how the program is.
-const TESTS_MAY_USE: [(&str, &str); 3] =
-    [("sori-broker", "sori-sim"), ("sori-server", "sori-sim"), ("sori", "sori-bench")];
+/// Tests may also use these: the simulator is how the crates below it are tested, kill -9 how the program is, and a client
+/// is tested against the broker.
+const TESTS_MAY_USE: [(&str, &str); 4] =
+    [("sori-broker", "sori-sim"), ("sori-server", "sori-sim"), ("sori-client", "sori-server"), ("sori", "sori-bench")];
 
 /// The manifest of one member of the workspace, as far as the rules look at it.
 struct Manifest {

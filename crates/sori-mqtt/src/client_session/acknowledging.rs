@@ -15,7 +15,7 @@ use super::error::{ConnectionError, RequestError, Violation};
 use super::{Core, Stage};
 
 /// Names one message with QoS 1 or 2 that the caller is to acknowledge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Delivery {
     connection: u64,
     packet_id: PacketId,

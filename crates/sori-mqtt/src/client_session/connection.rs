@@ -207,8 +207,10 @@ impl Core {
         } else {
             messages.for_each(|message| self.finish_stored(&message, Outcome::SessionLost));
         }
-        for (_, (token, _)) in core::mem::take(&mut self.released) {
-            self.local_events.push_back(LocalEvent::Published(token, Outcome::SessionLost));
+        for (_, (token, pubrec)) in core::mem::take(&mut self.released) {
+            // With its PUBREC the server has taken the message over: sending it anew could only double it.
+            let outcome = if self.options.send_anew { Outcome::Acknowledged(pubrec) } else { Outcome::SessionLost };
+            self.local_events.push_back(LocalEvent::Published(token, outcome));
         }
     }
 }

@@ -170,6 +170,11 @@ impl ClientSession {
         self.core.set_version(version)
     }
 
+    /// How many QoS 1 and 2 messages to have in flight from the next connection on, if the server allows that many.
+    pub const fn set_in_flight_max(&mut self, messages: u16) {
+        self.core.options.in_flight_max = messages;
+    }
+
     /// Bytes came from the server, cut anywhere.
     pub fn receive(&mut self, now: Duration, bytes: &[u8]) {
         self.input.drain(..self.consumed);
@@ -303,7 +308,10 @@ impl ClientSession {
             let bytes = input.get(*consumed..).unwrap_or_default();
             let frame = match split(bytes, packet_size_max) {
                 Ok(Split::Frame(frame)) => frame,
-                Ok(Split::Incomplete { .. }) => return Ok(None),
+                Ok(Split::Incomplete { .. }) => match bytes.first().and_then(|first| core.not_an_answer(*first)) {
+                    None => return Ok(None),
+                    Some(packet) => return Err(core.fail(Violation::Unexpected(packet).into())),
+                },
                 Err(error) => return Err(core.fail(Violation::Packet(error).into())),
             };
             *consumed += frame.size;
@@ -423,6 +431,14 @@ impl Core {
                 Err(self.fail(ConnectionError::Timeout(missing)))
             }
         }
+    }
+
+    /// What a packet with this first byte is, if it cannot answer a CONNECT. Whoever speaks another protocol is recognised
+    /// by that, and not waited for.
+    fn not_an_answer(&self, first: u8) -> Option<PacketType> {
+        let packet = PacketType::from_u8(first >> 4)?;
+        let answers = matches!(packet, PacketType::ConnAck | PacketType::Auth);
+        (self.stage == Stage::Connecting && !answers).then_some(packet)
     }
 
     /// One packet from the server.

@@ -146,6 +146,18 @@ fn after_a_lost_session_messages_are_sent_anew_in_their_order() {
 }
 
 #[test]
+fn what_the_server_took_over_before_it_lost_the_session_is_not_sent_anew() {
+    let mut client = Client::new(ConnectOptions { send_anew: true, ..lasting(Version::V5) });
+    client.connect(false, &[]);
+    client.publish(2, "a").expect("room");
+    client.answer(PacketType::PubRec, 1, ReasonCode::NoMatchingSubscribers);
+    client.session.connection_lost();
+    client.sent();
+    assert_eq!(client.connect(false, &[]), ["connected, session present false", "published 1 0x10"]);
+    assert_eq!(client.sent(), [""; 0]);
+}
+
+#[test]
 fn the_oldest_message_that_was_not_sent_makes_room() {
     let mut client = Client::new(options(Version::V5));
     assert!(!client.session.drop_oldest());

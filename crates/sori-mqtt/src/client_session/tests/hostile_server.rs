@@ -18,6 +18,16 @@ fn answer_to(version: Version, bytes: &[u8]) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
+fn a_server_of_another_protocol_is_recognised_by_its_first_byte() {
+    for words in [&b"HTTP/1.1 400 Bad Request"[..], b"SSH-2.0-x", b"220 mail", b"\x15\x03\x03\x00\x02"] {
+        let mut client = Client::new(options(Version::V5));
+        client.session.connect(client.now).expect("idle");
+        let events = client.feed_bytes(&words[..1]);
+        assert!(events[0].starts_with("error: the server broke the protocol"), "{events:?}");
+    }
+}
+
+#[test]
 // covers: [MQTT-1.5.4-1] [MQTT-1.5.4-2] [MQTT-1.5.5-1] [MQTT-1.5.7-1] [MQTT-2.1.3-1] [MQTT-3.3.1-4] [MQTT-3.14.1-1]
 // covers: [MQTT-3.14.2-1] [MQTT-3.15.1-1] [MQTT-3.4.2-1] [MQTT-4.13.2-1] [MQTT-3.3.2-8] [MQTT-3.3.1-2]
 fn mqtt5_4_13_1_1_the_server_is_told_what_is_wrong_with_a_packet() {

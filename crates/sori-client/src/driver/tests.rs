@@ -1,0 +1,1 @@
+//! The driver: a server of bytes, and time that the test moves.

@@ -1,0 +1,63 @@
+//! A client for MQTT 3.1.1 and 5.0, asynchronous ([`Client`]) and blocking ([`blocking::Client`]), with the same methods.
+//!
+//! ```no_run
+//! use sori_client::{Client, Publish};
+//!
+//! # async fn run() -> Result<(), sori_client::Error> {
+//! let client = Client::connect("mqtt://localhost").await?;
+//! let mut readings = client.subscribe("sensors/+/temperature").await?;
+//! client.publish(Publish::new("sensors/kitchen/temperature", "21.5")).await?;
+//! while let Some(message) = readings.next().await {
+//!     println!("{}: {}", message.topic(), message.text().unwrap_or("not text"));
+//! }
+//! client.close().await
+//! # }
+//! ```
+//!
+//! # What it promises
+//!
+//! - **No loop keeps it going.** A task in the background (a thread, where there is no tokio) reads, writes, keeps the
+//!   connection alive and makes it anew.
+//! - **A publish has a receipt**, with the server's reason code. Nothing that was accepted is lost with a connection: it is
+//!   sent again, or sent anew when the server has lost the session.
+//! - **Subscriptions are made again** when the server has forgotten them.
+//! - **Everything has a bound**, and what happens there is chosen: [`WhenFull`] on the way out, [`Overflow`] on the way in.
+//! - **It never stands still.** Handlers may publish, wait for receipts and drop what they like: no queue that is full keeps
+//!   the answers away for which somebody waits.
+//! - **What a server sends cannot make it panic**, nor make it keep more than its bounds.
+//! - **Errors say what to do**, and [`Error::is_retryable`] whether waiting helps.
+//!
+//! # Inside
+//!
+//! Everything is decided by a value without I/O, the `Driver` around a [`ClientSession`](sori_mqtt::ClientSession): bytes and
+//! time in, bytes and answers out. Handles lock it for moments, and one task moves bytes between it and a
+//! [`ByteStream`].
+
+pub mod blocking;
+mod client;
+mod driver;
+mod endpoint;
+mod error;
+mod io;
+mod message;
+mod options;
+mod publish;
+mod reconnect;
+mod shared;
+mod state;
+mod subscribe;
+
+pub use client::{Client, States, Subscription};
+pub use error::Error;
+pub use io::{ByteStream, Connect, Connecting};
+pub use message::{Ack, Message};
+pub use options::{Options, WhenFull};
+pub use publish::{Payload, Publish, Receipt};
+pub use reconnect::Reconnect;
+pub use shared::Delivery;
+pub use state::State;
+pub use subscribe::{Overflow, Subscribe};
+
+// The words of the standard that options and errors are made of.
+pub use sori_mqtt::client_session::{Farewell, OptionError, RequestError, Violation};
+pub use sori_mqtt::{Properties, Property, QoS, ReasonCode, RetainHandling, TopicError, Version};

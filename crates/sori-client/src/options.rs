@@ -1,0 +1,295 @@
+//! How to connect, and the bounds of what is kept here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sori_mqtt::client_session::{ConnectOptions, OptionError};
+use sori_mqtt::{Property, Version};
+
+use crate::endpoint::{Endpoint, Parsed};
+use crate::error::Error;
+use crate::io::Connect;
+use crate::publish::Publish;
+use crate::reconnect::Reconnect;
+
+/// For so long a server keeps the session of a client that did not say good-bye, unless something else is chosen:
+/// long enough to come back with nothing lost and nothing doubled.
+const SESSION_EXPIRY_SECONDS: u32 = 300;
+/// Messages that an MQTT 5.0 server may have in flight.
+const RECEIVE_MAXIMUM: u16 = 1_000;
+/// Messages that this client has in flight with a server that cannot tell how many it takes.
+const IN_FLIGHT_MAX_BEFORE_5: u16 = 20;
+/// Topic aliases of either side.
+const TOPIC_ALIAS_MAXIMUM: u16 = 16;
+/// Bytes of messages that wait to be sent or taken.
+const QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// Where to connect to, and how.
+///
+/// ```
+/// use sori_client::{Options, Publish};
+/// use std::time::Duration;
+///
+/// let options = Options::new("mqtt://localhost")?
+///     .client_id("thermometer-7")
+///     .credentials("thermometer", "secret")
+///     .will(Publish::new("devices/thermometer-7/status", "offline").retain(true))
+///     .keep_alive(Duration::from_secs(30));
+/// # Ok::<(), sori_client::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) session: ConnectOptions,
+    /// None: 5.0, and 3.1.1 for servers that do not know it.
+    pub(crate) version: Option<Version>,
+    pub(crate) in_flight_max: Option<u16>,
+    pub(crate) reconnect: Reconnect,
+    pub(crate) when_full: WhenFull,
+    pub(crate) incoming_bytes_max: usize,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) seed: u64,
+}
+
+/// What happens to a message when too much waits to be sent already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// Publishing waits until there is room.
+    #[default]
+    Wait,
+    /// It is refused ([`Error::QueueFull`]).
+    Refuse,
+    /// The oldest messages that were not sent are given up for it; their receipts are errors ([`Error::Dropped`]).
+    DropOldest,
+}
+
+impl Options {
+    /// A server by its URL: `mqtt://user:password@host:port` or `unix:/path/of/a/socket`. What is not in it has the value
+    /// of the standard: port 1883.
+    ///
+    /// # Errors
+    /// The URL is not one of a server.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        let Parsed { endpoint, user_name, password } = Endpoint::parse(url)?;
+        let mut options = Self::to(endpoint);
+        options.session.user_name = user_name;
+        options.session.password = password.map(String::into_bytes);
+        Ok(options)
+    }
+
+    /// A server that is reached by something else than a socket: in the same program, in a test.
+    pub fn over(connect: impl Connect) -> Self {
+        Self::to(Endpoint::Own(Arc::new(connect)))
+    }
+
+    fn to(endpoint: Endpoint) -> Self {
+        let session = ConnectOptions {
+            session_expiry_interval: SESSION_EXPIRY_SECONDS,
+            receive_maximum: RECEIVE_MAXIMUM,
+            topic_alias_maximum: TOPIC_ALIAS_MAXIMUM,
+            topic_alias_outgoing_max: TOPIC_ALIAS_MAXIMUM,
+            queue_bytes_max: QUEUE_BYTES_MAX,
+            acknowledge_at_once: false,
+            send_anew: true,
+            ..ConnectOptions::default()
+        };
+        Self {
+            endpoint,
+            session,
+            version: None,
+            in_flight_max: None,
+            reconnect: Reconnect::default(),
+            when_full: WhenFull::Wait,
+            incoming_bytes_max: QUEUE_BYTES_MAX,
+            connect_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(10),
+            seed: chance(),
+        }
+    }
+
+    /// The client identifier. Without it the server assigns one.
+    #[must_use]
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.session.client_id = client_id.into();
+        self
+    }
+
+    /// User name and password.
+    #[must_use]
+    pub fn credentials(mut self, user_name: impl Into<String>, password: impl Into<Vec<u8>>) -> Self {
+        self.session.user_name = Some(user_name.into());
+        self.session.password = Some(password.into());
+        self
+    }
+
+    /// The message that the server publishes when this client is lost. Its Will Delay Interval, if it is to have one, is a
+    /// [property](Publish::property).
+    #[must_use]
+    pub fn will(mut self, will: Publish<'_>) -> Self {
+        self.session.will = Some(will.into_owned().into_will());
+        self
+    }
+
+    /// The server is sent a sign of life after so long without any other; zero turns that off. The default is 60 seconds.
+    #[must_use]
+    pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.session.keep_alive = u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX);
+        self
+    }
+
+    /// Whether to begin with a new session (the default), or with the one that an earlier program with this client
+    /// identifier has left: then it also outlives this program, with its subscriptions and what comes in for them.
+    #[must_use]
+    pub fn clean_start(mut self, clean_start: bool) -> Self {
+        self.session.clean_start = clean_start;
+        self.session.session_known = !clean_start;
+        self
+    }
+
+    /// MQTT 5.0: how long the server keeps the session while there is no connection. The default is 300 seconds; with
+    /// [`clean_start`](Self::clean_start) a good-bye ends the session at once.
+    #[must_use]
+    pub fn session_expiry(mut self, expiry: Duration) -> Self {
+        self.session.session_expiry_interval = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// The version to speak. Without it 5.0 is spoken, and 3.1.1 with servers that do not understand it.
+    #[must_use]
+    pub fn version(mut self, version: Version) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// MQTT 5.0: how many messages with QoS 1 and 2 the server may have in flight; the default is 1,000. It bounds what
+    /// waits for a [manual acknowledgement](crate::Subscribe::manual_acks).
+    #[must_use]
+    pub fn receive_maximum(mut self, messages: u16) -> Self {
+        self.session.receive_maximum = messages;
+        self
+    }
+
+    /// How many messages with QoS 1 and 2 this client has in flight at most. The default is what an MQTT 5.0 server allows,
+    /// and 20 for others, which cannot tell: more of QoS 2 stall Mosquitto.
+    #[must_use]
+    pub fn in_flight_max(mut self, messages: u16) -> Self {
+        self.in_flight_max = Some(messages);
+        self
+    }
+
+    /// The largest packet to accept, in bytes. MQTT 5.0 tells the server, which then leaves out what is larger; before,
+    /// it ends the connection.
+    #[must_use]
+    pub fn maximum_packet_size(mut self, bytes: u32) -> Self {
+        self.session.maximum_packet_size = bytes;
+        self
+    }
+
+    /// MQTT 5.0: how many topic aliases either side uses at most; the default is 16.
+    #[must_use]
+    pub fn topic_alias_maximum(mut self, aliases: u16) -> Self {
+        self.session.topic_alias_maximum = aliases;
+        self.session.topic_alias_outgoing_max = aliases;
+        self
+    }
+
+    /// MQTT 5.0: another property of the CONNECT, such as a User Property.
+    #[must_use]
+    pub fn property(mut self, property: Property<'_>) -> Self {
+        self.session.properties.push(property);
+        self
+    }
+
+    /// How many bytes of messages wait at most until they are sent and acknowledged, and what happens then. The default
+    /// is 64 MiB and [`WhenFull::Wait`].
+    #[must_use]
+    pub fn queue_bytes_max(mut self, bytes: usize, when_full: WhenFull) -> Self {
+        self.session.queue_bytes_max = bytes;
+        self.when_full = when_full;
+        self
+    }
+
+    /// How many bytes of messages that came in wait at most, in the queues of all subscriptions together. The default is
+    /// 64 MiB.
+    #[must_use]
+    pub fn incoming_bytes_max(mut self, bytes: usize) -> Self {
+        self.incoming_bytes_max = bytes;
+        self
+    }
+
+    /// When to connect again after a loss.
+    #[must_use]
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect = reconnect;
+        self
+    }
+
+    /// How long to wait until the network has made a connection, and then again for the server's answers. The default is
+    /// 10 seconds.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self.session.response_timeout = timeout;
+        self
+    }
+
+    /// How long closing waits for receipts of what was published. The default is 10 seconds.
+    #[must_use]
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.close_timeout = timeout;
+        self
+    }
+
+    /// Where chance comes from, so that a test can have the same one twice.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    pub(crate) fn in_flight_max_for(&self, version: Version) -> u16 {
+        self.in_flight_max.unwrap_or(if version.is_v5() { u16::MAX } else { IN_FLIGHT_MAX_BEFORE_5 })
+    }
+
+    /// What a session is made of, checked.
+    pub(crate) fn connect_options(&self) -> Result<ConnectOptions, Error> {
+        let version = self.version.unwrap_or(Version::V5);
+        let session =
+            ConnectOptions { version, in_flight_max: self.in_flight_max_for(version), ..self.session.clone() };
+        if session.client_id.is_empty() && !session.clean_start {
+            return Err(OptionError::ClientIdMissing.into());
+        }
+        Ok(session)
+    }
+}
+
+impl TryFrom<&str> for Options {
+    type Error = Error;
+
+    fn try_from(url: &str) -> Result<Self, Error> {
+        Self::new(url)
+    }
+}
+
+impl TryFrom<String> for Options {
+    type Error = Error;
+
+    fn try_from(url: String) -> Result<Self, Error> {
+        Self::new(&url)
+    }
+}
+
+impl TryFrom<&String> for Options {
+    type Error = Error;
+
+    fn try_from(url: &String) -> Result<Self, Error> {
+        Self::new(url)
+    }
+}
+
+/// A number that differs from one program and one call to the next: the standard library seeds its hash maps with such.
+fn chance() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}

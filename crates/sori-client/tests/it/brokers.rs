@@ -1,0 +1,160 @@
+//! Brokers to test against, each as a process of its own: sori (this test program, started again) and Mosquitto where it is
+//! installed.
+
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use sori_client::{Options, Reconnect, Version};
+
+/// The arguments for the broker, one per line, when this process is to be it.
+const ARGUMENTS: &str = "SORI_TEST_ARGUMENTS";
+/// Long enough for a slow and busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Not a case of its own: the broker, when the environment asks for it.
+#[test]
+fn process() {
+    let Some(arguments) = std::env::var_os(ARGUMENTS) else { return };
+    let arguments = arguments.into_string().expect("is text");
+    let code = sori_server::run(arguments.lines().map(Into::into), false);
+    std::process::exit(code.into());
+}
+
+/// Which broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Sori,
+    Mosquitto,
+}
+
+/// How to reach it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Tcp,
+    Unix,
+}
+
+/// A running broker, which ends with the test.
+pub(crate) struct Broker {
+    kind: Kind,
+    child: Child,
+    directory: PathBuf,
+    pub(crate) port: u16,
+}
+
+impl Broker {
+    /// None if it is not installed.
+    pub(crate) fn start(kind: Kind) -> Option<Self> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        if kind == Kind::Mosquitto && Command::new(MOSQUITTO).arg("-h").output().is_err() {
+            return None;
+        }
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("sori-client-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a folder of its own");
+        let port = free_port();
+        let at = directory.display();
+        // As root it would become another user, who may not write here.
+        let user = if kind == Kind::Mosquitto { "user root\n" } else { "" };
+        let configuration = format!(
+            "{user}listener {port} 127.0.0.1\nlistener 0 {at}/socket\nallow_anonymous true\nlog_dest none\n\
+             persistence true\npersistence_location {at}/\nmax_queued_messages 0\nmax_inflight_messages 100\n"
+        );
+        std::fs::write(directory.join("conf"), configuration).expect("can be written");
+        let child = spawn(kind, &directory);
+        let broker = Self { kind, child, directory, port };
+        broker.wait_until_ready();
+        Some(broker)
+    }
+
+    pub(crate) fn sori() -> Self {
+        Self::start(Kind::Sori).expect("is always there")
+    }
+
+    fn wait_until_ready(&self) {
+        let until = Instant::now() + PATIENCE;
+        let socket = self.directory.join("socket");
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() || UnixStream::connect(&socket).is_err() {
+            assert!(Instant::now() < until, "{:?} listens", self.kind);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// kill -9, and the same broker once more.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.child.kill().expect("runs");
+        self.child.wait().expect("ends");
+        let _ = std::fs::remove_file(self.directory.join("socket"));
+        self.child = spawn(self.kind, &self.directory);
+        self.wait_until_ready();
+    }
+
+    pub(crate) fn url(&self, way: Way) -> String {
+        match way {
+            Way::Tcp => format!("mqtt://127.0.0.1:{}", self.port),
+            Way::Unix => format!("unix:{}/socket", self.directory.display()),
+        }
+    }
+
+    /// Options for tests: reconnecting does not wait for long.
+    pub(crate) fn options(&self, way: Way, version: Version) -> Options {
+        options(&self.url(way)).version(version)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Options for tests.
+pub(crate) fn options(url: &str) -> Options {
+    let quick = Reconnect::default().min(Duration::from_millis(5)).max(Duration::from_millis(100));
+    Options::new(url).expect("a URL").reconnect(quick).connect_timeout(PATIENCE).close_timeout(PATIENCE)
+}
+
+const MOSQUITTO: &str = "/usr/sbin/mosquitto";
+
+fn spawn(kind: Kind, directory: &std::path::Path) -> Child {
+    let file = directory.join("conf");
+    let file = file.to_str().expect("is text");
+    let mut command = match kind {
+        Kind::Sori => {
+            let mut command = Command::new(std::env::current_exe().expect("has a path"));
+            command.args(["brokers::process", "--exact", "--nocapture", "--test-threads=1"]);
+            command.env(ARGUMENTS, ["-c", file].join("\n"));
+            command
+        }
+        Kind::Mosquitto => {
+            let mut command = Command::new(MOSQUITTO);
+            command.args(["-c", file]);
+            command
+        }
+    };
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("starts")
+}
+
+/// A port that nobody listens on, below those that the system gives to clients, which come and go.
+fn free_port() -> u16 {
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + std::process::id() % 200 * 100;
+    loop {
+        let port = u16::try_from(first).unwrap_or(10_000) + TRIED.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// What must not take for ever.
+pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect(what)
+}

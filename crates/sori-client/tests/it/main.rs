@@ -1,0 +1,8 @@
+//! The client library against real brokers, against servers that mean no good, and against a network that breaks.
+
+mod brokers;
+mod chaos;
+mod flows;
+mod hostile;
+mod proxy;
+mod standstill;
