@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use sori_mqtt::client_session::{Authentication, ClientSession, ConnectOptions};
+use sori_mqtt::client_session::{Authentication, ClientSession, ConnectOptions, Delivery, Event};
 use sori_mqtt::{
     Direction, Disconnect, Packet, PacketType, Properties, Publish, QoS, ReasonCode, Split, SubscribeOptions,
     TopicFilter, Version, decode, split,
@@ -50,6 +50,8 @@ impl Caller {
             maximum_packet_size: 100_000,
             topic_alias_maximum: 4,
             topic_alias_outgoing_max: 2,
+            acknowledge_at_once: flags & 16 == 0,
+            send_anew: flags & 32 != 0,
             queue_bytes_max: 10_000,
             authentication: (version.is_v5() && flags & 8 != 0).then_some(authentication),
             ..ConnectOptions::default()
@@ -126,11 +128,23 @@ impl Caller {
 
     /// Events, then the output, which a server could always read.
     fn drain(&mut self) {
+        let connection = self.session.connection();
+        let mut owed = Vec::new();
         loop {
             match self.session.poll_event() {
+                Ok(Some(Event::Message(message))) => owed.extend(Delivery::new(connection, &message)),
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(error) => assert!(!self.session.is_open() && !error.to_string().is_empty()),
+            }
+        }
+        // The caller is careless with every third one.
+        for (number, delivery) in owed.into_iter().enumerate() {
+            match number % 3 {
+                0 => self.session.leave(delivery),
+                _ => {
+                    let _ = self.session.acknowledge(delivery, ReasonCode::Success);
+                }
             }
         }
         let output = self.session.output().to_vec();

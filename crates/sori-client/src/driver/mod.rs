@@ -239,6 +239,7 @@ impl Driver {
             _ => {}
         }
         if self.closing.is_some_and(|until| now >= until) {
+            self.closing = Some(Duration::MAX);
             self.close_now();
         }
         self.drain();
