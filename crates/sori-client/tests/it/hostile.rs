@@ -192,7 +192,6 @@ async fn answering(bytes: &'static [u8]) -> Client {
 }
 
 #[tokio::test]
-// covers: [MQTT-4.13.1-1]
 async fn wrong_answers_end_in_typed_errors() {
     for bytes in [
         // CVE-2024-10525: a SUBACK without reason codes; one with too many; one that is cut.
@@ -234,7 +233,6 @@ async fn wrong_answers_end_in_typed_errors() {
 }
 
 #[tokio::test]
-// covers: [MQTT-3.2.2-15]
 async fn what_the_server_does_not_take_is_not_sent() {
     // Maximum Packet Size 100, Maximum QoS 1, no retain, no wildcards.
     let limits: &[u8] = &[0x20, 14, 0, 0, 11, 0x27, 0, 0, 0, 100, 0x24, 1, 0x25, 0, 0x28, 0];
