@@ -1,0 +1,192 @@
+//! What a listener speaks TLS with, exchanged as one while it runs.
+
+use crate::tls::TlsVersion;
+use crate::tls::ciphers;
+use crate::tls::files::{self, LoadError};
+use crate::tls::key_log::KeyLogFile;
+use crate::tls::verifier::AnyDate;
+use core::fmt;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ServerConfig, SupportedProtocolVersion, version};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The files and rules of a listener's TLS.
+#[derive(Clone, Eq, PartialEq, Debug, Default)]
+pub struct TlsServerOptions {
+    /// The server's certificate and those between it and the CA, PEM.
+    pub certfile: PathBuf,
+    /// The certificate's private key, PEM, without a pass phrase.
+    pub keyfile: PathBuf,
+    /// Are clients to show a certificate?
+    pub client_certificates: ClientCertificates,
+    /// The lowest version that is spoken.
+    pub version_min: TlsVersion,
+    /// The suites of TLS 1.2, as an OpenSSL list.
+    pub ciphers: Option<String>,
+    /// The suites of TLS 1.3, by name.
+    pub ciphers_tls13: Option<String>,
+    /// Secrets are written there, for Wireshark.
+    pub key_log: Option<PathBuf>,
+}
+
+/// What is wanted of clients.
+#[derive(Clone, Eq, PartialEq, Debug, Default)]
+pub enum ClientCertificates {
+    /// Nothing.
+    #[default]
+    None,
+    /// A certificate of one of these CAs, or the handshake fails.
+    Required {
+        /// The CAs, PEM.
+        cafile: Option<PathBuf>,
+        /// A directory of such files.
+        capath: Option<PathBuf>,
+        /// What the CAs have revoked, PEM.
+        crlfile: Option<PathBuf>,
+        /// Certificates whose time is over or has not come are fine, too.
+        any_date: bool,
+    },
+}
+
+/// A listener's TLS: one value that every new connection begins with, exchanged by [`swap`](ListenerTls::swap). Connections that
+/// exist go on with what they began with.
+pub struct ListenerTls {
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+impl ListenerTls {
+    /// Read all files and check that they belong together.
+    ///
+    /// # Errors
+    ///
+    /// The first file that cannot be used, and why.
+    pub fn load(options: &TlsServerOptions) -> Result<ListenerTls, LoadError> {
+        Ok(ListenerTls { current: RwLock::new(Arc::new(build(options)?)) })
+    }
+
+    /// New connections begin with what `other` was loaded with. Sessions of before cannot be resumed: clients that the
+    /// new rules let in make a whole handshake.
+    pub fn swap(&self, other: ListenerTls) {
+        let new = other.current.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
+    }
+
+    pub(crate) fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for ListenerTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenerTls").finish_non_exhaustive()
+    }
+}
+
+fn build(options: &TlsServerOptions) -> Result<ServerConfig, LoadError> {
+    let provider =
+        Arc::new(provider(options.ciphers.as_deref(), options.ciphers_tls13.as_deref(), options.version_min)?);
+    let failed = |error: rustls::Error| LoadError::general(error.to_string());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions(options.version_min))
+        .map_err(failed)?;
+    let builder = match &options.client_certificates {
+        ClientCertificates::None => builder.with_no_client_auth(),
+        required @ ClientCertificates::Required { .. } => {
+            builder.with_client_cert_verifier(client_verifier(required, &provider)?)
+        }
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified_key(
+        &options.certfile,
+        &options.keyfile,
+        &provider,
+    )?)));
+    // Sessions are resumed with tickets, which cost no memory here.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = ring::Ticketer::new().map_err(failed)?;
+    if let Some(path) = &options.key_log {
+        config.key_log = Arc::new(KeyLogFile::open(path)?);
+    }
+    Ok(config)
+}
+
+pub(crate) fn versions(least: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
+    static BOTH: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
+    match least {
+        TlsVersion::V12 => &BOTH,
+        TlsVersion::V13 => &BOTH[..1],
+    }
+}
+
+/// ring, with the suites that are wanted.
+pub(crate) fn provider(
+    ciphers_tls12: Option<&str>,
+    ciphers_tls13: Option<&str>,
+    version_min: TlsVersion,
+) -> Result<CryptoProvider, LoadError> {
+    let mut provider = ring::default_provider();
+    if let Some(list) = ciphers_tls12 {
+        let wanted = ciphers::tls12(list);
+        if wanted.is_empty() && version_min == TlsVersion::V12 {
+            return Err(LoadError::general(format!(
+                "ciphers {list}: none of them is spoken; with TLS 1.2 those are ECDHE-*-AES*-GCM-* and ECDHE-*-CHACHA20-POLY1305"
+            )));
+        }
+        provider.cipher_suites.retain(|suite| suite.tls13().is_some() || wanted.contains(suite));
+    }
+    if let Some(list) = ciphers_tls13 {
+        let wanted = ciphers::tls13(list);
+        if wanted.is_empty() {
+            return Err(LoadError::general(format!(
+                "ciphers_tls1.3 {list}: none of them is spoken; choose of TLS_AES_256_GCM_SHA384, \
+                 TLS_AES_128_GCM_SHA256 and TLS_CHACHA20_POLY1305_SHA256"
+            )));
+        }
+        provider.cipher_suites.retain(|suite| suite.tls13().is_none() || wanted.contains(suite));
+    }
+    Ok(provider)
+}
+
+/// A certificate with its key, which must belong together.
+pub(crate) fn certified_key(
+    certfile: &std::path::Path,
+    keyfile: &std::path::Path,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, LoadError> {
+    let chain = files::certificates(certfile)?;
+    let key = files::private_key(keyfile)?;
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            LoadError::of(keyfile, format!("is not the key of the first certificate in {}", certfile.display()))
+        }
+        rustls::Error::InvalidCertificate(_) => LoadError::of(certfile, format!("cannot be used: {error}")),
+        error => LoadError::of(keyfile, format!("cannot be used: {error}")),
+    })
+}
+
+fn client_verifier(
+    required: &ClientCertificates,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, LoadError> {
+    let ClientCertificates::Required { cafile, capath, crlfile, any_date } = required else {
+        return Ok(WebPkiClientVerifier::no_client_auth());
+    };
+    let roots = files::authorities(cafile.as_deref(), capath.as_deref())?;
+    // Clients with several certificates choose by themselves, as they do with Mosquitto, which names no CAs either.
+    let mut builder =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).clear_root_hint_subjects();
+    if let Some(crlfile) = crlfile {
+        builder = builder
+            .with_crls(files::revocation_lists(crlfile)?)
+            .only_check_end_entity_revocation()
+            .enforce_revocation_expiration();
+    }
+    let blamed = crlfile.as_ref().or(cafile.as_ref()).or(capath.as_ref());
+    let verifier = builder.build().map_err(|error| LoadError {
+        path: blamed.cloned(),
+        reason: format!("cannot be used to verify clients: {error}"),
+    })?;
+    Ok(if *any_date { Arc::new(AnyDate::new(verifier)) } else { verifier })
+}

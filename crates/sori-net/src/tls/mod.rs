@@ -1,0 +1,30 @@
+//! TLS 1.2 and 1.3, both sides, by rustls.
+//!
+//! [`ListenerTls`] is what a listener keeps: certificate, key, CAs, CRL and rules, loaded from files as one and exchanged as one
+//! while it runs. [`TlsClient`] is the same for clients. The cryptography is `ring`'s.
+
+mod ciphers;
+mod client;
+mod files;
+mod key_log;
+mod listener;
+mod names;
+mod stage;
+mod verifier;
+
+pub use ciphers::unknown_ciphers;
+pub use client::{ServerRoots, TlsClient, TlsClientOptions};
+pub use files::LoadError;
+pub use listener::{ClientCertificates, ListenerTls, TlsServerOptions};
+pub use names::names_of;
+pub(crate) use stage::TlsStage;
+
+/// The lowest version of TLS that is spoken.
+#[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]
+pub enum TlsVersion {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    V12,
+    /// TLS 1.3 only.
+    V13,
+}
