@@ -10,7 +10,9 @@ use crate::tls::{ListenerTls, TlsClient, TlsStage};
 #[cfg(feature = "websocket")]
 use crate::websocket::{WebSocketClient, WebSocketServer, WebSocketStage};
 use std::io::IoSlice;
+#[cfg(feature = "websocket")]
 use std::net::IpAddr;
+#[cfg(feature = "websocket")]
 use std::sync::Arc;
 
 /// While so much waits to be written, [`Transport::send`] takes nothing, so that a peer that does not read costs no more.
@@ -292,9 +294,12 @@ impl Transport {
 
     /// Nothing more is sent: say good-bye in all stages. Calling it again does nothing.
     pub fn close(&mut self) {
-        if std::mem::replace(&mut self.is_closing, true) || self.preamble.is_some() {
-            return;
+        if !std::mem::replace(&mut self.is_closing, true) && self.preamble.is_none() {
+            self.say_good_bye();
         }
+    }
+
+    fn say_good_bye(&mut self) {
         #[cfg(feature = "websocket")]
         if let Some(websocket) = &mut self.websocket {
             let mut frame = Vec::new();

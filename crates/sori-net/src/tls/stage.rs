@@ -13,7 +13,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus, WriteTraffic,
 };
-use rustls::{CommonState, ProtocolVersion, ServerConfig};
+use rustls::{AlertDescription, CommonState, ProtocolVersion, ServerConfig};
 use std::sync::Arc;
 
 /// Room for what a record adds to its contents, and for a key update before it.
@@ -34,6 +34,8 @@ pub(crate) struct TlsStage {
     partial: Vec<u8>,
     is_ended: bool,
     is_closed: bool,
+    /// It has refused something, and rustls is not to be asked again.
+    has_failed: bool,
 }
 
 /// What is wanted of a connection that may send.
@@ -58,7 +60,7 @@ impl TlsStage {
     }
 
     fn new(side: Side) -> TlsStage {
-        TlsStage { side, partial: Vec::new(), is_ended: false, is_closed: false }
+        TlsStage { side, partial: Vec::new(), is_ended: false, is_closed: false, has_failed: false }
     }
 
     fn common(&self) -> &CommonState {
@@ -150,10 +152,15 @@ impl TlsStage {
         output: &mut Vec<u8>,
         errand: &Errand<'_>,
     ) -> Result<usize, Error> {
-        match &mut self.side {
+        if self.has_failed {
+            return Err(Error::new(ErrorKind::Tls, "this connection has failed before"));
+        }
+        let outcome = match &mut self.side {
             Side::Server(connection) => process(&mut **connection, wire, plain, output, errand, &mut self.is_ended),
             Side::Client(connection) => process(&mut **connection, wire, plain, output, errand, &mut self.is_ended),
-        }
+        };
+        self.has_failed = outcome.is_err();
+        outcome
     }
 }
 
@@ -161,16 +168,15 @@ fn told(error: rustls::Error) -> Error {
     let kind = match &error {
         rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => ErrorKind::Certificate,
         rustls::Error::InvalidCertRevocationList(_) => ErrorKind::Certificate,
-        rustls::Error::AlertReceived(alert) => match alert {
-            rustls::AlertDescription::BadCertificate
-            | rustls::AlertDescription::UnsupportedCertificate
-            | rustls::AlertDescription::CertificateRevoked
-            | rustls::AlertDescription::CertificateExpired
-            | rustls::AlertDescription::CertificateUnknown
-            | rustls::AlertDescription::UnknownCA
-            | rustls::AlertDescription::CertificateRequired => ErrorKind::Certificate,
-            _ => ErrorKind::Tls,
-        },
+        rustls::Error::AlertReceived(
+            AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::CertificateRequired,
+        ) => ErrorKind::Certificate,
         rustls::Error::FailedToGetRandomBytes | rustls::Error::FailedToGetCurrentTime => ErrorKind::Local,
         _ => ErrorKind::Tls,
     };
@@ -182,6 +188,8 @@ trait Records {
     type Data;
 
     fn step<'c, 'i>(&'c mut self, wire: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+
+    fn has_output(&self) -> bool;
 }
 
 impl Records for UnbufferedServerConnection {
@@ -190,6 +198,10 @@ impl Records for UnbufferedServerConnection {
     fn step<'c, 'i>(&'c mut self, wire: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(wire)
     }
+
+    fn has_output(&self) -> bool {
+        self.wants_write()
+    }
 }
 
 impl Records for UnbufferedClientConnection {
@@ -197,6 +209,10 @@ impl Records for UnbufferedClientConnection {
 
     fn step<'c, 'i>(&'c mut self, wire: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(wire)
+    }
+
+    fn has_output(&self) -> bool {
+        self.wants_write()
     }
 }
 
@@ -271,7 +287,10 @@ fn run_errand<D>(mut traffic: WriteTraffic<'_, D>, errand: &Errand<'_>, output: 
 
 /// After an error, what rustls wants to tell the peer.
 fn encode_alert<R: Records>(connection: &mut R, wire: &mut [u8], output: &mut Vec<u8>) {
-    while let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.step(wire).state {
+    // Once nothing is left to be sent, rustls would read the bytes again that it has refused.
+    while connection.has_output()
+        && let Ok(ConnectionState::EncodeTlsData(mut data)) = connection.step(wire).state
+    {
         let appended = append(output, RECORD_OVERHEAD, |room| match data.encode(room) {
             Ok(count) => Ok(count),
             Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) => Err(Some(required_size)),

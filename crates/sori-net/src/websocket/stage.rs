@@ -118,9 +118,9 @@ impl WebSocketStage {
                 let collected = head.collect(bytes);
                 let begun = &head.bytes()[..head.bytes().len().min(GET.len())];
                 let outcome = match collected {
-                    Collected::Complete(used) => server::answer(rules, head.bytes(), *from).map(|a| Some((used, a))),
                     // Whoever speaks something else need not be waited for.
                     _ if !GET.starts_with(begun) => Err(server::bad_request("this is not an HTTP request")),
+                    Collected::Complete(used) => server::answer(rules, head.bytes(), *from).map(|a| Some((used, a))),
                     Collected::Partial => Ok(None),
                     Collected::TooLong => Err(server::bad_request("the headers are above 8 KiB")),
                 };
