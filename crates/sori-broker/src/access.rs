@@ -31,6 +31,8 @@ pub struct Login<'a> {
     pub user_name: Option<&'a str>,
     /// The password, if there is one.
     pub password: Option<&'a [u8]>,
+    /// The listener has proven the user name, by a certificate say: there is no password to ask for.
+    pub is_proven: bool,
     /// May a client come in by this listener without a user name?
     pub allow_anonymous: bool,
     /// The protocol version.
@@ -116,7 +118,7 @@ pub struct OpenAccess;
 
 impl Access for OpenAccess {
     fn login(&self, login: &Login<'_>) -> Verdict {
-        if !login.allow_anonymous {
+        if !login.allow_anonymous && !login.is_proven {
             return Verdict::Refuse(ReasonCode::NotAuthorized);
         }
         let user_name = login.user_name.map(Box::from);

@@ -48,6 +48,7 @@ impl Shard {
                 client_id: &session.client_id,
                 user_name: session.identity.user_name.as_deref(),
                 password: None,
+                is_proven: false,
                 allow_anonymous: c.listener.allow_anonymous,
                 version: c.version,
                 address: &c.address,

@@ -44,6 +44,12 @@ impl Shard {
         if let Some((reason_code, text)) = self.refused_by_settings(id, connect) {
             return self.refuse(id, reason_code, text);
         }
+        let is_nameless = self.connection(id).is_some_and(|c| c.proven_name.is_none());
+        if listener.names_its_clients && is_nameless {
+            // Mosquitto's code.
+            let text = "the client has shown no certificate with a name";
+            return self.refuse(id, ReasonCode::BadUserNameOrPassword, text);
+        }
         let Some((client_id, assigned)) = self.choose_client_id(id, connect) else { return };
         if listener.identity.is_none() && !client_id.starts_with(&*self.settings.client_id_prefix) {
             // Mosquitto's code.
@@ -93,7 +99,8 @@ impl Shard {
     fn choose_client_id(&mut self, id: ConnectionId, connect: &Connect<'_>) -> Option<(Arc<str>, bool)> {
         let listener = Arc::clone(&self.connection(id)?.listener);
         if listener.use_username_as_client_id {
-            return match connect.user_name {
+            let name = self.connections.get(id.slot, id.generation).and_then(|c| user_name_of(c, connect));
+            return match name {
                 Some(name) if !name.is_empty() => Some((Arc::from(name), false)),
                 _ => {
                     self.refuse(id, ReasonCode::BadUserNameOrPassword, "a user name is required as client identifier");
@@ -535,7 +542,12 @@ fn packet_size_max(connect: &Connect<'_>) -> usize {
     connect.properties.maximum_packet_size().map_or(usize::MAX, |size| size as usize)
 }
 
-/// What a client says of itself.
+/// The name that counts: the one that the listener has proven where it names its clients, else the one of CONNECT.
+fn user_name_of<'a>(c: &'a Connection, connect: &Connect<'a>) -> Option<&'a str> {
+    if c.listener.names_its_clients { c.proven_name.as_deref() } else { connect.user_name }
+}
+
+/// What a client says of itself, and what its listener says of it.
 fn login_of<'a>(
     c: &'a Connection,
     connect: &Connect<'a>,
@@ -544,8 +556,9 @@ fn login_of<'a>(
 ) -> Login<'a> {
     Login {
         client_id,
-        user_name: connect.user_name,
-        password: connect.password,
+        user_name: user_name_of(c, connect),
+        password: connect.password.filter(|_| !c.listener.names_its_clients),
+        is_proven: c.listener.names_its_clients && c.proven_name.is_some(),
         allow_anonymous: c.listener.allow_anonymous,
         version: connect.version,
         address: &c.address,

@@ -24,6 +24,8 @@ pub(crate) struct Connection {
     pub(crate) session: SessionKey,
     pub(crate) listener: Arc<ListenerSettings>,
     pub(crate) address: Box<str>,
+    /// The user name that the listener has proven.
+    pub(crate) proven_name: Option<Box<str>>,
     pub(crate) opened: Time,
     pub(crate) last_received: Time,
     /// One and a half times Keep Alive, in milliseconds; 0 without Keep Alive.
@@ -99,6 +101,7 @@ impl Connection {
             session: SessionKey { slot: u32::MAX, generation: 0 },
             listener,
             address,
+            proven_name: None,
             opened: now,
             last_received: now,
             silence_max_millis: 0,

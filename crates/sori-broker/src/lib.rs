@@ -151,7 +151,7 @@ pub use record::{CheckpointOrder, Records, RecordsStep};
 pub use recovered::{ReadMessage, Recovered, RecoveredSession};
 pub use registry::Registry;
 pub use retained::{Retained, RetainedMessage};
-pub use settings::{ListenerSettings, QueueFull, Settings, VersionSet};
+pub use settings::{Introduction, ListenerSettings, QueueFull, Settings, VersionSet};
 pub use shard::Shard;
 pub use space::{PlainSpace, Space, StoreState};
 pub use time::Time;

@@ -1,6 +1,7 @@
 //! What an operator can choose, as plain data. Where the values come from (a file, the command line) is not known here.
 
 use crate::access::Identity;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use sori_mqtt::{QoS, Version};
@@ -103,6 +104,15 @@ impl Default for Settings {
     }
 }
 
+/// What a listener finds out about a client by other ways than MQTT: a certificate, or a proxy in front.
+#[derive(Clone, Eq, PartialEq, Debug, Default)]
+pub struct Introduction {
+    /// Where it comes from, if that is somewhere else than the connection.
+    pub address: Option<Box<str>>,
+    /// Who it is, proven; it counts only with [`ListenerSettings::names_its_clients`].
+    pub user_name: Option<Box<str>>,
+}
+
 /// Settings of the listener by which a connection came.
 #[derive(Clone, Debug)]
 pub struct ListenerSettings {
@@ -128,6 +138,9 @@ pub struct ListenerSettings {
     pub use_username_as_client_id: bool,
     /// A number of its own that stays the same over restarts and reloads, by which [`Access`](crate::Access) knows it.
     pub place: u32,
+    /// The listener itself says who its clients are ([`Introduction::user_name`](crate::Introduction::user_name)): user name and
+    /// password of CONNECT do not count, and who was not introduced by name is refused.
+    pub names_its_clients: bool,
     /// Who its clients are, whatever they say: they are parts of the broker's own program and need no login.
     pub identity: Option<Arc<Identity>>,
 }
@@ -146,6 +159,7 @@ impl Default for ListenerSettings {
             mount_point: None,
             use_username_as_client_id: false,
             place: 0,
+            names_its_clients: false,
             identity: None,
         }
     }

@@ -20,7 +20,7 @@ use crate::record::{CheckpointOrder, Records};
 use crate::recorder::Recorder;
 use crate::routing::WhenFull;
 use crate::session::{Session, SessionKey};
-use crate::settings::{ListenerSettings, Settings};
+use crate::settings::{Introduction, ListenerSettings, Settings};
 use crate::space::{Space, StoreState};
 use crate::time::Time;
 use crate::timers::{Timer, Timers};
@@ -145,6 +145,15 @@ impl Shard {
         self.begin(now);
         self.totals.connections_opened += 1;
         self.insert_connection(listener, Box::from(address), now)
+    }
+
+    /// The listener has found out more about a client, before anything of it was [received](Shard::receive).
+    pub fn introduce(&mut self, connection: ConnectionId, introduction: Introduction) {
+        let Some(c) = self.connection(connection) else { return };
+        if let Some(address) = introduction.address {
+            c.address = address;
+        }
+        c.proven_name = introduction.user_name;
     }
 
     /// Bytes came in, cut anywhere.

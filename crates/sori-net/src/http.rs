@@ -45,7 +45,6 @@ impl HeadReader {
 }
 
 /// The parts of a head.
-#[cfg_attr(not(feature = "websocket"), expect(dead_code, reason = "only a WebSocket's handshake looks at headers"))]
 pub(crate) struct Head<'a> {
     /// The request line or the status line.
     pub(crate) first: &'a str,

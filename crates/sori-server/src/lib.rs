@@ -18,6 +18,8 @@ mod access;
 pub mod acl;
 mod admission;
 mod board;
+mod carried;
+mod carrier;
 mod check;
 pub mod command_line;
 pub mod config;

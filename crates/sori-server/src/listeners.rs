@@ -2,6 +2,7 @@
 
 use crate::access::place_number;
 use crate::admission::{Places, Refusal};
+use crate::carrier::Carrier;
 use crate::config::ListenerConfig;
 use crate::inbox::{Inbox, Letter};
 use crate::log::{Log, lines};
@@ -26,6 +27,8 @@ struct Listener {
     /// The number of its listener in the roster.
     number: u32,
     settings: Arc<ListenerSettings>,
+    /// What stands between MQTT and its connections.
+    carrier: Option<Arc<Carrier>>,
     is_ready: bool,
 }
 
@@ -137,6 +140,9 @@ impl Listeners {
 
     fn let_in(&mut self, number: usize, now: Instant, stream: Stream, address: Option<IpAddr>, peer: String) {
         let listener = &self.listeners[number];
+        // All of a proxy's clients together are not one that is loud.
+        let is_proxy = listener.carrier.as_ref().is_some_and(|carrier| carrier.is_behind_proxy());
+        let (from, address) = (address, address.filter(|_| !is_proxy));
         match self.places.enter(listener.number, address, now) {
             Ok(()) => {}
             Err(refusal) => {
@@ -152,6 +158,13 @@ impl Listeners {
             self.log.notice(format_args!("{}", lines::new_connection(&peer, listener.settings.port)));
         }
         let admittance = Admittance { places: Arc::clone(&self.places), listener: listener.number, address };
+        let stream = match &listener.carrier {
+            None => stream,
+            Some(carrier) => match carrier.carry(stream, from) {
+                Ok(stream) => stream,
+                Err(error) => return self.log.error(format_args!("Unable to accept {peer}: {error}.")),
+            },
+        };
         let letter = Letter::Accepted(stream, Arc::clone(&listener.settings), peer.into(), Some(admittance));
         self.inboxes[self.next_worker].post(letter);
         self.next_worker = (self.next_worker + 1) % self.inboxes.len();
@@ -165,7 +178,8 @@ fn listeners(roster: &Roster) -> Vec<Listener> {
         let (number, settings) = (listed.number, Arc::new(listener_settings(&listed.config)));
         for socket in &listed.sockets {
             let (socket, settings) = (Arc::clone(socket), Arc::clone(&settings));
-            listeners.push(Listener { socket, number, settings, is_ready: true });
+            let carrier = listed.carrier.clone();
+            listeners.push(Listener { socket, number, settings, carrier, is_ready: true });
         }
     }
     listeners
@@ -195,6 +209,7 @@ pub(crate) fn listener_settings(listener: &ListenerConfig) -> ListenerSettings {
         mount_point: listener.mount_point.as_deref().map(Arc::from),
         use_username_as_client_id: listener.use_username_as_clientid,
         place: place_number(&listener.bind, listener.socket_domain),
+        names_its_clients: listener.transport.names_its_clients(),
         identity: None,
     }
 }

@@ -5,6 +5,7 @@
 //! [`Roster::prepare`] opens what is missing and changes nothing; [`Server`](crate::Server) then puts the new roster in
 //! the place of the old one, which cannot fail any more. What the old one had and the new one has not closes with it.
 
+use crate::carrier::Carrier;
 use crate::config::{Config, ListenerConfig};
 use crate::inbox::Numbers;
 use crate::log::Log;
@@ -30,6 +31,7 @@ pub(crate) struct Roster {
 pub(crate) struct Listed {
     pub(crate) number: u32,
     pub(crate) config: ListenerConfig,
+    pub(crate) carrier: Option<Arc<Carrier>>,
     pub(crate) sockets: Vec<Arc<OpenSocket>>,
 }
 
@@ -56,7 +58,7 @@ impl Roster {
     /// not, and all errors are told.
     pub(crate) fn prepare(&self, config: &Config, registry: &Registry, log: &Log) -> Result<Roster, Vec<RunError>> {
         let mut errors = Vec::new();
-        let mut wanted = Vec::new();
+        let (mut wanted, mut carriers) = (Vec::new(), Vec::new());
         for listener in &config.listeners {
             match opening::places(listener) {
                 Ok(places) => {
@@ -65,6 +67,10 @@ impl Roster {
                 }
                 Err(error) => errors.push(error),
             }
+            match Carrier::load(listener, None) {
+                Ok(carrier) => carriers.push(carrier),
+                Err(text) => errors.push(RunError::new(text)),
+            }
         }
         if !errors.is_empty() {
             return Err(errors);
@@ -72,11 +78,11 @@ impl Roster {
         let replaced: Vec<_> = self.sockets().filter(|socket| !is_wanted(&socket.place, &wanted)).cloned().collect();
         let mut new = Roster { listeners: Vec::new(), ..*self };
         share(&replaced, true);
-        for (listener, places) in &wanted {
+        for ((listener, places), carrier) in wanted.iter().zip(carriers) {
             let sockets = self.open_sockets(listener, places, &replaced, &mut new.next_token, log, &mut errors);
             let number = self.number_of(places, &new.listeners).unwrap_or(new.next_number);
             new.next_number = new.next_number.max(number + 1);
-            new.listeners.push(Listed { number, config: (*listener).clone(), sockets });
+            new.listeners.push(Listed { number, config: (*listener).clone(), carrier, sockets });
         }
         share(&replaced, false);
         for socket in new.sockets().filter(|socket| self.socket_at(&socket.place).is_none()) {

@@ -1,6 +1,7 @@
 //! One connection's way to the outside: a TCP or Unix socket, or the memory between two parts of this program.
 
 use crate::admission::Places;
+use crate::carried::Carried;
 use crate::inbox::Inbox;
 use crate::link::BrokerEnd;
 use mio::event::Source;
@@ -14,6 +15,8 @@ pub(crate) enum Stream {
     Tcp(mio::net::TcpStream),
     Unix(mio::net::UnixStream),
     Local(BrokerEnd),
+    /// A TCP or Unix socket behind a transport.
+    Carried(Box<Carried>),
 }
 
 impl Stream {
@@ -22,6 +25,7 @@ impl Stream {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
             Stream::Local(end) => end.read(buffer),
+            Stream::Carried(carried) => carried.read_past(buffer),
         }
     }
 
@@ -32,6 +36,24 @@ impl Stream {
             (Stream::Tcp(stream), _) => stream.write_vectored(pieces),
             (Stream::Unix(stream), _) => stream.write_vectored(pieces),
             (Stream::Local(end), _) => end.write(pieces),
+            (Stream::Carried(carried), _) => carried.write(pieces),
+        }
+    }
+
+    /// Write what a transport holds, as far as that goes.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if let Stream::Carried(carried) = self { carried.flush() } else { Ok(()) }
+    }
+
+    /// Does a transport hold bytes that the socket has not taken?
+    pub(crate) fn has_output(&self) -> bool {
+        matches!(self, Stream::Carried(carried) if carried.has_output())
+    }
+
+    /// The transport's last words; there is nothing to say without one.
+    pub(crate) fn say_good_bye(&mut self) {
+        if let Stream::Carried(carried) = self {
+            carried.say_good_bye();
         }
     }
 
@@ -41,6 +63,10 @@ impl Stream {
         let _ = match self {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Carried(carried) => {
+                carried.socket().finish();
+                Ok(())
+            }
             Stream::Local(end) => {
                 end.finish();
                 Ok(())
@@ -53,6 +79,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.register(registry, Token(token), interests),
             Stream::Unix(stream) => stream.register(registry, Token(token), interests),
+            Stream::Carried(carried) => carried.socket().register(registry, inbox, token),
             Stream::Local(end) => {
                 end.register(inbox, token);
                 Ok(())
@@ -71,6 +98,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.deregister(registry),
             Stream::Unix(stream) => stream.deregister(registry),
+            Stream::Carried(carried) => carried.socket().deregister(registry),
             Stream::Local(end) => {
                 end.deregister();
                 Ok(())

@@ -5,6 +5,7 @@
 //! Sockets are registered once, edge-triggered, for reading and writing: no other system call is made for readiness.
 
 use crate::board::Board;
+use crate::carried::{End, Received};
 use crate::inbox::{Inbox, Letter, NewSettings, Numbers};
 use crate::log::Log;
 use crate::publisher::Publisher;
@@ -118,6 +119,8 @@ pub(crate) struct Worker {
     /// Letters that were found while only mail was looked for.
     later: VecDeque<Letter>,
     buffer: Vec<u8>,
+    /// What a transport makes of the buffer.
+    plain: Vec<u8>,
     /// How often something came that may change the shard's counters and is not in its own count of activity.
     inputs: u64,
     now: Time,
@@ -141,6 +144,7 @@ impl Worker {
             lingering: VecDeque::new(),
             later: VecDeque::new(),
             buffer: vec![0; READ_BYTES],
+            plain: Vec::new(),
             inputs: 0,
             turns_behind: 0,
             is_poll_full: false,
@@ -281,11 +285,12 @@ impl Worker {
                     false => self.readable.push_back(event.token().0),
                 }
             }
-            if event.is_writable()
-                && !std::mem::replace(&mut socket.is_writable, true)
-                && let State::Open(id) = socket.state
-            {
-                self.write(event.token().0, id);
+            if event.is_writable() && !std::mem::replace(&mut socket.is_writable, true) {
+                match socket.state {
+                    State::Open(id) => self.write(event.token().0, id),
+                    // Reading tells of a failure.
+                    State::Lingering(_) => drop(socket.stream.flush()),
+                }
             }
         }
     }
@@ -434,10 +439,10 @@ impl Worker {
         // What came before the registration is reported by the next poll: an edge-triggered registration reports the
         // state that it finds.
         self.sockets[token] = Some(Socket {
-            stream,
             state: State::Open(id),
             is_readable: false,
-            is_writable: true,
+            is_writable: !stream.has_output(),
+            stream,
             is_read_closed: false,
             is_listed: false,
             admittance,
@@ -507,6 +512,9 @@ impl Worker {
         if !socket.is_readable {
             return;
         }
+        if let (Stream::Carried(_), Some(id)) = (&socket.stream, id) {
+            return self.read_carried(token, id);
+        }
         match socket.stream.read(&mut self.buffer) {
             Ok(0) => self.ended(token, Cause::Network("connection closed by client".into())),
             Ok(count) => {
@@ -531,6 +539,50 @@ impl Worker {
                 self.readable.push_back(token);
             }
             Err(error) => self.ended(token, Cause::Network(error.to_string().into())),
+        }
+    }
+
+    /// Read once from a connection behind a transport and give the shard what it makes of that.
+    fn read_carried(&mut self, token: usize, id: ConnectionId) {
+        let Some(Socket { stream: Stream::Carried(carried), .. }) = self.sockets[token].as_mut() else { return };
+        let mut plain = std::mem::take(&mut self.plain);
+        let Received { is_drained, end } = carried.receive(&mut self.buffer, &mut plain);
+        let introduction = carried.introduction();
+        let is_open_now = introduction.is_some();
+        if let Some(introduction) = introduction {
+            self.b.shard.introduce(id, introduction);
+        }
+        if let Some(socket) = self.sockets[token].as_mut() {
+            socket.is_readable = end.is_none() && (!is_drained || socket.is_read_closed);
+            if socket.is_readable && !std::mem::replace(&mut socket.is_listed, true) {
+                self.readable.push_back(token);
+            }
+            if let (Some(tap), false) = (&mut socket.tap, plain.is_empty()) {
+                tap.received(&plain);
+            }
+        }
+        if !plain.is_empty() {
+            self.b.shard.receive(self.now, id, &plain);
+            plain.clear();
+        }
+        self.plain = plain;
+        // Handshakes and Pongs; what MQTT answers comes with the flush.
+        if let Some(socket) = self.sockets[token].as_mut()
+            && (socket.stream.has_output() || is_open_now)
+        {
+            // Reading tells of a failure.
+            let _ = socket.stream.flush();
+            socket.is_writable = (socket.is_writable || is_open_now) && !socket.stream.has_output();
+        }
+        match end {
+            None => {}
+            Some(End::ByPeer) => self.ended(token, Cause::Network("connection closed by client".into())),
+            Some(End::Socket(text)) => self.ended(token, Cause::Network(text.into())),
+            Some(End::Refused(text)) => {
+                self.note_input();
+                self.b.shard.closed(self.now, id, Cause::Network(text.into()));
+                self.linger(token);
+            }
         }
     }
 
@@ -569,10 +621,19 @@ impl Worker {
         }
         let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
         let gathered = gather(self.b.shard.output(id), &mut pieces);
+        if socket.is_writable && socket.stream.has_output() {
+            // Reading tells of a failure.
+            let _ = socket.stream.flush();
+            socket.is_writable = !socket.stream.has_output();
+        }
         if socket.is_writable && !gathered.is_empty() {
             match socket.stream.write(gathered) {
                 Ok(count) => {
-                    socket.is_writable = count == gathered.iter().map(|piece| piece.len()).sum();
+                    socket.is_writable = match &socket.stream {
+                        // It takes less than everything although the socket may take more.
+                        Stream::Carried(carried) => count > 0 && !carried.has_output(),
+                        _ => count == gathered.iter().map(|piece| piece.len()).sum(),
+                    };
                     if let Some(tap) = &mut socket.tap {
                         let bytes: Vec<u8> =
                             gathered.iter().flat_map(|piece| piece.iter().copied()).take(count).collect();
@@ -647,6 +708,13 @@ impl Worker {
         for _ in 0..DRAIN_READS_MAX {
             let Some(token) = self.socket_of(connection) else { break };
             let Some(socket) = self.sockets[token].as_mut() else { break };
+            if matches!(socket.stream, Stream::Carried(_)) {
+                self.read_carried(token, connection);
+                match self.sockets[token].as_ref() {
+                    Some(socket) if socket.is_readable => continue,
+                    _ => break,
+                }
+            }
             match socket.stream.read(&mut self.buffer) {
                 Ok(0) => self.ended(token, Cause::Network("connection closed by client".into())),
                 Ok(count) => {
@@ -669,19 +737,26 @@ impl Worker {
         let has_last_words = self.b.shard.output_len(id) > 0;
         self.write(token, id);
         let Some(socket) = self.sockets[token].as_mut() else { return };
+        socket.stream.say_good_bye();
         if has_last_words && !self.is_stopping {
-            socket.stream.finish();
-            socket.state = State::Lingering(Instant::now() + LINGER);
-            socket.is_readable = true;
-            if !std::mem::replace(&mut socket.is_listed, true) {
-                self.readable.push_back(token);
-            }
-            self.lingering.push_back(token);
+            self.linger(token);
         } else {
             self.drop_socket(token);
         }
         self.note_input();
         self.b.shard.closed(self.now, id, Cause::Shutdown);
+    }
+
+    /// The connection is over for the broker, and the peer has a moment to read what was said last.
+    fn linger(&mut self, token: usize) {
+        let Some(socket) = self.sockets[token].as_mut() else { return };
+        socket.stream.finish();
+        socket.state = State::Lingering(Instant::now() + LINGER);
+        socket.is_readable = true;
+        if !std::mem::replace(&mut socket.is_listed, true) {
+            self.readable.push_back(token);
+        }
+        self.lingering.push_back(token);
     }
 
     fn end_lingering(&mut self) {

@@ -4,7 +4,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -96,9 +96,4 @@ impl Drop for Ca {
         // What is left behind in a directory for temporary files does no harm.
         let _ = std::fs::remove_dir_all(&self.directory);
     }
-}
-
-pub(crate) fn replace_in(path: &Path, from: &str, to: &str) {
-    let text = std::fs::read_to_string(path).expect("a file");
-    std::fs::write(path, text.replace(from, to)).expect("a file");
 }

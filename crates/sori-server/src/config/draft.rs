@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::remark::Location;
-use super::{Bind, Config, Defaults, ListenerConfig, ProtocolVersions, SocketDomain};
+use super::{Bind, Config, Defaults, ListenerConfig, ProtocolVersions, SocketDomain, TransportConfig};
 use crate::log::{Destinations, Kinds};
 
 /// All that the lines read so far have said.
@@ -98,6 +98,7 @@ impl ListenerDraft {
                 allow_zero_length_clientid: true,
                 auto_id_prefix: "auto-".to_owned(),
                 mount_point: None,
+                transport: TransportConfig::default(),
                 use_username_as_clientid: false,
             },
             security: Security::default(),

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use super::{Config, Remark, Setting, access_files};
+use super::{Config, ListenerConfig, Remark, Setting, Severity, access_files};
 
 /// A kind of file.
 #[derive(Debug)]
@@ -41,6 +41,30 @@ pub(crate) const KINDS: &[FileKind] = &[
                 rules.examine(config, remarks);
             }
         },
+    },
+    FileKind {
+        option: "certfile",
+        paths: |config| config.listeners.iter().flat_map(|listener| listener.transport.files()).cloned().collect(),
+        // A listener reads them when it is opened, and again with every configuration.
+        read: |_, _| (),
+        is_secret: false,
+        examine: |config, _, remarks| {
+            for listener in &config.listeners {
+                if let Err(text) = listener.transport.load_tls(None) {
+                    remarks.push(Remark::new(Severity::Error, text).at(listener.declared_at.clone()));
+                }
+            }
+        },
+    },
+    FileKind {
+        option: "keyfile",
+        paths: |config| {
+            let keyfile = |listener: &ListenerConfig| listener.transport.keyfile.clone();
+            config.listeners.iter().filter_map(keyfile).collect()
+        },
+        read: |_, _| (),
+        is_secret: true,
+        examine: |_, _, _| (),
     },
 ];
 

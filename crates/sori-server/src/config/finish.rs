@@ -32,6 +32,7 @@ pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remar
     };
     refuse_same_address(&config.listeners, remarks);
     warn_of_refused_identifiers(&config, remarks);
+    super::transport::check(&config.listeners, remarks);
     config
 }
 

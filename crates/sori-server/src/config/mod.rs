@@ -18,6 +18,7 @@ mod parse;
 mod remark;
 pub mod setting;
 mod suggest;
+mod transport;
 mod value;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub(crate) use parse::wrong_encoding;
 pub use remark::{Location, Remark, Severity};
 pub use setting::Setting;
 pub use sori_broker::QueueFull;
+pub use transport::TransportConfig;
 
 /// Everything the broker can be told, checked and complete. `None` in a limit means "no limit of its own".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,6 +171,8 @@ pub struct ListenerConfig {
     pub mount_point: Option<String>,
     /// The client identifier is the user name.
     pub use_username_as_clientid: bool,
+    /// What stands between MQTT and the socket.
+    pub transport: TransportConfig,
 }
 
 impl ListenerConfig {

@@ -8,6 +8,7 @@ use sori_mqtt::{
     Ack, Connect, Direction, PINGREQ, Packet, PacketId, PacketType, Properties, Property, PropertyBuffer, Publish, QoS,
     Split, Subscribe, SubscribeOptions, TopicFilter, Version, decode, split,
 };
+use sori_net::Transport;
 
 /// Nothing takes that long; without it a missing packet would hang the tests.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,6 +39,8 @@ pub(crate) enum Received {
 
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
+    /// What stands between the packets and the socket.
+    transport: Transport,
     input: Vec<u8>,
     version: Version,
 }
@@ -63,7 +66,52 @@ impl Client {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the broker listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         stream.set_nodelay(true).expect("a flag");
-        Client { stream, input: Vec::new(), version: Version::V5 }
+        Client { stream, transport: Transport::plain(), input: Vec::new(), version: Version::V5 }
+    }
+
+    /// A connection behind a transport, whose handshakes are done; else what the client got to know of their failure.
+    pub(crate) fn open_by(port: u16, transport: Transport) -> Result<Client, String> {
+        Client::open_after(port, b"", transport)
+    }
+
+    /// Likewise, after these bytes.
+    pub(crate) fn open_after(port: u16, first: &[u8], transport: Transport) -> Result<Client, String> {
+        let mut client = Client { transport, ..Client::open(port) };
+        client.stream.write_all(first).map_err(|error| error.to_string())?;
+        client.write_output();
+        while !client.transport.is_open() {
+            client.read_once().map_err(|error| error.to_string())?;
+        }
+        Ok(client)
+    }
+
+    fn write_output(&mut self) {
+        // A connection that is closed already is found out by reading.
+        let _ = self.stream.write_all(self.transport.output());
+        self.transport.sent(self.transport.output().len());
+    }
+
+    /// Read once from the socket; an error at its end.
+    fn read_once(&mut self) -> std::io::Result<()> {
+        let mut buffer = [0; 16 * 1024];
+        let count = self.stream.read(&mut buffer)?;
+        if count == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let outcome = self.transport.receive(&mut buffer[..count], &mut self.input);
+        self.write_output();
+        outcome.map_err(std::io::Error::other)
+    }
+
+    /// Say CONNECT on a connection that is open, and give the code of the answer.
+    #[track_caller]
+    pub(crate) fn hello(&mut self, connect: &Connect<'_>) -> u8 {
+        self.version = connect.version;
+        self.say(|out| connect.encode(out));
+        match self.receive() {
+            Received::ConnAck { code, .. } => code,
+            other => unreachable!("no CONNACK but {other:?}"),
+        }
     }
 
     /// The version of a connection on which nothing was said.
@@ -105,7 +153,13 @@ impl Client {
     }
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
-        let _ = self.stream.write_all(bytes);
+        let mut left = bytes;
+        while !left.is_empty() {
+            let taken = self.transport.send(left);
+            assert!(taken > 0, "the transport is open and has nothing to write");
+            left = &left[taken..];
+            self.write_output();
+        }
     }
 
     pub(crate) fn publish(&mut self, topic: &str, payload: &[u8], qos: QoS, packet_id: u16) {
@@ -163,11 +217,9 @@ impl Client {
                 self.input.drain(..size);
                 return Some(received);
             }
-            let mut buffer = [0; 16 * 1024];
             self.stream.set_read_timeout(Some(patience)).expect("a time-out");
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Some(Received::End),
-                Ok(count) => self.input.extend_from_slice(&buffer[..count]),
+            match self.read_once() {
+                Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Some(Received::End),

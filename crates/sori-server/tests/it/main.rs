@@ -2,6 +2,8 @@
 
 mod acl;
 mod broker;
+#[path = "../../../sori-net/tests/it/certificates.rs"]
+mod certificates;
 mod client;
 mod debug_lines;
 mod durability;
@@ -13,11 +15,14 @@ mod manual;
 mod moving;
 mod passwords;
 mod program;
+mod proxy_protocol;
 mod reload;
 mod scram;
 mod sharing;
 mod signals;
 mod store_faults;
 mod storm;
+mod tls;
 mod topics;
 mod unix_socket;
+mod websockets;

@@ -6,7 +6,6 @@ use super::super::option::{Again, Entry, Reload, Scope, Standing, Structure, Tak
 const TEXT: Takes = Takes::Text { longest: 65_535, again: Again::Replaces, set: |_, _| Ok(()) };
 const FLAG: Takes = Takes::Flag(|_, _| ());
 const WORDS: Takes = Takes::Word { form: "", sample: "", set: |_, _, _| Ok(()) };
-const NUMBER: Takes = Takes::Number { least: i32::MIN as i64, most: i32::MAX as i64, refusal: None, set: |_, _| () };
 
 const fn later(words: &'static [&'static str], scope: Scope, takes: Takes, needs: &'static str) -> Entry {
     let unless = if let Takes::Flag(_) = takes { Some("false") } else { None };
@@ -17,38 +16,20 @@ const fn refused(words: &'static [&'static str], scope: Scope, takes: Takes, sta
     Entry { words, toml: "", scope, takes, default: "", reload: Reload::Restart, standing, help: "" }
 }
 
-const TLS: &str = "TLS";
 const PSK: &str = "TLS-PSK";
 const PLUGINS: &str = "plugins and what replaces them";
 const BRIDGES: &str = "bridges";
-const WEB: &str = "WebSocket and HTTP listeners";
-const PROXY: &str = "the PROXY protocol";
+const WEB: &str = "HTTP listeners";
 const ENGINE: Standing = Standing::Never("use a key file");
 
 pub(super) const ENTRIES: &[Entry] = &[
     later(&["psk_file"], Scope::Security, TEXT, PSK),
     later(&["psk_hint"], Scope::Listener, TEXT, PSK),
-    later(&["bind_interface"], Scope::Listener, TEXT, "binding to a network interface"),
-    later(&["cafile"], Scope::Listener, TEXT, TLS),
-    later(&["capath"], Scope::Listener, TEXT, TLS),
-    later(&["certfile"], Scope::Listener, TEXT, TLS),
-    later(&["ciphers"], Scope::Listener, TEXT, TLS),
-    later(&["ciphers_tls1.3"], Scope::Listener, TEXT, TLS),
-    later(&["crlfile"], Scope::Listener, TEXT, TLS),
     refused(&["dhparamfile"], Scope::Listener, Takes::Anything, Standing::Mapped("TLS chooses its groups by itself")),
-    later(&["disable_client_cert_date_checks"], Scope::Listener, FLAG, TLS),
-    later(&["keyfile"], Scope::Listener, TEXT, TLS),
-    later(&["require_certificate"], Scope::Listener, FLAG, TLS),
     refused(&["tls_engine"], Scope::Listener, TEXT, ENGINE),
     refused(&["tls_engine_kpass_sha1"], Scope::Listener, TEXT, ENGINE),
     refused(&["tls_keyform"], Scope::Listener, TEXT, ENGINE),
-    later(&["tls_version"], Scope::ListenerLine, TEXT, TLS),
-    later(&["use_identity_as_username"], Scope::Listener, FLAG, TLS),
-    later(&["use_subject_as_username"], Scope::Listener, FLAG, TLS),
-    later(&["enable_proxy_protocol"], Scope::ListenerLine, NUMBER, PROXY),
-    later(&["proxy_protocol_v2_require_tls"], Scope::ListenerLine, FLAG, PROXY),
     later(&["http_dir"], Scope::Listener, TEXT, WEB),
-    later(&["websockets_origin"], Scope::ListenerLine, TEXT, WEB),
     later(&["enable_control_api"], Scope::Global, FLAG, "the control topics"),
     later(&["plugin", "auth_plugin"], Scope::Security, Takes::Structure(Structure::Plugin), PLUGINS),
     later(&["global_plugin", "plugin_load"], Scope::Global, Takes::Structure(Structure::Plugin), PLUGINS),

@@ -26,6 +26,23 @@ pub(super) const ENTRIES: &[Entry] = &[
         help: "The address of the default listener. `listener <port> <address>` says the same in one line.",
     },
     Entry {
+        words: &["bind_interface"],
+        toml: "listener.bind_interface",
+        scope: Scope::Listener,
+        takes: Takes::Text {
+            longest: 15,
+            again: Again::Replaces,
+            set: |place, text| {
+                place.listener.settings.transport.bind_interface = Some(text.to_owned());
+                Ok(())
+            },
+        },
+        default: "",
+        reload: Reload::Restart,
+        standing: Standing::Works,
+        help: "Connections come in by this network interface only (`eth0`), whatever its addresses are and will be. Linux.",
+    },
+    Entry {
         words: &["listener"],
         toml: "listener",
         scope: Scope::Global,
@@ -150,11 +167,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         words: &["protocol"],
         toml: "listener.protocol",
         scope: Scope::Listener,
-        takes: Takes::Word { form: "mqtt", sample: "mqtt", set: set_protocol },
+        takes: Takes::Word { form: "mqtt or websockets", sample: "websockets", set: set_protocol },
         default: "mqtt",
         reload: Reload::Restart,
         standing: Standing::Works,
-        help: "What is spoken on this listener. `websockets` and `http_api` are not in this version and refuse to start.",
+        help: "What is spoken on this listener: MQTT as it is, or in WebSocket frames (any path, sub-protocol `mqtt`), with TLS \
+               around either if there is a `certfile`. `http_api` is not in this version and refuses to start.",
     },
     Entry {
         words: &["socket_domain"],
@@ -204,10 +222,13 @@ fn set_mount_point(place: &mut Place<'_>, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn set_protocol(_: &mut Place<'_>, word: &str, _: &str) -> Result<(), String> {
+fn set_protocol(place: &mut Place<'_>, word: &str, _: &str) -> Result<(), String> {
     match word {
-        "mqtt" => Ok(()),
-        "websockets" | "http_api" => Err(format!("The 'protocol' value '{word}' is not available in this version.")),
+        "mqtt" | "websockets" => {
+            place.listener.settings.transport.websockets = word == "websockets";
+            Ok(())
+        }
+        "http_api" => Err(format!("The 'protocol' value '{word}' is not available in this version.")),
         _ => Err(format!("Invalid 'protocol' value ({word}).")),
     }
 }

@@ -7,6 +7,9 @@ mod limits;
 mod listeners;
 mod logging;
 mod persistence;
+mod proxy;
+mod tls;
+mod websockets;
 
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 
@@ -24,6 +27,9 @@ pub struct Theme {
 /// All options.
 pub const THEMES: &[Theme] = &[
     Theme { title: "Listeners", entries: listeners::ENTRIES },
+    Theme { title: "TLS", entries: tls::ENTRIES },
+    Theme { title: "WebSocket", entries: websockets::ENTRIES },
+    Theme { title: "Behind a proxy", entries: proxy::ENTRIES },
     Theme { title: "Clients, sessions and messages", entries: general::ENTRIES },
     Theme { title: "Limits", entries: limits::ENTRIES },
     Theme { title: "Logging", entries: logging::ENTRIES },

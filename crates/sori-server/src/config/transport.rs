@@ -1,0 +1,238 @@
+//! How the connections of a listener are carried: TLS, WebSocket, the PROXY protocol. What the lines say, and whether it goes
+//! together; the files are read by [`Carrier`](crate::carrier::Carrier).
+
+use super::ListenerConfig;
+use super::remark::{Remark, Severity};
+use sori_net::ListenerTls;
+use sori_net::tls::{ClientCertificates, TlsServerOptions, TlsVersion, unknown_ciphers};
+use sori_net::websocket::Network;
+use std::path::PathBuf;
+
+/// What the lines of one listener say of its transports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransportConfig {
+    /// MQTT comes in WebSocket frames.
+    pub websockets: bool,
+    /// Web pages of these origins may connect; of all, when there is none.
+    pub websockets_origins: Vec<String>,
+    /// `X-Forwarded-For` of these is believed.
+    pub websockets_trusted_proxies: Vec<Network>,
+    /// The server's certificate and those between it and the CA.
+    pub certfile: Option<PathBuf>,
+    /// The certificate's private key.
+    pub keyfile: Option<PathBuf>,
+    /// The CAs of client certificates.
+    pub cafile: Option<PathBuf>,
+    /// A directory of such files.
+    pub capath: Option<PathBuf>,
+    /// What the CAs have revoked.
+    pub crlfile: Option<PathBuf>,
+    /// Clients must show a certificate.
+    pub require_certificate: bool,
+    /// The Common Name of the certificate is the user name.
+    pub use_identity_as_username: bool,
+    /// The subject of the certificate is the user name.
+    pub use_subject_as_username: bool,
+    /// Client certificates of any date are taken.
+    pub disable_client_cert_date_checks: bool,
+    /// The lowest version, as it was written.
+    pub tls_version: Option<String>,
+    /// The suites of TLS 1.2, as an OpenSSL list.
+    pub ciphers: Option<String>,
+    /// The suites of TLS 1.3.
+    pub ciphers_tls13: Option<String>,
+    /// The version of the PROXY protocol that every connection begins with.
+    pub proxy_protocol: Option<u8>,
+    /// The client must have come to the proxy by TLS.
+    pub proxy_protocol_v2_require_tls: bool,
+    /// Connections come in by this network interface only.
+    pub bind_interface: Option<String>,
+}
+
+impl TransportConfig {
+    /// Nothing between MQTT and the socket.
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.websockets && self.certfile.is_none() && self.proxy_protocol.is_none()
+    }
+
+    /// A certificate says who a client is.
+    pub(crate) fn names_its_clients(&self) -> bool {
+        match (self.certfile.is_some(), self.proxy_protocol) {
+            (true, _) => self.use_identity_as_username || self.use_subject_as_username,
+            // As in Mosquitto: behind a proxy the name counts where a certificate is required.
+            (false, Some(2)) => self.use_identity_as_username && self.require_certificate,
+            _ => false,
+        }
+    }
+
+    /// The files that are named, without the key.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [&self.certfile, &self.cafile, &self.crlfile].into_iter().flatten()
+    }
+
+    /// Reads the files and checks them; `None` without TLS.
+    pub(crate) fn load_tls(&self, key_log: Option<&PathBuf>) -> Result<Option<ListenerTls>, String> {
+        let (Some(certfile), Some(keyfile)) = (&self.certfile, &self.keyfile) else { return Ok(None) };
+        let options = TlsServerOptions {
+            certfile: certfile.clone(),
+            keyfile: keyfile.clone(),
+            client_certificates: self.client_certificates()?,
+            version_min: version_min(self.tls_version.as_deref())?,
+            ciphers: self.ciphers.clone(),
+            ciphers_tls13: self.ciphers_tls13.clone(),
+            key_log: key_log.cloned(),
+        };
+        match ListenerTls::load(&options) {
+            Ok(tls) => Ok(Some(tls)),
+            Err(error) => Err(self.blame(&error)),
+        }
+    }
+
+    fn client_certificates(&self) -> Result<ClientCertificates, String> {
+        if !self.require_certificate {
+            // Mosquitto does not ask clients for certificates either, but a list that cannot be read is an error.
+            return match &self.crlfile {
+                Some(file) if !file.exists() => Err(format!(
+                    "Unable to load certificate revocation file \"{}\". Check crlfile: there is no such file.",
+                    file.display()
+                )),
+                _ => Ok(ClientCertificates::None),
+            };
+        }
+        if self.cafile.is_none() && self.capath.is_none() {
+            return Err("require_certificate needs cafile or capath: whose certificates may clients have?".to_owned());
+        }
+        Ok(ClientCertificates::Required {
+            cafile: self.cafile.clone(),
+            capath: self.capath.clone(),
+            crlfile: self.crlfile.clone(),
+            any_date: self.disable_client_cert_date_checks,
+        })
+    }
+
+    /// Mosquitto's sentence about the file, and why.
+    fn blame(&self, error: &sori_net::LoadError) -> String {
+        let Some(path) = &error.path else { return format!("Unable to set up TLS: {}.", error.reason) };
+        let (what, option) = match Some(path) {
+            path if path == self.keyfile.as_ref() => ("server key file", "keyfile"),
+            path if path == self.certfile.as_ref() => ("server certificate", "certfile"),
+            path if path == self.crlfile.as_ref() => ("certificate revocation file", "crlfile"),
+            path if path == self.capath.as_ref() => ("CA certificates", "capath"),
+            _ => ("CA certificates", "cafile"),
+        };
+        format!("Unable to load {what} \"{}\". Check {option}: it {}.", path.display(), error.reason)
+    }
+
+    /// Words of the lists of ciphers that lead nowhere.
+    fn unknown_ciphers(&self) -> Vec<(&'static str, String)> {
+        let lists = [("ciphers", &self.ciphers, false), ("ciphers_tls1.3", &self.ciphers_tls13, true)];
+        let unknown = lists.into_iter().filter_map(|(option, list, is_tls13)| {
+            let unknown = unknown_ciphers(list.as_deref()?, is_tls13);
+            (!unknown.is_empty()).then(|| (option, unknown.join(", ")))
+        });
+        unknown.collect()
+    }
+}
+
+fn version_min(written: Option<&str>) -> Result<TlsVersion, String> {
+    match written {
+        None | Some("tlsv1.2") => Ok(TlsVersion::V12),
+        Some("tlsv1.3") => Ok(TlsVersion::V13),
+        Some("tlsv1.1" | "tlsv1") => Err("TLS versions below 1.2 are broken and not spoken; write \
+             `tls_version tlsv1.2`, which also is the default."
+            .to_owned()),
+        Some(other) => Err(format!("Unsupported tls_version \"{other}\".")),
+    }
+}
+
+/// What no single line can show.
+pub(super) fn check(listeners: &[ListenerConfig], remarks: &mut Vec<Remark>) {
+    for listener in listeners {
+        let transport = &listener.transport;
+        let mut tell = |severity, text: String, hint: &str| {
+            let remark = Remark::new(severity, text).at(listener.declared_at.clone());
+            remarks.push(if hint.is_empty() { remark } else { remark.hint(hint) });
+        };
+        for (text, hint) in errors(transport) {
+            tell(Severity::Error, text.to_owned(), hint);
+        }
+        for (text, hint) in warnings(transport) {
+            tell(Severity::Warning, text.to_owned(), hint);
+        }
+        for (option, words) in transport.unknown_ciphers() {
+            let text = format!("No cipher that is spoken here is named in '{option}' by: {words}.");
+            tell(Severity::Warning, text, "TLS 1.2 and 1.3 are spoken with AES-GCM and ChaCha20 only.");
+        }
+    }
+}
+
+type Told = (&'static str, &'static str);
+
+/// In Mosquitto's words.
+fn errors(transport: &TransportConfig) -> Vec<Told> {
+    let (has_certificate, has_key) = (transport.certfile.is_some(), transport.keyfile.is_some());
+    let is_proxy_v2 = transport.proxy_protocol == Some(2);
+    let cases = [
+        (
+            has_certificate != has_key,
+            "Both certfile and keyfile must be provided to enable a TLS listener.",
+            "certfile is the server's certificate, keyfile its private key; they may be the same file.",
+        ),
+        (
+            transport.cafile.is_some() && !has_certificate,
+            "cafile specified without certfile and keyfile.",
+            "cafile is for the certificates of clients; the server needs a certificate of its own.",
+        ),
+        (
+            transport.capath.is_some() && !has_certificate,
+            "capath specified without certfile and keyfile.",
+            "capath is for the certificates of clients; the server needs a certificate of its own.",
+        ),
+        (
+            is_proxy_v2 && transport.use_subject_as_username,
+            "use_subject_as_username cannot be used with `enable_proxy_protocol 2`.",
+            "a proxy tells the Common Name only: use_identity_as_username.",
+        ),
+        (
+            is_proxy_v2 && (has_certificate || has_key),
+            "certfile and keyfile cannot be used with `enable_proxy_protocol 2`.",
+            "the proxy speaks TLS with the clients.",
+        ),
+    ];
+    cases.into_iter().filter(|(is_so, ..)| *is_so).map(|(_, text, hint)| (text, hint)).collect()
+}
+
+fn warnings(transport: &TransportConfig) -> Vec<Told> {
+    let is_named = transport.use_identity_as_username || transport.use_subject_as_username;
+    let is_v2 = transport.proxy_protocol == Some(2);
+    let has_tls = transport.certfile.is_some() || is_v2;
+    let cases = [
+        (
+            is_named && has_tls && !transport.require_certificate,
+            "The user name is to come from a certificate, and none is asked for: no client can connect.",
+            "`require_certificate true`, with the CA of the clients in cafile.",
+        ),
+        (
+            is_named && !has_tls,
+            "use_identity_as_username and use_subject_as_username mean nothing without TLS.",
+            "give the listener certfile and keyfile.",
+        ),
+        (
+            transport.require_certificate && !has_tls,
+            "require_certificate means nothing without TLS.",
+            "give the listener certfile and keyfile.",
+        ),
+        (
+            transport.proxy_protocol_v2_require_tls && !is_v2,
+            "proxy_protocol_v2_require_tls means nothing without `enable_proxy_protocol 2`.",
+            "",
+        ),
+        (
+            !transport.websockets
+                && !(transport.websockets_origins.is_empty() && transport.websockets_trusted_proxies.is_empty()),
+            "Options of WebSocket mean nothing without `protocol websockets`.",
+            "",
+        ),
+    ];
+    cases.into_iter().filter(|(is_so, ..)| *is_so).map(|(_, text, hint)| (text, hint)).collect()
+}
