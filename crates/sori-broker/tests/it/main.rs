@@ -19,6 +19,7 @@ mod faults;
 mod flow_control;
 mod held;
 mod information;
+mod introductions;
 mod keep_alive;
 mod later;
 mod leavers;

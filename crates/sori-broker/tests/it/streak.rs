@@ -184,7 +184,7 @@ fn walk(seed: u64, shards: u16, change: impl Fn(&mut Settings, &mut ListenerSett
     }
 }
 
-/// covers: [MQTT-4.3.1-1] [MQTT-4.3.2-1] [MQTT-4.6.0-6] [MQTT311-4.5.0-1]
+// covers: [MQTT-4.3.1-1] [MQTT-4.3.2-1] [MQTT-4.6.0-6] [MQTT311-4.5.0-1]
 #[test]
 fn a_message_behind_another_one_of_its_topic_is_delivered_like_any_other() {
     for seed in 0..40 {

@@ -110,7 +110,7 @@ mod tests {
         }
     }
 
-    /// covers: [MQTT-6.0.0-4]
+    // covers: [MQTT-6.0.0-4] [MQTT311-6.0.0-4]
     #[test]
     fn only_the_right_answer_is_taken() {
         let request = WebSocketClient::new("h", "/").request(*b"the sample nonce").expect("legal");

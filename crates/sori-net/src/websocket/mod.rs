@@ -1,6 +1,6 @@
 //! WebSocket: RFC 6455, and MQTT 5.0 section 6 over it.
 //!
-//! MQTT's bytes are a stream in binary frames; where frames begin and end means nothing [MQTT-6.0.0-2]. No extension is
+//! MQTT's bytes are a stream in binary frames; where frames begin and end means nothing [MQTT-6.0.0-2] [MQTT311-6.0.0-2]. No extension is
 //! spoken.
 
 mod client;
@@ -15,7 +15,7 @@ pub(crate) use stage::WebSocketStage;
 use base64ct::{Base64, Encoding};
 use sha1::{Digest, Sha1};
 
-/// The sub-protocols that are MQTT. [MQTT-6.0.0-3]
+/// The sub-protocols that are MQTT. [MQTT-6.0.0-3] [MQTT311-6.0.0-3]
 pub const SUB_PROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 
 /// What the server answers to a key. RFC 6455 section 4.2.2

@@ -129,7 +129,7 @@ pub(crate) fn answer(server: &WebSocketServer, head: &[u8], from: Option<IpAddr>
         let error = Error::new(ErrorKind::WebSocket, format!("non-matching http origin \"{origin}\""));
         return Err(Refused { answer: String::new(), error });
     }
-    // [MQTT-6.0.0-3] [MQTT-6.0.0-4]
+    // [MQTT-6.0.0-3] [MQTT311-6.0.0-3] [MQTT-6.0.0-4] [MQTT311-6.0.0-4]
     let Some(protocol) = head.list("Sec-WebSocket-Protocol").find(|name| SUB_PROTOCOLS.contains(name)) else {
         return Err(bad_request("the client does not offer the sub-protocol mqtt"));
     };

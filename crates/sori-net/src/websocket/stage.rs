@@ -183,7 +183,7 @@ impl WebSocketStage {
             if opcode.is_control() {
                 self.control.extend_from_slice(payload);
             } else {
-                // [MQTT-6.0.0-2]: packets may begin and end anywhere.
+                // [MQTT-6.0.0-2] [MQTT311-6.0.0-2]: packets may begin and end anywhere.
                 plain.extend_from_slice(payload);
             }
             if !is_complete {
@@ -227,7 +227,7 @@ impl WebSocketStage {
             _ => {}
         }
         match header.opcode {
-            // [MQTT-6.0.0-1]
+            // [MQTT-6.0.0-1] [MQTT311-6.0.0-1]
             Opcode::Text => Err(Illegal { code: UNSUPPORTED_DATA, what: "a frame of text; MQTT's are binary" }),
             Opcode::Binary | Opcode::Continuation => {
                 // RFC 6455 section 5.4
@@ -264,7 +264,7 @@ impl WebSocketStage {
         Ok(())
     }
 
-    /// MQTT's bytes as one binary frame. [MQTT-6.0.0-1]
+    /// MQTT's bytes as one binary frame. [MQTT-6.0.0-1] [MQTT311-6.0.0-1]
     pub(crate) fn send(&mut self, plain: &[u8], out: &mut Vec<u8>) {
         if !self.has_sent_close {
             self.write(Opcode::Binary, plain, out);

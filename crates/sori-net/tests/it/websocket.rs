@@ -35,7 +35,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// covers: [MQTT-6.0.0-1] [MQTT-6.0.0-2] [MQTT-6.0.0-3] [MQTT-6.0.0-4]
+// covers: [MQTT-6.0.0-1] [MQTT311-6.0.0-1] [MQTT-6.0.0-2] [MQTT311-6.0.0-2] [MQTT-6.0.0-3] [MQTT311-6.0.0-3] [MQTT-6.0.0-4] [MQTT311-6.0.0-4]
 #[test]
 fn mqtt5_6_0_0_2_bytes_come_through_however_they_are_cut() {
     for piece in [1, 2, 3, 5, 14, 1000, usize::MAX] {
@@ -59,7 +59,7 @@ fn frames_behind_the_handshake_in_the_same_bytes_are_read() {
 }
 
 /// NanoMQ 2026-25627: a frame shorter than the packet. RFC 6455 section 5.4: fragments, with control frames between them.
-/// covers: [MQTT-6.0.0-2]
+// covers: [MQTT-6.0.0-2] [MQTT311-6.0.0-2]
 #[test]
 fn packets_over_the_borders_of_frames_come_through_at_every_cut() {
     let wire = [

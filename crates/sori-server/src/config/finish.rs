@@ -23,6 +23,7 @@ pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remar
     if source.persistence_location.is_some() {
         config.persistence_location.clone_from(&source.persistence_location);
     }
+    super::transport::check(listeners.iter().map(|listener| &listener.settings), remarks);
     config.local_only = listeners.iter().all(|listener| matches!(listener.made_by, MadeBy::Implicitly { .. }));
     config.listeners = if config.local_only {
         local_listeners(listeners.into_iter().next(), source.ports, &security)
@@ -32,7 +33,6 @@ pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remar
     };
     refuse_same_address(&config.listeners, remarks);
     warn_of_refused_identifiers(&config, remarks);
-    super::transport::check(&config.listeners, remarks);
     config
 }
 

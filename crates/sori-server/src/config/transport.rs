@@ -136,7 +136,7 @@ impl TransportConfig {
 
 fn version_min(written: Option<&str>) -> Result<TlsVersion, String> {
     match written {
-        None | Some("tlsv1.2") => Ok(TlsVersion::V12),
+        None => Ok(TlsVersion::V12),
         Some("tlsv1.3") => Ok(TlsVersion::V13),
         Some("tlsv1.1" | "tlsv1") => Err("TLS versions below 1.2 are broken and not spoken; write \
              `tls_version tlsv1.2`, which also is the default."
@@ -146,7 +146,7 @@ fn version_min(written: Option<&str>) -> Result<TlsVersion, String> {
 }
 
 /// What no single line can show.
-pub(super) fn check(listeners: &[ListenerConfig], remarks: &mut Vec<Remark>) {
+pub(super) fn check<'a>(listeners: impl Iterator<Item = &'a ListenerConfig>, remarks: &mut Vec<Remark>) {
     for listener in listeners {
         let transport = &listener.transport;
         let mut tell = |severity, text: String, hint: &str| {

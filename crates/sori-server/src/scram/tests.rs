@@ -213,6 +213,7 @@ fn every_exchange_has_a_nonce_of_its_own() {
         client_id: "c",
         user_name: None,
         password: None,
+        is_proven: false,
         allow_anonymous: false,
         version: sori_mqtt::Version::V5,
         address: "",

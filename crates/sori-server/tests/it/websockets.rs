@@ -28,7 +28,7 @@ fn talks(mut a: Client, mut b: Client) {
     }
 }
 
-/// covers: [MQTT-6.0.0-1] [MQTT-6.0.0-2] [MQTT-6.0.0-3] [MQTT-6.0.0-4]
+// covers: [MQTT-6.0.0-1] [MQTT311-6.0.0-1] [MQTT-6.0.0-2] [MQTT311-6.0.0-2] [MQTT-6.0.0-3] [MQTT311-6.0.0-3] [MQTT-6.0.0-4] [MQTT311-6.0.0-4]
 #[test]
 fn mqtt5_6_0_0_1_messages_of_every_size_come_through() {
     let port = free_port();

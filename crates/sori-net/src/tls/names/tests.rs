@@ -1,3 +1,5 @@
+//! Subjects against what OpenSSL prints of them.
+
 use super::names_of;
 use crate::peer::CertificateNames;
 

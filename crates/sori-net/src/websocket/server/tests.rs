@@ -1,3 +1,5 @@
+//! Requests, and what becomes of them.
+
 use super::{Network, WebSocketServer, answer};
 use std::net::IpAddr;
 
@@ -14,7 +16,7 @@ fn ask(server: &WebSocketServer, request: &str, from: Option<IpAddr>) -> Result<
     }
 }
 
-/// covers: [MQTT-6.0.0-3] [MQTT-6.0.0-4]
+// covers: [MQTT-6.0.0-3] [MQTT311-6.0.0-3] [MQTT-6.0.0-4] [MQTT311-6.0.0-4]
 #[test]
 fn requests_and_what_becomes_of_them() {
     let any = WebSocketServer::default();

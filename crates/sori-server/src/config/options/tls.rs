@@ -132,7 +132,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         toml: "listener.tls.version",
         scope: Scope::ListenerLine,
         takes: text(Again::Replaces, |place, text| {
-            place.listener.settings.transport.tls_version = Some(text.to_owned());
+            let is_default = text == "tlsv1.2";
+            place.listener.settings.transport.tls_version = (!is_default).then(|| text.to_owned());
             Ok(())
         }),
         default: "tlsv1.2",
