@@ -44,12 +44,6 @@ impl Shard {
         if let Some((reason_code, text)) = self.refused_by_settings(id, connect) {
             return self.refuse(id, reason_code, text);
         }
-        let is_nameless = self.connection(id).is_some_and(|c| c.proven_name.is_none());
-        if listener.names_its_clients && is_nameless {
-            // Mosquitto's code.
-            let text = "the client has shown no certificate with a name";
-            return self.refuse(id, ReasonCode::BadUserNameOrPassword, text);
-        }
         let Some((client_id, assigned)) = self.choose_client_id(id, connect) else { return };
         if listener.identity.is_none() && !client_id.starts_with(&*self.settings.client_id_prefix) {
             // Mosquitto's code.
@@ -60,6 +54,12 @@ impl Shard {
             );
         }
         let waiting = Waiting { connect: Vec::from(bytes), client_id, assigned, exchange: None };
+        if let Some(c) = self.connection(id).filter(|c| c.listener.names_its_clients && c.proven_name.is_none()) {
+            c.phase = Phase::Waiting(Box::new(waiting));
+            // Mosquitto's code.
+            let text = "the client has shown no certificate with a name";
+            return self.refuse(id, ReasonCode::BadUserNameOrPassword, text);
+        }
         match connect.properties.authentication_method() {
             Some(method) => self.begin_exchange(id, connect, method, waiting),
             None => self.begin_login(id, connect, waiting),

@@ -3,8 +3,8 @@
 use crate::config::TransportConfig;
 use crate::socket::Stream;
 use sori_broker::Introduction;
-use sori_net::{Peer, ProxiedAddress, Transport};
-use std::io::{self, ErrorKind, IoSlice};
+use sori_net::{Error, ErrorKind, Peer, ProxiedAddress, Transport};
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
 /// Which name in a certificate is the user name.
@@ -49,7 +49,11 @@ pub(crate) enum End {
     /// The socket failed; the system's words.
     Socket(String),
     /// A stage has refused the peer, and its last words wait to be written.
-    Refused(String),
+    Refused {
+        why: String,
+        /// Mosquitto's line about it, where it has one.
+        line: Option<String>,
+    },
 }
 
 impl Carried {
@@ -63,17 +67,32 @@ impl Carried {
             Ok(0) => return Received { is_drained: true, end: Some(End::ByPeer) },
             Ok(count) => count,
             Err(error) => {
-                let is_drained = error.kind() != ErrorKind::Interrupted;
-                let is_fatal = !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
+                let is_drained = error.kind() != io::ErrorKind::Interrupted;
+                let is_fatal = !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
                 return Received { is_drained, end: is_fatal.then(|| End::Socket(error.to_string())) };
             }
         };
         let is_drained = count < buffer.len();
         let end = match self.transport.receive(&mut buffer[..count], plain) {
             Ok(()) => self.transport.is_ended().then_some(End::ByPeer),
-            Err(error) => Some(End::Refused(error.to_string())),
+            Err(error) => Some(End::Refused { why: error.to_string(), line: self.rejection(&error) }),
         };
         Received { is_drained, end }
+    }
+
+    fn rejection(&self, error: &Error) -> Option<String> {
+        if error.kind() != ErrorKind::ProxyProtocol {
+            return None;
+        }
+        let from = self.transport.peer().address.as_ref().map(|address| format!(" from {}", told(address)));
+        Some(format!("Connection{} rejected, {error}.", from.unwrap_or_default()))
+    }
+
+    /// Mosquitto's line about the TLS that a proxy has told of.
+    pub(crate) fn negotiated(&self) -> Option<String> {
+        let Peer { address: Some(address), tls: Some(tls), .. } = self.transport.peer() else { return None };
+        let is_told = !tls.version.is_empty() && !tls.cipher.is_empty();
+        is_told.then(|| format!("Connection from {} negotiated {} cipher {}", told(address), tls.version, tls.cipher))
     }
 
     /// Read once from the socket and throw it away.
@@ -95,7 +114,7 @@ impl Carried {
     pub(crate) fn write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.flush()?;
         if self.has_output() {
-            return Err(ErrorKind::WouldBlock.into());
+            return Err(io::ErrorKind::WouldBlock.into());
         }
         let taken = self.transport.send_pieces(pieces);
         self.flush()?;
@@ -107,8 +126,8 @@ impl Carried {
         while self.has_output() {
             match self.socket.write(&[IoSlice::new(self.transport.output())]) {
                 Ok(count) => self.transport.sent(count),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
@@ -131,11 +150,16 @@ impl Carried {
     }
 }
 
-fn introduction(peer: &Peer, naming: Naming) -> Introduction {
-    let proxied = peer.address.as_ref().map(|address| match address {
-        ProxiedAddress::Ip(address) => address.to_string(),
+/// As Mosquitto writes it: without brackets around IPv6.
+fn told(address: &ProxiedAddress) -> String {
+    match address {
+        ProxiedAddress::Ip(address) => format!("{}:{}", address.ip(), address.port()),
         ProxiedAddress::Unix(path) => format!("{path}:0"),
-    });
+    }
+}
+
+fn introduction(peer: &Peer, naming: Naming) -> Introduction {
+    let proxied = peer.address.as_ref().map(told);
     // What the proxy nearest to the client has said counts.
     let forwarded = peer.forwarded_for.map(|address| SocketAddr::new(address, 0).to_string());
     let names = peer.tls.as_ref().and_then(|tls| tls.certificate.as_ref());

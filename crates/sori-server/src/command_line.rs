@@ -20,6 +20,8 @@ pub struct Arguments {
     pub daemon: bool,
     /// `--test-config`
     pub test_config: bool,
+    /// `--tls-keylog`
+    pub tls_key_log: Option<PathBuf>,
 }
 
 /// What is to be done.
@@ -112,10 +114,13 @@ const SWITCHES: &[Switch] = &[
         short: "",
         long: "--tls-keylog",
         value: "file",
-        help: "not in this version, which has no TLS",
+        help: "append the secrets of TLS connections to this file, for Wireshark; whoever has it can read them all",
         effect: Effect::Take {
             missing: "--tls-keylog argument given, but no file specified.",
-            take: |_, _| Err("--tls-keylog is not available in this version: it needs TLS.".to_owned()),
+            take: |arguments, file| {
+                arguments.tls_key_log = Some(PathBuf::from(file));
+                Ok(())
+            },
         },
     },
 ];

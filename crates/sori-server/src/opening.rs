@@ -6,6 +6,7 @@ use crate::patience::until_free;
 use crate::startup::RunError;
 use mio::{Interest, Registry, Token, unix::SourceFd};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, RawFd};
@@ -18,18 +19,33 @@ const BACKLOG: i32 = 1024;
 /// Where one socket listens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum SocketPlace {
-    Tcp(SocketAddr),
+    /// An address, and the network interface by which connections come in, if it matters.
+    Tcp(SocketAddr, Option<String>),
     Unix(PathBuf),
+}
+
+impl fmt::Display for SocketPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SocketPlace::Tcp(address, _) => write!(f, "{address}"),
+            SocketPlace::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
 }
 
 impl SocketPlace {
     /// Two sockets cannot be there and at `other`.
     pub(crate) fn is_in_the_way_of(&self, other: &SocketPlace) -> bool {
         match (self, other) {
-            (SocketPlace::Tcp(a), SocketPlace::Tcp(b)) => overlap(*a, *b),
+            (SocketPlace::Tcp(a, on), SocketPlace::Tcp(b, other)) => overlap(*a, *b) && !are_apart(on, other),
             _ => self == other,
         }
     }
+}
+
+/// Two listeners take the connections of two interfaces.
+pub(crate) fn are_apart(on: &Option<String>, other: &Option<String>) -> bool {
+    on.is_some() && other.is_some() && on != other
 }
 
 /// Two sockets cannot listen at these addresses.
@@ -46,6 +62,8 @@ pub(crate) struct OpenSocket {
     pub(crate) listening: Listening,
     /// Under which it reports that somebody waits.
     pub(crate) token: Token,
+    /// It was opened by systemd, which looks after its file.
+    pub(crate) is_inherited: bool,
 }
 
 #[derive(Debug)]
@@ -58,6 +76,21 @@ impl OpenSocket {
     /// Let `registry` report who waits.
     pub(crate) fn register(&self, registry: &Registry) -> io::Result<()> {
         registry.register(&mut SourceFd(&self.descriptor()), self.token, Interest::READABLE)
+    }
+
+    /// It listens on all IPv6 addresses and takes IPv4 as well, so that nothing is missing at `place`. Only sockets of
+    /// systemd are like that.
+    pub(crate) fn covers(&self, place: &SocketPlace) -> bool {
+        match (&self.place, place, &self.listening) {
+            (SocketPlace::Tcp(own, None), SocketPlace::Tcp(other, None), Listening::Tcp(socket)) => {
+                own.is_ipv6()
+                    && own.ip().is_unspecified()
+                    && other.is_ipv4()
+                    && own.port() == other.port()
+                    && SockRef::from(socket).only_v6().is_ok_and(|only| !only)
+            }
+            _ => false,
+        }
     }
 
     fn descriptor(&self) -> RawFd {
@@ -79,7 +112,7 @@ impl OpenSocket {
 
 impl Drop for OpenSocket {
     fn drop(&mut self) {
-        if let SocketPlace::Unix(path) = &self.place {
+        if let (SocketPlace::Unix(path), false) = (&self.place, self.is_inherited) {
             // What is left behind is replaced by the next start.
             let _ = std::fs::remove_file(path);
         }
@@ -92,7 +125,8 @@ pub(crate) fn places(listener: &ListenerConfig) -> Result<Vec<SocketPlace>, RunE
         Bind::Unix(path) => Ok(vec![SocketPlace::Unix(path.clone())]),
         Bind::Tcp { host, port } => {
             let addresses = addresses(host.as_deref(), *port, listener.socket_domain)?;
-            Ok(addresses.into_iter().map(SocketPlace::Tcp).collect())
+            let interface = &listener.transport.bind_interface;
+            Ok(addresses.into_iter().map(|address| SocketPlace::Tcp(address, interface.clone())).collect())
         }
     }
 }
@@ -137,13 +171,18 @@ pub(crate) fn open(
                 .map_err(|error| RunError::new(format!("Unable to listen on {}: {error}.", path.display())))?;
             Ok(Some(Listening::Unix(socket)))
         }
-        SocketPlace::Tcp(address) => {
+        SocketPlace::Tcp(address, interface) => {
             log.information(format_args!("{}", lines::opening_tcp(address.is_ipv6(), address.port())));
             let is_in_use = |error: &io::Error| error.kind() == ErrorKind::AddrInUse;
-            match until_free(|| open_tcp(*address, shares), is_in_use) {
+            match until_free(|| open_tcp(*address, interface.as_deref(), shares), is_in_use) {
                 Ok(socket) => Ok(Some(Listening::Tcp(socket))),
                 Err(error) if !is_in_use(&error) && may_lack(listener, *address, &error) => Ok(None),
-                Err(error) => Err(taken(*address, &error)),
+                Err(error) => Err(match interface {
+                    Some(interface) if !is_in_use(&error) => {
+                        RunError::new(format!("Unable to listen on {address}, interface {interface}: {error}."))
+                    }
+                    _ => taken(*address, &error),
+                }),
             }
         }
     }
@@ -176,8 +215,9 @@ fn taken(address: SocketAddr, error: &io::Error) -> RunError {
     })
 }
 
-fn open_tcp(address: SocketAddr, shares: bool) -> io::Result<mio::net::TcpListener> {
+fn open_tcp(address: SocketAddr, interface: Option<&str>, shares: bool) -> io::Result<mio::net::TcpListener> {
     let socket = tcp_socket(address)?;
+    bind_to(&socket, interface)?;
     socket.set_reuse_port(shares)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
@@ -185,10 +225,22 @@ fn open_tcp(address: SocketAddr, shares: bool) -> io::Result<mio::net::TcpListen
 }
 
 /// A socket that has the address and does not listen.
-pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
+pub(crate) fn bind_tcp(address: SocketAddr, interface: Option<&str>) -> io::Result<Socket> {
     let socket = tcp_socket(address)?;
+    bind_to(&socket, interface)?;
     socket.bind(&SockAddr::from(address))?;
     Ok(socket)
+}
+
+#[cfg(target_os = "linux")]
+fn bind_to(socket: &Socket, interface: Option<&str>) -> io::Result<()> {
+    interface.map_or(Ok(()), |interface| socket.bind_device(Some(interface.as_bytes())))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bind_to(_: &Socket, interface: Option<&str>) -> io::Result<()> {
+    // To listen everywhere instead would be more than was asked for.
+    interface.map_or(Ok(()), |_| Err(ErrorKind::Unsupported.into()))
 }
 
 fn tcp_socket(address: SocketAddr) -> io::Result<Socket> {

@@ -9,6 +9,7 @@ use crate::config::effective::{self, Change, effective, values};
 use crate::config::{Config, Loaded, Remark, files};
 use crate::log::lines;
 use crate::overview;
+use crate::process::systemd;
 use crate::running::Notice;
 use crate::server::Server;
 use crate::startup::{RunError, Startup, log_remarks};
@@ -58,6 +59,8 @@ pub(crate) fn run(loaded: Loaded, startup: Startup) -> Result<(), RunError> {
             Happening::Changed(files) => broker.take_over(&files),
         }
     }
+    // It stops, whether systemd hears of it or not.
+    let _ = systemd::tell("STOPPING=1");
     broker.server.stop();
     Ok(())
 }

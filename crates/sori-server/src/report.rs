@@ -52,6 +52,15 @@ fn connection(log: &Log, event: &Event) {
             }
             log.notice(format_args!("{}", lines::disconnected(client_id, address, ended(cause))));
         }
+        Event::Refused {
+            address,
+            client_id: Some(client_id),
+            reason_code: ReasonCode::NotAuthorized | ReasonCode::BadUserNameOrPassword,
+            text,
+        } => {
+            log.information(format_args!("Client {client_id} [{address}] was not let in: {text}."));
+            log.notice(format_args!("{}", lines::disconnected(client_id, address, lines::Ended::NotAuthorised)));
+        }
         Event::Refused { address, client_id, reason_code, text } => {
             let who = client_id.as_deref().unwrap_or("<unknown>");
             log.notice(format_args!("Client {who} [{address}] disconnected: {text} ({}).", reason_code.text()));

@@ -10,6 +10,7 @@ use crate::config::{Config, ListenerConfig};
 use crate::inbox::Numbers;
 use crate::log::Log;
 use crate::opening::{self, OpenSocket, SocketPlace};
+use crate::process::systemd;
 use crate::startup::RunError;
 use mio::{Registry, Token};
 use std::collections::HashMap;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Roster {
     pub(crate) listeners: Vec<Listed>,
+    /// Sockets that were open at the start and wait for a listener.
+    inherited: Vec<Arc<OpenSocket>>,
     /// The number of the next listener.
     next_number: u32,
     /// The token of the next socket.
@@ -36,6 +39,17 @@ pub(crate) struct Listed {
 }
 
 impl Roster {
+    /// No listeners yet, and the sockets that systemd has opened for them.
+    pub(crate) fn inherited() -> Roster {
+        let mut roster = Roster::default();
+        for (place, listening) in systemd::sockets() {
+            let token = Token(roster.next_token);
+            roster.next_token += 1;
+            roster.inherited.push(Arc::new(OpenSocket { place, listening, token, is_inherited: true }));
+        }
+        roster
+    }
+
     pub(crate) fn numbers(&self) -> Numbers {
         Numbers { there: self.listeners.iter().map(|listed| listed.number).collect(), below: self.next_number }
     }
@@ -47,7 +61,7 @@ impl Roster {
     }
 
     fn sockets(&self) -> impl Iterator<Item = &Arc<OpenSocket>> {
-        self.listeners.iter().flat_map(|listed| &listed.sockets)
+        self.listeners.iter().flat_map(|listed| &listed.sockets).chain(&self.inherited)
     }
 
     fn socket_at(&self, place: &SocketPlace) -> Option<&Arc<OpenSocket>> {
@@ -67,7 +81,7 @@ impl Roster {
                 }
                 Err(error) => errors.push(error),
             }
-            match Carrier::load(listener, None) {
+            match Carrier::load(listener, config.tls_key_log.as_ref()) {
                 Ok(carrier) => carriers.push(carrier),
                 Err(text) => errors.push(RunError::new(text)),
             }
@@ -76,7 +90,10 @@ impl Roster {
             return Err(errors);
         }
         let replaced: Vec<_> = self.sockets().filter(|socket| !is_wanted(&socket.place, &wanted)).cloned().collect();
-        let mut new = Roster { listeners: Vec::new(), ..*self };
+        let mut new = Roster { listeners: Vec::new(), inherited: Vec::new(), ..*self };
+        for socket in self.inherited.iter().filter(|socket| !is_wanted(&socket.place, &wanted)) {
+            log.warning(format_args!("No listener wants the socket at {} that systemd has opened.", socket.place));
+        }
         share(&replaced, true);
         for ((listener, places), carrier) in wanted.iter().zip(carriers) {
             let sockets = self.open_sockets(listener, places, &replaced, &mut new.next_token, log, &mut errors);
@@ -85,7 +102,10 @@ impl Roster {
             new.listeners.push(Listed { number, config: (*listener).clone(), carrier, sockets });
         }
         share(&replaced, false);
-        for socket in new.sockets().filter(|socket| self.socket_at(&socket.place).is_none()) {
+        let is_registered = |place: &SocketPlace| {
+            self.listeners.iter().flat_map(|listed| &listed.sockets).any(|socket| socket.place == *place)
+        };
+        for socket in new.sockets().filter(|socket| !is_registered(&socket.place)) {
             // From here on nobody may share it; that it could not be said would be no harm while there is one owner.
             let _ = socket.share_port(false);
             errors.extend(socket.register(registry).err().map(RunError::from));
@@ -109,12 +129,15 @@ impl Roster {
                 sockets.push(Arc::clone(open));
                 continue;
             }
+            if self.sockets().any(|socket| socket.covers(place)) {
+                continue;
+            }
             let shares = replaced.iter().any(|socket| socket.place.is_in_the_way_of(place));
             match opening::open(listener, place, shares, log) {
                 Ok(Some(listening)) => {
                     let token = Token(*next_token);
                     *next_token += 1;
-                    sockets.push(Arc::new(OpenSocket { place: place.clone(), listening, token }));
+                    sockets.push(Arc::new(OpenSocket { place: place.clone(), listening, token, is_inherited: false }));
                 }
                 Ok(None) => {}
                 Err(error) => errors.push(error),
@@ -140,10 +163,6 @@ fn is_wanted(place: &SocketPlace, wanted: &[(&ListenerConfig, Vec<SocketPlace>)]
 }
 
 fn doubled(place: &SocketPlace) -> RunError {
-    let place = match place {
-        SocketPlace::Tcp(address) => address.to_string(),
-        SocketPlace::Unix(path) => path.display().to_string(),
-    };
     RunError::new(format!("Address already in use: two listeners of the configuration are at {place}."))
 }
 

@@ -106,7 +106,7 @@ impl Server {
         for poll in &polls {
             inboxes.push(Arc::new(Inbox::new(Waker::new(poll.registry(), WAKE)?)));
         }
-        let roster = Roster::default().prepare(&config, &registry, &log).map_err(RunError::all)?;
+        let roster = Roster::inherited().prepare(&config, &registry, &log).map_err(RunError::all)?;
         let places = Arc::new(Places::new(Limits::of(&config, roster.limits())));
         // Who connects from now on waits until everything that was kept is there again.
         let clock = Clock::start();

@@ -9,7 +9,7 @@ use crate::command_line::Arguments;
 use crate::config::{self, Bind, Config, Defaults, ListenerConfig, Loaded, Remark, Severity, Source};
 use crate::log::{Kind, Kinds, Log, lines};
 use crate::machine::Machine;
-use crate::process::daemon;
+use crate::process::{daemon, systemd};
 use crate::store::place::{LOCATION_VARIABLE, native_location, without_number};
 
 /// What the running broker needs beside its configuration.
@@ -46,6 +46,7 @@ impl Origin {
             persistence_location: env::var_os(LOCATION_VARIABLE).map(PathBuf::from),
         })?;
         self.override_log(&mut loaded.config);
+        loaded.config.tls_key_log.clone_from(&self.arguments.tls_key_log);
         if native && loaded.config.persistence_location.is_none() {
             loaded.config.persistence_location = Some(native_location());
         }
@@ -87,6 +88,9 @@ impl Startup {
     /// To be called once, when every listener is open: tells people, the log, and the process that waits.
     pub fn ready(&self, config: &Config) -> Result<(), RunError> {
         self.log.information(format_args!("{}", lines::running("sori", crate::VERSION)));
+        if let Err(error) = systemd::tell("READY=1") {
+            self.log.warning(format_args!("Unable to tell systemd that the broker is ready: {error}."));
+        }
         if self.greeting {
             eprint!("{}", greeting(config));
         }

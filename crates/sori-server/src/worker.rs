@@ -550,6 +550,9 @@ impl Worker {
         let introduction = carried.introduction();
         let is_open_now = introduction.is_some();
         if let Some(introduction) = introduction {
+            if let Some(line) = carried.negotiated() {
+                self.b.log.notice(format_args!("{line}"));
+            }
             self.b.shard.introduce(id, introduction);
         }
         if let Some(socket) = self.sockets[token].as_mut() {
@@ -578,9 +581,12 @@ impl Worker {
             None => {}
             Some(End::ByPeer) => self.ended(token, Cause::Network("connection closed by client".into())),
             Some(End::Socket(text)) => self.ended(token, Cause::Network(text.into())),
-            Some(End::Refused(text)) => {
+            Some(End::Refused { why, line }) => {
+                if let Some(line) = line {
+                    self.b.log.notice(format_args!("{line}"));
+                }
                 self.note_input();
-                self.b.shard.closed(self.now, id, Cause::Network(text.into()));
+                self.b.shard.closed(self.now, id, Cause::Network(why.into()));
                 self.linger(token);
             }
         }

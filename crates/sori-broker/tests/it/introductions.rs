@@ -11,6 +11,7 @@ const CONNECT: &[u8] = b"\x10\x17\0\x04MQTT\x05\xC2\0\x00\0\0\x01a\0\x04liar\0\x
 
 /// What a client that was introduced like this is told, and what the broker tells of it.
 fn connect(listener: &ListenerSettings, introduction: Introduction) -> (Vec<u8>, Event) {
+    #[expect(clippy::arc_with_non_send_sync, reason = "a shard takes an `Arc`, also where there is one thread")]
     let (settings, space) = (Arc::new(Settings::default()), Arc::new(PlainSpace::default()));
     let mut shard = Shard::new(ShardId(0), 1, settings, space, Arc::new(OpenAccess), 42, Time(0));
     let connection = shard.open(Time(1), Arc::new(listener.clone()), "10.0.0.1:5");

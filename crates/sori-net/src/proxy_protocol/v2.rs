@@ -53,11 +53,10 @@ pub(super) fn parse(bytes: &[u8], peer: &mut Peer) -> Result<Parsed, Error> {
     Ok(Parsed::Whole(HEAD_BYTES + length))
 }
 
-/// The source, and what stands behind the addresses.
+/// The source, and what stands behind the addresses. As in Mosquitto, a proxy that speaks for somebody must say for whom:
+/// the unspecified family is refused.
 fn address(family: u8, contents: &[u8]) -> Option<(Option<ProxiedAddress>, &[u8])> {
     match family {
-        // AF_UNSPEC: the proxy does not know.
-        0x00 => Some((None, contents)),
         0x11 => {
             let (addresses, values) = contents.split_first_chunk::<12>()?;
             let [a, b, c, d, _, _, _, _, high, low, _, _] = *addresses;
@@ -76,7 +75,8 @@ fn address(family: u8, contents: &[u8]) -> Option<(Option<ProxiedAddress>, &[u8]
             let (path, values) = contents.split_at_checked(2 * PATH_BYTES).unwrap_or((contents, &[]));
             let path = &path[..path.len().min(PATH_BYTES)];
             let path = path.split(|byte| *byte == 0).next().unwrap_or(&[]);
-            Some((Some(ProxiedAddress::Unix(core::str::from_utf8(path).ok()?.into())), values))
+            let path = core::str::from_utf8(path).ok().filter(|path| !path.is_empty())?;
+            Some((Some(ProxiedAddress::Unix(path.into())), values))
         }
         _ => None,
     }

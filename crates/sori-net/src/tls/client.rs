@@ -74,6 +74,9 @@ impl TlsClient {
                 .build()
                 .map_err(|error| LoadError::general(format!("the CAs cannot be used: {error}")))
         });
+        let certificate = options.certificate.as_ref();
+        let key = certificate.map(|(certfile, keyfile)| certified_key(certfile, keyfile, &pinned, &provider));
+        let key = key.transpose()?;
         let rules = ServerRules {
             inner: inner.transpose()?,
             pinned,
@@ -85,12 +88,9 @@ impl TlsClient {
             .map_err(failed)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(rules));
-        let mut config = match &options.certificate {
+        let mut config = match key {
             None => builder.with_no_client_auth(),
-            Some((certfile, keyfile)) => {
-                let key = certified_key(certfile, keyfile, &provider)?;
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
-            }
+            Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
         };
         config.alpn_protocols.clone_from(&options.alpn);
         if let Some(path) = &options.key_log {
@@ -121,8 +121,8 @@ fn roots(wanted: &ServerRoots) -> Result<Roots, LoadError> {
     match wanted {
         ServerRoots::Anybody => Ok((None, Vec::new())),
         ServerRoots::Files { cafile, capath } => {
-            let pinned = cafile.as_deref().map(files::certificates).transpose()?.unwrap_or_default();
-            Ok((Some(files::authorities(cafile.as_deref(), capath.as_deref())?), pinned))
+            let authorities = files::authorities(cafile.as_deref(), capath.as_deref())?;
+            Ok((Some(authorities.store), authorities.certificates))
         }
         ServerRoots::System => {
             let mut store = RootCertStore::empty();

@@ -92,12 +92,22 @@ pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, LoadErr
     })
 }
 
+/// CAs from files.
+pub(crate) struct Authorities {
+    /// As what is trusted.
+    pub(crate) store: RootCertStore,
+    /// The certificates themselves.
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+}
+
 /// The certificates of a file and of all files in a directory, whose names need not be hashes. Files in the directory that
 /// hold no certificate are passed over, as long as one does.
-pub(crate) fn authorities(file: Option<&Path>, directory: Option<&Path>) -> Result<RootCertStore, LoadError> {
+pub(crate) fn authorities(file: Option<&Path>, directory: Option<&Path>) -> Result<Authorities, LoadError> {
     let mut store = RootCertStore::empty();
+    let mut all = Vec::new();
     if let Some(file) = file {
         for (number, certificate) in certificates(file)?.into_iter().enumerate() {
+            all.push(certificate.clone());
             store.add(certificate).map_err(|error| {
                 LoadError::of(file, format!("its certificate number {} cannot be used: {error}", number + 1))
             })?;
@@ -112,6 +122,7 @@ pub(crate) fn authorities(file: Option<&Path>, directory: Option<&Path>) -> Resu
             if entry.path().is_file()
                 && let Ok(certificates) = certificates(&entry.path())
             {
+                all.extend(certificates.iter().cloned());
                 store.add_parsable_certificates(certificates);
             }
         }
@@ -119,5 +130,5 @@ pub(crate) fn authorities(file: Option<&Path>, directory: Option<&Path>) -> Resu
             return Err(LoadError::of(directory, "holds no file with a certificate that can be used"));
         }
     }
-    Ok(store)
+    Ok(Authorities { store, certificates: all })
 }

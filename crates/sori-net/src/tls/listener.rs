@@ -4,13 +4,15 @@ use crate::tls::TlsVersion;
 use crate::tls::ciphers;
 use crate::tls::files::{self, LoadError};
 use crate::tls::key_log::KeyLogFile;
+use crate::tls::names::issuer_and_subject;
 use crate::tls::verifier::AnyDate;
 use core::fmt;
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ServerConfig, SupportedProtocolVersion, version};
-use std::path::PathBuf;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The files and rules of a listener's TLS.
@@ -20,6 +22,10 @@ pub struct TlsServerOptions {
     pub certfile: PathBuf,
     /// The certificate's private key, PEM, without a pass phrase.
     pub keyfile: PathBuf,
+    /// CAs, PEM: those of client certificates, and those that complete the chain of a `certfile` with one certificate only.
+    pub cafile: Option<PathBuf>,
+    /// A directory of such files.
+    pub capath: Option<PathBuf>,
     /// Are clients to show a certificate?
     pub client_certificates: ClientCertificates,
     /// The lowest version that is spoken.
@@ -38,12 +44,8 @@ pub enum ClientCertificates {
     /// Nothing.
     #[default]
     None,
-    /// A certificate of one of these CAs, or the handshake fails.
+    /// A certificate of one of the CAs, or the handshake fails.
     Required {
-        /// The CAs, PEM.
-        cafile: Option<PathBuf>,
-        /// A directory of such files.
-        capath: Option<PathBuf>,
         /// What the CAs have revoked, PEM.
         crlfile: Option<PathBuf>,
         /// Certificates whose time is over or has not come are fine, too.
@@ -92,17 +94,15 @@ fn build(options: &TlsServerOptions) -> Result<ServerConfig, LoadError> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions(options.version_min))
         .map_err(failed)?;
+    let authorities = files::authorities(options.cafile.as_deref(), options.capath.as_deref())?;
+    let key = certified_key(&options.certfile, &options.keyfile, &authorities.certificates, &provider)?;
     let builder = match &options.client_certificates {
         ClientCertificates::None => builder.with_no_client_auth(),
-        required @ ClientCertificates::Required { .. } => {
-            builder.with_client_cert_verifier(client_verifier(required, &provider)?)
+        ClientCertificates::Required { .. } => {
+            builder.with_client_cert_verifier(client_verifier(options, authorities.store, &provider)?)
         }
     };
-    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified_key(
-        &options.certfile,
-        &options.keyfile,
-        &provider,
-    )?)));
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
     // Sessions are resumed with tickets, which cost no memory here.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = ring::Ticketer::new().map_err(failed)?;
@@ -149,13 +149,18 @@ pub(crate) fn provider(
     Ok(provider)
 }
 
-/// A certificate with its key, which must belong together.
+/// A certificate with its key, which must belong together. As OpenSSL does it, a chain of one certificate is made longer
+/// with these CAs: many a configuration has those between it and the root in its `cafile`.
 pub(crate) fn certified_key(
-    certfile: &std::path::Path,
-    keyfile: &std::path::Path,
+    certfile: &Path,
+    keyfile: &Path,
+    authorities: &[CertificateDer<'static>],
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, LoadError> {
-    let chain = files::certificates(certfile)?;
+    let mut chain = files::certificates(certfile)?;
+    if chain.len() == 1 {
+        complete(&mut chain, authorities);
+    }
     let key = files::private_key(keyfile)?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
         rustls::Error::InconsistentKeys(_) => {
@@ -166,14 +171,29 @@ pub(crate) fn certified_key(
     })
 }
 
+/// Append who has signed the last one, until that is a root or nobody is known. The root itself is the clients' own.
+fn complete(chain: &mut Vec<CertificateDer<'static>>, authorities: &[CertificateDer<'static>]) {
+    // Certificates that have signed each other in a circle end it, too.
+    for _ in 0..authorities.len() {
+        let Some((issuer, _)) = chain.last().and_then(|last| issuer_and_subject(last)) else { return };
+        let signs = |authority: &&CertificateDer<'static>| {
+            issuer_and_subject(authority).is_some_and(|(above, subject)| subject == issuer && above != subject)
+        };
+        match authorities.iter().find(signs) {
+            Some(signer) if !chain.contains(signer) => chain.push(signer.clone()),
+            _ => return,
+        }
+    }
+}
+
 fn client_verifier(
-    required: &ClientCertificates,
+    options: &TlsServerOptions,
+    roots: RootCertStore,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, LoadError> {
-    let ClientCertificates::Required { cafile, capath, crlfile, any_date } = required else {
+    let ClientCertificates::Required { crlfile, any_date } = &options.client_certificates else {
         return Ok(WebPkiClientVerifier::no_client_auth());
     };
-    let roots = files::authorities(cafile.as_deref(), capath.as_deref())?;
     // Clients with several certificates choose by themselves, as they do with Mosquitto, which names no CAs either.
     let mut builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).clear_root_hint_subjects();
@@ -183,7 +203,7 @@ fn client_verifier(
             .only_check_end_entity_revocation()
             .enforce_revocation_expiration();
     }
-    let blamed = crlfile.as_ref().or(cafile.as_ref()).or(capath.as_ref());
+    let blamed = crlfile.as_ref().or(options.cafile.as_ref()).or(options.capath.as_ref());
     let verifier = builder.build().map_err(|error| LoadError {
         path: blamed.cloned(),
         reason: format!("cannot be used to verify clients: {error}"),

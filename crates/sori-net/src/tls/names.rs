@@ -55,7 +55,7 @@ const SHORT_NAMES: [(&str, &str); 29] = [
 
 /// The names in a certificate (DER); `None` when it is none.
 pub fn names_of(certificate: &[u8]) -> Option<CertificateNames> {
-    let subject = subject_of(certificate)?;
+    let (_, subject) = issuer_and_subject(certificate)?;
     let mut names = CertificateNames { common_name: None, subject: Some(text(subject)?.into()) };
     for attribute in attributes(subject)? {
         let (oid, value) = attribute?;
@@ -68,8 +68,8 @@ pub fn names_of(certificate: &[u8]) -> Option<CertificateNames> {
     Some(names)
 }
 
-/// RFC 5280 section 4.1.
-fn subject_of(certificate: &[u8]) -> Option<&[u8]> {
+/// Who has signed a certificate (DER), and for whom. RFC 5280 section 4.1
+pub(crate) fn issuer_and_subject(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
     let (certificate, _) = element(certificate)?;
     let (to_be_signed, _) = element(certificate.contents)?;
     let mut rest = to_be_signed.contents;
@@ -77,16 +77,14 @@ fn subject_of(certificate: &[u8]) -> Option<&[u8]> {
     if first.tag == VERSION {
         rest = behind;
     }
-    // serialNumber, signature, issuer, validity.
-    for tag in [INTEGER, SEQUENCE, SEQUENCE, SEQUENCE] {
-        let (passed, behind) = element(rest)?;
-        if passed.tag != tag {
-            return None;
-        }
+    let mut next = |tag: u8| {
+        let (found, behind) = element(rest).filter(|(found, _)| found.tag == tag)?;
         rest = behind;
-    }
-    let (subject, _) = element(rest)?;
-    (subject.tag == SEQUENCE).then_some(subject.contents)
+        Some(found.contents)
+    };
+    let (_serial_number, _signature) = (next(INTEGER)?, next(SEQUENCE)?);
+    let (issuer, _validity, subject) = (next(SEQUENCE)?, next(SEQUENCE)?, next(SEQUENCE)?);
+    Some((issuer, subject))
 }
 
 /// One element from the front, and what follows it.

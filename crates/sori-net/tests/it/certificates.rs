@@ -11,6 +11,7 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) struct Ca {
     directory: PathBuf,
+    name: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -22,11 +23,22 @@ impl Ca {
         let mut params = CertificateParams::new([]).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name.push(DnType::CommonName, format!("Test CA {number}"));
+        let name = format!("Test CA {number}");
+        params.distinguished_name.push(DnType::CommonName, &name);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a CA");
         std::fs::write(directory.join("ca.pem"), certificate.pem()).expect("a file");
-        Ca { directory, issuer: Issuer::new(params, key) }
+        Ca { directory, name, issuer: Issuer::new(params, key) }
+    }
+
+    /// The key of this CA is certified by another one, and no longer by itself.
+    pub(crate) fn become_intermediate_of(&self, other: &Ca) {
+        let mut params = CertificateParams::new([]).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.distinguished_name.push(DnType::CommonName, &self.name);
+        let certificate = params.signed_by(self.issuer.key(), &other.issuer).expect("a certificate");
+        std::fs::write(self.path("ca.pem"), certificate.pem()).expect("a file");
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

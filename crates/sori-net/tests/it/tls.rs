@@ -18,9 +18,8 @@ fn client_options(ca: &Ca) -> TlsClientOptions {
 }
 
 fn required(ca: &Ca, crlfile: Option<PathBuf>, any_date: bool) -> TlsServerOptions {
-    let cafile = Some(ca.path("ca.pem"));
-    let client_certificates = ClientCertificates::Required { cafile, capath: None, crlfile, any_date };
-    TlsServerOptions { client_certificates, ..server_options(ca) }
+    let client_certificates = ClientCertificates::Required { crlfile, any_date };
+    TlsServerOptions { cafile: Some(ca.path("ca.pem")), client_certificates, ..server_options(ca) }
 }
 
 fn pair(client: &TlsClient, server: &ListenerTls, host: &str) -> Pair {
@@ -160,6 +159,20 @@ fn a_client_takes_only_the_right_server() {
 
     let anybody = TlsClientOptions { roots: ServerRoots::Anybody, ..TlsClientOptions::default() };
     connect(&anybody, &server_options(&ca)).settle().expect("everything is taken");
+}
+
+/// OpenSSL does it, and so Mosquitto: its users have the CA in between in `cafile` and not in `certfile`.
+#[test]
+fn cafile_completes_the_chain_of_a_lonely_certificate() {
+    let (ca, between) = (Ca::new(), Ca::new());
+    between.become_intermediate_of(&ca);
+    let lonely = server_options(&between);
+    assert_eq!(refusal(&client_options(&ca), &lonely).0, ErrorKind::Certificate, "nobody knows who signed it");
+    let all = [ca.path("ca.pem"), between.path("ca.pem")].map(|path| std::fs::read_to_string(path).expect("a file"));
+    let cafile = Some(between.path("all.pem"));
+    std::fs::write(between.path("all.pem"), all.concat()).expect("a file");
+    let completed = TlsServerOptions { cafile, ..lonely };
+    connect(&client_options(&ca), &completed).settle().expect("the chain is whole");
 }
 
 #[test]

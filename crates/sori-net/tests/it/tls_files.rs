@@ -58,9 +58,9 @@ fn cas_and_lists_are_checked() {
     let ca = Ca::new();
     let good = options(&ca);
     let with = |cafile: Option<&str>, capath: Option<&str>, crlfile: Option<&str>| TlsServerOptions {
+        cafile: cafile.map(|name| ca.path(name)),
+        capath: capath.map(|name| ca.path(name)),
         client_certificates: ClientCertificates::Required {
-            cafile: cafile.map(|name| ca.path(name)),
-            capath: capath.map(|name| ca.path(name)),
             crlfile: crlfile.map(|name| ca.path(name)),
             any_date: false,
         },

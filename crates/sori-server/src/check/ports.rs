@@ -14,6 +14,7 @@ use std::path::Path;
 /// A port that is held until all have been tried.
 struct Held {
     address: SocketAddr,
+    interface: Option<String>,
     at: Option<Location>,
     /// Closed at the end.
     _socket: Socket,
@@ -46,12 +47,20 @@ pub(super) fn examine(listeners: &[ListenerConfig], taken: Severity, remarks: &m
 }
 
 fn tcp(listener: &ListenerConfig, address: SocketAddr, taken: Severity, held: &mut Vec<Held>) -> Option<Remark> {
-    if let Some(earlier) = held.iter().find(|held| opening::overlap(held.address, address)) {
+    let interface = &listener.transport.bind_interface;
+    let is_same =
+        |held: &&Held| opening::overlap(held.address, address) && !opening::are_apart(&held.interface, interface);
+    if let Some(earlier) = held.iter().find(is_same) {
         return Some(doubled(address, earlier.at.as_ref()));
     }
-    let error = match opening::bind_tcp(address) {
+    let error = match opening::bind_tcp(address, interface.as_deref()) {
         Ok(socket) => {
-            held.push(Held { address, at: listener.declared_at.clone(), _socket: socket });
+            held.push(Held {
+                address,
+                interface: interface.clone(),
+                at: listener.declared_at.clone(),
+                _socket: socket,
+            });
             return None;
         }
         Err(error) => error,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::draft::{Draft, ListenerDraft, MadeBy, Security};
 use super::remark::{Remark, Severity};
 use crate::acl::Rules;
+use crate::opening::are_apart;
 use crate::passwords::Users;
 
 use super::{Bind, Config, ListenerConfig, SocketDomain, Source};
@@ -135,7 +136,8 @@ fn collide(a: &ListenerConfig, b: &ListenerConfig) -> bool {
         (Bind::Tcp { host: a_host, port: a_port }, Bind::Tcp { host: b_host, port: b_port }) => {
             let disjoint = a.socket_domain != b.socket_domain
                 && a.socket_domain != SocketDomain::Both
-                && b.socket_domain != SocketDomain::Both;
+                && b.socket_domain != SocketDomain::Both
+                || are_apart(&a.transport.bind_interface, &b.transport.bind_interface);
             // Port 0 stands for a line that was refused already.
             *a_port != 0 && a_port == b_port && a_host == b_host && !disjoint
         }

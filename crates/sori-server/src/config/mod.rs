@@ -129,6 +129,8 @@ pub struct Config {
     pub store_queue_limit: NonZeroU64,
     /// Bytes that the store may occupy.
     pub store_size_limit: Option<NonZeroU64>,
+    /// The secrets of TLS connections are written there, for Wireshark.
+    pub tls_key_log: Option<PathBuf>,
     /// Where the process id is written.
     pub pid_file: Option<PathBuf>,
     /// The user to become when started by root.
@@ -308,6 +310,7 @@ impl Config {
             durability: Durability::Always,
             store_queue_limit: STORE_QUEUE_BYTES,
             store_size_limit: None,
+            tls_key_log: None,
             pid_file: None,
             user: None,
         }

@@ -76,6 +76,8 @@ impl TransportConfig {
         let options = TlsServerOptions {
             certfile: certfile.clone(),
             keyfile: keyfile.clone(),
+            cafile: self.cafile.clone(),
+            capath: self.capath.clone(),
             client_certificates: self.client_certificates()?,
             version_min: version_min(self.tls_version.as_deref())?,
             ciphers: self.ciphers.clone(),
@@ -103,8 +105,6 @@ impl TransportConfig {
             return Err("require_certificate needs cafile or capath: whose certificates may clients have?".to_owned());
         }
         Ok(ClientCertificates::Required {
-            cafile: self.cafile.clone(),
-            capath: self.capath.clone(),
             crlfile: self.crlfile.clone(),
             any_date: self.disable_client_cert_date_checks,
         })
@@ -206,6 +206,8 @@ fn warnings(transport: &TransportConfig) -> Vec<Told> {
     let is_named = transport.use_identity_as_username || transport.use_subject_as_username;
     let is_v2 = transport.proxy_protocol == Some(2);
     let has_tls = transport.certfile.is_some() || is_v2;
+    let has_websocket_options =
+        !transport.websockets_origins.is_empty() || !transport.websockets_trusted_proxies.is_empty();
     let cases = [
         (
             is_named && has_tls && !transport.require_certificate,
@@ -228,8 +230,7 @@ fn warnings(transport: &TransportConfig) -> Vec<Told> {
             "",
         ),
         (
-            !transport.websockets
-                && !(transport.websockets_origins.is_empty() && transport.websockets_trusted_proxies.is_empty()),
+            has_websocket_options && !transport.websockets,
             "Options of WebSocket mean nothing without `protocol websockets`.",
             "",
         ),

@@ -4,4 +4,5 @@ pub mod daemon;
 pub mod open_files;
 pub mod pid_file;
 pub mod privileges;
+pub(crate) mod systemd;
 pub mod umask;

@@ -38,7 +38,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             },
         },
         default: "",
-        reload: Reload::Restart,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "Connections come in by this network interface only (`eth0`), whatever its addresses are and will be. Linux.",
     },

@@ -20,7 +20,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         default: "",
         reload: Reload::NewConnections,
         standing: Standing::Works,
-        help: "The CAs whose certificates clients may have, as one PEM file. It counts with `require_certificate true`.",
+        help: "The CAs whose certificates clients may have, as one PEM file. It counts with `require_certificate true`. CAs \
+               between the server's certificate and the root may stand here, too, if `certfile` has one certificate only.",
     },
     Entry {
         words: &["capath"],
