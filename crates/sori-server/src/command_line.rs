@@ -198,6 +198,7 @@ mod tests {
     #[test]
     fn all_that_mosquitto_takes() {
         let asked = Arguments {
+            tls_key_log: Some("keys.log".into()),
             config_files: vec!["a.conf".into(), "b.conf".into()],
             ports: vec![1883, 1],
             verbose: true,
@@ -205,7 +206,22 @@ mod tests {
             daemon: true,
             test_config: true,
         };
-        let short = ["-v", "-c", "a.conf", "-c", "b.conf", "-p", "1883", "-q", "-d", "-p", "1", "--test-config"];
+        let short = [
+            "-v",
+            "-c",
+            "a.conf",
+            "-c",
+            "b.conf",
+            "-p",
+            "1883",
+            "-q",
+            "-d",
+            "-p",
+            "1",
+            "--test-config",
+            "--tls-keylog",
+            "keys.log",
+        ];
         let long = [
             "--verbose",
             "--config-file",
@@ -219,6 +235,8 @@ mod tests {
             "--port",
             "1",
             "--test-config",
+            "--tls-keylog",
+            "keys.log",
         ];
         assert_eq!(parsed(&short), Ok(Command::Serve(asked.clone())));
         assert_eq!(parsed(&long), Ok(Command::Serve(asked)));

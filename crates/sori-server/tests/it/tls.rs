@@ -229,6 +229,31 @@ fn a_reload_takes_new_certificates_for_new_connections() {
     stays.expect_alive();
 }
 
+/// As many a configuration of Mosquitto has it: the CA in between stands in `cafile`, and clients show no certificates.
+#[test]
+fn a_lonely_certificate_is_completed_by_cafile() {
+    let (ca, between, port) = (Ca::new(), Ca::new(), free_port());
+    between.become_intermediate_of(&ca);
+    let lines = listener(&between, port, &format!("cafile {}", between.path("ca.pem").display()));
+    let _broker = Broker::start(&lines);
+    connect(port, &client(&ca, None), "a").expect_alive();
+}
+
+#[test]
+fn secrets_are_logged_when_the_command_line_asks_for_it() {
+    let (ca, port) = (Ca::new(), free_port());
+    let (file, keys) = (ca.path("broker.conf"), ca.path("keys.log"));
+    std::fs::write(&file, listener(&ca, port, "listener_allow_anonymous true")).expect("a file");
+    let arguments = ["-c", file.to_str().expect("is text"), "--tls-keylog", keys.to_str().expect("is text")];
+    let mut broker = command(&arguments).spawn().expect("starts");
+    let tls = client(&ca, None);
+    wait_until("it listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    connect(port, &tls, "a").expect_alive();
+    assert!(std::fs::read_to_string(&keys).expect("a file").contains("SERVER_TRAFFIC_SECRET_0 "));
+    broker.kill().expect("it runs");
+    broker.wait().expect("it ends");
+}
+
 /// The bar is 20 KiB; what a connection costs without TLS comes on top of what is asserted here, as it is in it.
 #[test]
 fn an_idle_connection_costs_less_than_twenty_kibibytes() {
