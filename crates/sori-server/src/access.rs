@@ -133,6 +133,11 @@ impl Access for ConfiguredAccess {
     fn login(&self, login: &Login<'_>) -> Verdict {
         let Some(book) = self.book_of(login.place) else { return Verdict::Refuse(ReasonCode::NotAuthorized) };
         let realm = self.realm(login.place);
+        if login.is_proven {
+            let user_name = login.user_name.map(Box::from);
+            let identity = Identity { user_name, is_internal: false, realm, credential: CERTIFIED };
+            return Verdict::Accept(Arc::new(identity));
+        }
         let (Some(user_name), Some(users)) = (login.user_name, &book.users) else {
             return match self.inner.login(login) {
                 Verdict::Accept(identity) => Verdict::Accept(in_realm(identity, realm)),
@@ -301,6 +306,7 @@ mod tests {
                 client_id: "client",
                 user_name,
                 password: password.map(str::as_bytes),
+                is_proven: settings.names_its_clients,
                 allow_anonymous: settings.allow_anonymous,
                 version: Version::V5,
                 address: "192.0.2.1:1000",
@@ -335,6 +341,20 @@ mod tests {
         assert_eq!(gate.login(0, None, None), None);
         assert_eq!(gate.login(0, Some("ann"), Some("ann")), None);
         assert!(gate.login(1, Some("ann"), Some("ann")).is_some());
+    }
+
+    #[test]
+    fn a_name_that_the_listener_has_proven_needs_no_password_and_outlives_a_reload() {
+        let mut config = Config { per_listener_settings: true, ..config() };
+        config.listeners[0].allow_anonymous = false;
+        config.listeners[0].users = users(&["ann"]);
+        config.listeners[0].transport.certfile = Some("/etc/server.pem".into());
+        config.listeners[0].transport.use_identity_as_username = true;
+        let gate = Gate::new(config);
+        let settings = gate.settings(0);
+        let bob = gate.login(0, Some("bob"), None).expect("its certificate says so");
+        assert_eq!((bob.user_name.as_deref(), bob.realm), (Some("bob"), settings.place));
+        assert!(gate.access.still_admits(&bob, &settings));
     }
 
     #[test]
