@@ -8,14 +8,14 @@ mod client;
 mod connection;
 mod explain;
 mod failure;
+mod names;
 mod r#pub;
 mod reload;
 mod store;
 mod sub;
 mod trace;
 
-use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -70,10 +70,11 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
-    match Invocation::new(&program, &arguments) {
-        Invocation::Serve { skip, called_as_mosquitto } => {
-            ExitCode::from(sori_server::run(arguments.into_iter().skip(skip), called_as_mosquitto))
-        }
+    if let Some(name) = names::called_as(&program) {
+        return ExitCode::from((name.run)(arguments));
+    }
+    match Invocation::new(&arguments) {
+        Invocation::Serve { skip } => ExitCode::from(sori_server::run(arguments.into_iter().skip(skip), false)),
         Invocation::Tool => run(Arguments::parse().command),
     }
 }
@@ -100,22 +101,18 @@ enum Invocation {
     /// The broker; its arguments begin after `skip` words.
     Serve {
         skip: usize,
-        called_as_mosquitto: bool,
     },
     Tool,
 }
 
 impl Invocation {
-    fn new(program: &OsStr, arguments: &[OsString]) -> Self {
-        if Path::new(program).file_stem() == Some(OsStr::new("mosquitto")) {
-            return Self::Serve { skip: 0, called_as_mosquitto: true };
-        }
+    fn new(arguments: &[OsString]) -> Self {
         match arguments.first().map(|first| first.to_string_lossy()).as_deref() {
-            Some("serve") => Self::Serve { skip: 1, called_as_mosquitto: false },
+            Some("serve") => Self::Serve { skip: 1 },
             // The whole program's help, and not that of one command.
             Some("--help" | "--version" | "-V") => Self::Tool,
             Some(option) if !option.starts_with('-') => Self::Tool,
-            _ => Self::Serve { skip: 0, called_as_mosquitto: false },
+            _ => Self::Serve { skip: 0 },
         }
     }
 }
@@ -127,14 +124,12 @@ mod tests {
     use super::*;
 
     fn invocation(words: &str) -> Invocation {
-        let mut words = words.split(' ').map(OsString::from);
-        let program = words.next().expect("a program");
-        Invocation::new(&program, &words.collect::<Vec<_>>())
+        Invocation::new(&words.split(' ').skip(1).map(OsString::from).collect::<Vec<_>>())
     }
 
     #[test]
     fn the_broker_is_meant_unless_a_command_is_named() {
-        let serve = |skip| Invocation::Serve { skip, called_as_mosquitto: false };
+        let serve = |skip| Invocation::Serve { skip };
         assert_eq!(invocation("sori"), serve(0));
         assert_eq!(invocation("sori -p 1884 -v"), serve(0));
         assert_eq!(invocation("sori serve -p 1884"), serve(1));
@@ -151,14 +146,6 @@ mod tests {
             "sori typo",
         ] {
             assert_eq!(invocation(tool), Invocation::Tool, "{tool}");
-        }
-    }
-
-    #[test]
-    fn under_mosquitto_s_name_everything_is_the_broker() {
-        let mosquitto = Invocation::Serve { skip: 0, called_as_mosquitto: true };
-        for words in ["mosquitto", "/usr/sbin/mosquitto -h", "./mosquitto --help", "mosquitto pub"] {
-            assert_eq!(invocation(words), mosquitto, "{words}");
         }
     }
 
