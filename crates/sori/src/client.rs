@@ -1,10 +1,11 @@
-//! A client session on a blocking TCP connection.
+//! A client session on a blocking connection: what the commands know of a broker.
 //!
-//! Three threads wait for what can happen (bytes, signals, and lines where a command reads them) and send it to one
-//! channel; everything is decided and written by the thread that owns the [`Client`].
+//! Threads wait for what can happen (bytes, signals, and lines where a command reads them) and send it to one
+//! channel; everything is decided and written by the thread that owns the [`Client`]. The commands use nothing but this
+//! type's methods and its [`Event`].
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
@@ -13,11 +14,13 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use sori_mqtt::client_session::{ClientSession, Event};
-use sori_mqtt::{Direction, Disconnect, Properties, ReasonCode};
+use sori_mqtt::client_session::{self, ClientSession, ConnectOptions, Outcome, RequestError, Token};
+use sori_mqtt::{Direction, Disconnect, Properties, Publish, QoS, ReasonCode, SubscribeOptions, TopicFilter, Version};
 
-use crate::connection::ConnectionArguments;
-use crate::failure::{Failure, status};
+use crate::failure::{Cause, Failure};
+use crate::message::Message;
+use crate::settings::{Connection, Reconnect};
+use crate::stream::{RESPONSE_TIMEOUT, Stream};
 use crate::trace::Trace;
 
 /// How much is read at once.
@@ -29,106 +32,227 @@ const OUTPUT_BYTES: usize = 64 * 1024;
 
 /// What the threads report.
 pub(crate) enum Input {
-    Received(Vec<u8>),
-    /// The connection is gone; with an error or by its regular end.
-    Closed(Option<io::Error>),
+    /// With the number of the connection that it came from.
+    Received(u64, Vec<u8>),
+    /// The connection of this number is gone; with an error or by its regular end.
+    Closed(u64, Option<io::Error>),
     /// One line of standard input; none at its end.
     Line(Option<io::Result<Vec<u8>>>),
     /// There is a signal.
     Interrupted,
 }
 
-/// Why [`Client::wait`] returned.
-pub(crate) enum Wake {
-    /// There may be events.
-    Events,
+/// One thing that happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The broker accepted the connection, the first or a later one.
+    Connected,
+    /// It is acknowledged when the next event is asked for.
+    Message(Message),
+    /// A publish is at its end.
+    Published {
+        number: u16,
+        refusal: Option<Refusal>,
+    },
+    /// SUBACK, with one reason code for each filter.
+    Subscribed {
+        number: u16,
+        reason_codes: Vec<ReasonCode>,
+        reason_string: Option<String>,
+    },
+    Unsubscribed,
+    /// The connection is gone, and a new one is being made.
+    Lost(Failure),
+    /// One line of standard input; none at its end.
     Line(Option<io::Result<Vec<u8>>>),
     Interrupted,
     TimedOut,
 }
 
+/// Why the broker did not take a message.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) reason: String,
+    pub(crate) reason_string: Option<String>,
+}
+
 /// A connection that is being made or used.
 pub(crate) struct Client {
-    pub(crate) session: ClientSession,
-    stream: TcpStream,
-    peer: SocketAddr,
+    session: ClientSession,
+    stream: Stream,
+    /// Numbers the connections, so that what an old one says late is not taken for the new one's.
+    connection: u64,
+    line: Line,
     inputs: Receiver<Input>,
     sender: SyncSender<Input>,
     interrupted: Arc<AtomicBool>,
     start: Instant,
+    version: Version,
+    settings: Kept,
+    /// The running numbers of requests, from 1 on.
+    numbers: HashMap<Token, u16>,
+    last_number: u16,
     traces: Option<(Trace, Trace)>,
+}
+
+/// What is needed to connect again and to say goodbye.
+struct Kept {
+    endpoint: crate::settings::Endpoint,
+    bind: Option<String>,
+    no_delay: bool,
+    disconnect_properties: sori_mqtt::PropertyBuffer,
+    reconnect: Option<Reconnect>,
+}
+
+/// Where the connection stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Line {
+    /// Until there has been a CONNACK, a lost connection is the end.
+    Connecting,
+    Up,
+    /// Gone; the next try is at this time, and the wait after it is this long.
+    Down {
+        retry_at: Instant,
+        wait: Duration,
+    },
 }
 
 impl Client {
     /// Opens the connection and sends CONNECT.
-    pub(crate) fn connect(arguments: &ConnectionArguments) -> Result<Self, Failure> {
-        let mut session = ClientSession::new(arguments.options()?)?;
-        let stream = arguments.open()?;
-        let peer = stream.peer_addr().map_err(|error| Failure::new(error.to_string()))?;
+    pub(crate) fn connect(connection: &Connection) -> Result<Self, Failure> {
+        let options = options(connection);
+        let mut session = ClientSession::new(options)?;
+        let stream = Stream::open(&connection.endpoint, connection.bind.as_deref(), connection.no_delay)?;
         let (sender, inputs) = sync_channel(INPUTS_MAX);
-        let reader = stream.try_clone().map_err(|error| Failure::new(error.to_string()))?;
-        let to_owner = sender.clone();
-        thread::spawn(move || read(reader, &to_owner));
         let interrupted = watch_signals(sender.clone())?;
         session.connect(Duration::ZERO)?;
-        let trace = |direction| Trace::new(arguments.version(), direction);
-        let traces = arguments.debug.then(|| (trace(Direction::ToServer), trace(Direction::ToClient)));
-        Ok(Self { session, stream, peer, inputs, sender, interrupted, start: Instant::now(), traces })
+        let trace = |style, direction| Trace::new(style, connection.version, direction, &connection.client_id);
+        let traces =
+            connection.trace.map(|style| (trace(style, Direction::ToServer), trace(style, Direction::ToClient)));
+        let settings = Kept {
+            endpoint: connection.endpoint.clone(),
+            bind: connection.bind.clone(),
+            no_delay: connection.no_delay,
+            disconnect_properties: connection.disconnect_properties.clone(),
+            reconnect: connection.reconnect,
+        };
+        let mut client = Self {
+            session,
+            stream,
+            connection: 0,
+            line: Line::Connecting,
+            inputs,
+            sender,
+            interrupted,
+            start: Instant::now(),
+            version: connection.version,
+            settings,
+            numbers: HashMap::new(),
+            last_number: 0,
+            traces,
+        };
+        client.start_reading()?;
+        client.flush();
+        Ok(client)
     }
 
-    /// Where a thread reports to.
+    /// Where a thread that reads lines reports to.
     pub(crate) fn sender(&self) -> SyncSender<Input> {
         self.sender.clone()
     }
 
-    /// Gives every event to `handle`, and writes the last words when one of them is the end.
-    pub(crate) fn events(&mut self, mut handle: impl FnMut(Event<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+    /// Publishes; the number comes back with [`Event::Published`].
+    pub(crate) fn publish(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        (qos, retain): (QoS, bool),
+        properties: Properties<'_>,
+    ) -> Result<u16, Failure> {
+        let publish = Publish { dup: false, qos, retain, topic, packet_id: None, properties, payload };
+        let token = self.session.publish(&publish).map_err(|error| self.cannot_publish(error))?;
+        Ok(self.number(token))
+    }
+
+    fn cannot_publish(&self, error: RequestError) -> Failure {
+        let size_max = self.session.server_limits().maximum_packet_size;
+        let limit = if error == RequestError::TooLarge { format!(": {size_max} bytes") } else { String::new() };
+        let failure = Failure::from(error);
+        Failure { message: format!("cannot publish: {error}{limit}"), ..failure }
+    }
+
+    /// Subscribes; the number comes back with [`Event::Subscribed`].
+    pub(crate) fn subscribe(
+        &mut self,
+        filters: &[String],
+        options: SubscribeOptions,
+        properties: Properties<'_>,
+    ) -> Result<u16, Failure> {
+        // What MQTT 5.0 added is not said to a broker that would not understand it.
+        let options = match self.version.is_v5() {
+            true => options,
+            false => SubscribeOptions { qos: options.qos, ..SubscribeOptions::default() },
+        };
+        let filters = filters.iter().map(|text| Ok((filter(text)?, options))).collect::<Result<Vec<_>, Failure>>()?;
+        let token = self.session.subscribe(&filters, properties)?;
+        Ok(self.number(token))
+    }
+
+    pub(crate) fn unsubscribe(&mut self, filters: &[String], properties: Properties<'_>) -> Result<(), Failure> {
+        let filters = filters.iter().map(|text| filter(text)).collect::<Result<Vec<_>, Failure>>()?;
+        let token = self.session.unsubscribe(&filters, properties)?;
+        self.number(token);
+        Ok(())
+    }
+
+    /// Packet identifiers begin at 1 and go round; so do these.
+    fn number(&mut self, token: Token) -> u16 {
+        self.last_number = self.last_number.checked_add(1).unwrap_or(1);
+        self.numbers.insert(token, self.last_number);
+        self.last_number
+    }
+
+    /// What has happened already, or `None` when something would have to be waited for.
+    pub(crate) fn poll(&mut self) -> Result<Option<Event>, Failure> {
         loop {
-            match self.session.poll_event() {
-                Ok(Some(event)) => handle(event)?,
-                Ok(None) => return Ok(()),
-                Err(error) => {
-                    // The error says more than a failure of this write could.
-                    let _ = self.flush();
-                    return Err(error.into());
-                }
+            if self.interrupted.swap(false, Ordering::Relaxed) {
+                return Ok(Some(Event::Interrupted));
+            }
+            if let Some(event) = self.session_event()? {
+                return Ok(Some(event));
+            }
+            if self.session.output().len() >= OUTPUT_BYTES {
+                self.flush();
+            }
+            let input = match self.inputs.try_recv() {
+                Ok(input) => input,
+                Err(TryRecvError::Empty) => return Ok(None),
+                Err(TryRecvError::Disconnected) => Input::Closed(self.connection, None),
+            };
+            if let Some(event) = self.take(input)? {
+                return Ok(Some(event));
             }
         }
     }
 
-    /// Waits until there is something to do, at most until `until`. What stands in the output is written before.
-    pub(crate) fn wait(&mut self, until: Option<Instant>) -> Result<Wake, Failure> {
-        if self.interrupted.swap(false, Ordering::Relaxed) {
-            return Ok(Wake::Interrupted);
-        }
-        if self.session.output().len() >= OUTPUT_BYTES {
-            self.flush()?;
-        }
-        let input = match self.inputs.try_recv() {
-            Ok(input) => input,
-            Err(TryRecvError::Disconnected) => Input::Closed(None),
-            Err(TryRecvError::Empty) => {
-                self.flush()?;
-                let deadline = self.session.deadline().map(|deadline| self.start + deadline);
-                let next = [until, deadline].into_iter().flatten().min();
-                match self.receive_until(next) {
-                    Ok(input) => input,
-                    Err(RecvTimeoutError::Disconnected) => Input::Closed(None),
-                    Err(RecvTimeoutError::Timeout) => return self.time_passed(until),
-                }
+    /// The next event, waited for until `until` at most. What stands in the output is written before.
+    pub(crate) fn wait(&mut self, until: Option<Instant>) -> Result<Event, Failure> {
+        loop {
+            if let Some(event) = self.poll()? {
+                return Ok(event);
             }
-        };
-        match input {
-            Input::Received(bytes) => {
-                if let Some((_, received)) = &mut self.traces {
-                    received.bytes(&bytes);
-                }
-                self.session.receive(self.start.elapsed(), &bytes);
-                Ok(Wake::Events)
+            self.flush();
+            let deadline = self.session.deadline().map(|deadline| self.start + deadline);
+            let retry = if let Line::Down { retry_at, .. } = self.line { Some(retry_at) } else { None };
+            let next = [until, deadline, retry].into_iter().flatten().min();
+            let event = match self.receive_until(next) {
+                Ok(input) => self.take(input)?,
+                Err(RecvTimeoutError::Disconnected) => self.take(Input::Closed(self.connection, None))?,
+                Err(RecvTimeoutError::Timeout) => self.time_passed(until)?,
+            };
+            if let Some(event) = event {
+                return Ok(event);
             }
-            Input::Closed(error) => Err(self.closed(error)),
-            Input::Line(line) => Ok(Wake::Line(line)),
-            Input::Interrupted => Ok(Wake::Events),
         }
     }
 
@@ -139,78 +263,236 @@ impl Client {
         }
     }
 
-    fn time_passed(&mut self, until: Option<Instant>) -> Result<Wake, Failure> {
-        if until.is_some_and(|until| Instant::now() >= until) {
-            return Ok(Wake::TimedOut);
+    fn take(&mut self, input: Input) -> Result<Option<Event>, Failure> {
+        match input {
+            Input::Received(connection, bytes) if connection == self.connection => {
+                if let Some((_, received)) = &mut self.traces {
+                    received.bytes(&bytes);
+                }
+                self.session.receive(self.start.elapsed(), &bytes);
+                Ok(None)
+            }
+            Input::Closed(connection, error) if connection == self.connection => {
+                let failure = self.closed(error.as_ref());
+                self.lost(failure).map(Some)
+            }
+            // The last words of a connection that is gone.
+            Input::Received(..) | Input::Closed(..) => Ok(None),
+            Input::Line(line) => Ok(Some(Event::Line(line))),
+            // The flag tells.
+            Input::Interrupted => Ok(None),
         }
-        self.session.handle_timeout(self.start.elapsed())?;
-        Ok(Wake::Events)
+    }
+
+    fn time_passed(&mut self, until: Option<Instant>) -> Result<Option<Event>, Failure> {
+        let now = Instant::now();
+        if until.is_some_and(|until| now >= until) {
+            return Ok(Some(Event::TimedOut));
+        }
+        if let Line::Down { retry_at, wait } = self.line {
+            if now >= retry_at {
+                self.connect_again(wait)?;
+            }
+            return Ok(None);
+        }
+        match self.session.handle_timeout(self.start.elapsed()) {
+            Ok(()) => Ok(None),
+            Err(error) => {
+                let failure = Failure::of_connection(&error, self.version);
+                self.lost(failure).map(Some)
+            }
+        }
+    }
+
+    fn session_event(&mut self) -> Result<Option<Event>, Failure> {
+        loop {
+            let event = match self.session.poll_event() {
+                Ok(Some(event)) => event,
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    let failure = Failure::of_connection(&error, self.version);
+                    // The error says more than a failure of this write could.
+                    self.flush();
+                    return self.lost(failure).map(Some);
+                }
+            };
+            if let client_session::Event::Connected { .. } = event {
+                self.line = Line::Up;
+            }
+            if let Some(event) = owned(event, &mut self.numbers) {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    /// The connection is gone: a new one after a while, or the end.
+    fn lost(&mut self, failure: Failure) -> Result<Event, Failure> {
+        let Some(reconnect) = self.settings.reconnect.filter(|_| self.line == Line::Up && failure.is_retryable())
+        else {
+            return Err(failure);
+        };
+        self.stream.close();
+        self.session.connection_lost();
+        self.connection += 1;
+        self.line = Line::Down { retry_at: Instant::now() + reconnect.first, wait: reconnect.first };
+        Ok(Event::Lost(failure))
+    }
+
+    fn connect_again(&mut self, wait: Duration) -> Result<(), Failure> {
+        let kept = &self.settings;
+        let longest = kept.reconnect.map_or(wait, |reconnect| reconnect.longest);
+        let wait = (wait * 2).min(longest);
+        self.line = Line::Down { retry_at: Instant::now() + wait, wait };
+        if let Ok(stream) = Stream::open(&kept.endpoint, kept.bind.as_deref(), kept.no_delay) {
+            self.stream = stream;
+            self.start_reading()?;
+            self.session.connect(self.start.elapsed())?;
+            self.line = Line::Up;
+        }
+        Ok(())
+    }
+
+    fn start_reading(&self) -> Result<(), Failure> {
+        let reader = self.stream.try_clone().map_err(|error| Failure::new(error.to_string()))?;
+        let (inputs, connection) = (self.sender.clone(), self.connection);
+        thread::spawn(move || read(reader, connection, &inputs));
+        Ok(())
     }
 
     /// Writes the output.
-    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+    fn flush(&mut self) {
         let output = self.session.output();
-        if output.is_empty() {
-            return Ok(());
+        if output.is_empty() || matches!(self.line, Line::Down { .. }) {
+            return;
         }
         if let Some((sent, _)) = &mut self.traces {
             sent.bytes(output);
         }
         let (length, result) = (output.len(), self.stream.write_all(output));
         self.session.written(length);
-        match result {
+        if result.is_err() {
             // A broker that closes has often said why: the reading thread reports that and then the end.
-            Err(error) if is_end(&error) => Ok(()),
-            Err(error) => Err(self.closed(Some(error))),
-            Ok(()) => Ok(()),
+            self.stream.close();
         }
     }
 
-    fn closed(&self, error: Option<io::Error>) -> Failure {
+    fn closed(&self, error: Option<&io::Error>) -> Failure {
         let cause = error.map_or(String::new(), |error| format!(": {error}"));
+        let peer = self.stream.peer();
         let message = if self.session.is_connected() {
-            format!("the broker at {} closed the connection{cause}", self.peer)
+            format!("the broker at {peer} closed the connection{cause}")
         } else {
             format!(
-                "{} closed the connection before it answered{cause}: does it speak this version of MQTT (-V), and is \
-                 {} its port for MQTT without TLS?",
-                self.peer,
-                self.peer.port()
+                "{peer} closed the connection before it answered{cause}: does it speak this version of MQTT (-V), and \
+                 is it a listener for MQTT without TLS?"
             )
         };
-        Failure::new(message).with_status(status::CONNECTION_LOST)
+        Failure::new(message).with_cause(Cause::Lost)
     }
 
     /// Sends DISCONNECT and what stands before it. A broker that is gone already needs none.
     pub(crate) fn disconnect(&mut self) {
-        let disconnect = Disconnect { reason_code: ReasonCode::Success, properties: Properties::EMPTY };
-        if self.session.disconnect(&disconnect).is_ok() {
-            let _ = self.flush();
+        self.disconnect_with(ReasonCode::Success);
+    }
+
+    /// The same, and the broker publishes the will.
+    pub(crate) fn disconnect_with_will(&mut self) {
+        self.disconnect_with(ReasonCode::DisconnectWithWill);
+    }
+
+    fn disconnect_with(&mut self, reason_code: ReasonCode) {
+        let (reason_code, properties) = match self.version.is_v5() {
+            true => (reason_code, self.settings.disconnect_properties.as_properties()),
+            false => (ReasonCode::Success, Properties::EMPTY),
+        };
+        if self.session.disconnect(&Disconnect { reason_code, properties }).is_ok() {
+            self.flush();
         }
     }
 }
 
-fn is_end(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted
-    )
+fn options(connection: &Connection) -> ConnectOptions {
+    let defaults = ConnectOptions::default();
+    ConnectOptions {
+        version: connection.version,
+        client_id: connection.client_id.clone(),
+        clean_start: connection.clean_start,
+        // Whatever an earlier run left unfinished is gone with it: the state here is empty, and rightly so.
+        session_known: !connection.clean_start,
+        keep_alive: connection.keep_alive,
+        user_name: connection.user_name.clone(),
+        password: connection.password.clone(),
+        will: connection.will.clone(),
+        session_expiry_interval: connection.session_expiry_interval,
+        receive_maximum: connection.receive_maximum.unwrap_or(defaults.receive_maximum),
+        maximum_packet_size: connection.maximum_packet_size.unwrap_or(defaults.maximum_packet_size),
+        topic_alias_maximum: connection.topic_alias_maximum,
+        topic_alias_outgoing_max: connection.topic_alias_outgoing_max,
+        authentication: connection.authentication.clone(),
+        properties: connection.properties.clone(),
+        in_flight_max: connection.in_flight_max,
+        // The commands themselves wait for acknowledgements; one message may be as large as MQTT allows.
+        queue_bytes_max: usize::MAX / 4,
+        // With a new connection, what was on its way is sent again rather than given up.
+        send_anew: true,
+        response_timeout: RESPONSE_TIMEOUT,
+        ..defaults
+    }
+}
+
+fn filter(text: &str) -> Result<TopicFilter<'_>, Failure> {
+    TopicFilter::new(text).map_err(|error| Failure::new(format!("cannot subscribe to \"{text}\": {error}")))
+}
+
+/// The session's event without what it borrows; `None` for what no command asks for.
+fn owned(event: client_session::Event<'_>, numbers: &mut HashMap<Token, u16>) -> Option<Event> {
+    let mut number = |token| numbers.remove(&token).unwrap_or_default();
+    Some(match event {
+        client_session::Event::Connected { .. } => Event::Connected,
+        client_session::Event::Message(publish) => Event::Message(Message::from(&publish)),
+        client_session::Event::Published { token, outcome, properties } => {
+            let reason = match outcome {
+                Outcome::Acknowledged(reason_code) if reason_code.is_error() => Some(reason_code.text().to_owned()),
+                Outcome::NotSent(error) => Some(error.to_string()),
+                Outcome::Dropped => Some("it was given up to make room".to_owned()),
+                Outcome::SessionLost => Some("the session ended before it was acknowledged".to_owned()),
+                Outcome::Sent | Outcome::Acknowledged(_) => None,
+            };
+            let reason_string = properties.reason_string().map(str::to_owned);
+            let refusal = reason.map(|reason| Refusal { reason, reason_string });
+            Event::Published { number: number(token), refusal }
+        }
+        client_session::Event::Subscribed { token, reason_codes, properties } => Event::Subscribed {
+            number: number(token),
+            reason_codes: reason_codes.iter().collect(),
+            reason_string: properties.reason_string().map(str::to_owned),
+        },
+        client_session::Event::Unsubscribed { token, .. } => {
+            number(token);
+            Event::Unsubscribed
+        }
+        client_session::Event::RequestLost { token } => {
+            number(token);
+            return None;
+        }
+        client_session::Event::Challenge { .. } | client_session::Event::Authenticated { .. } => return None,
+    })
 }
 
 /// The reading thread.
-fn read(mut stream: TcpStream, inputs: &SyncSender<Input>) {
+fn read(mut stream: Stream, connection: u64, inputs: &SyncSender<Input>) {
     loop {
         let mut bytes = vec![0; READ_BYTES];
         let input = match stream.read(&mut bytes) {
-            Ok(0) => Input::Closed(None),
+            Ok(0) => Input::Closed(connection, None),
             Ok(length) => {
                 bytes.truncate(length);
-                Input::Received(bytes)
+                Input::Received(connection, bytes)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => Input::Closed(Some(error)),
+            Err(error) => Input::Closed(connection, Some(error)),
         };
-        let last = matches!(input, Input::Closed(_));
+        let last = matches!(input, Input::Closed(..));
         if inputs.send(input).is_err() || last {
             return;
         }
@@ -226,7 +508,7 @@ fn watch_signals(inputs: SyncSender<Input>) -> Result<Arc<AtomicBool>, Failure> 
     thread::spawn(move || {
         for (count, _) in signals.forever().enumerate() {
             if count > 0 {
-                std::process::exit(status::INTERRUPTED.into());
+                std::process::exit(crate::failure::status::INTERRUPTED.into());
             }
             flag.store(true, Ordering::Relaxed);
             // A full channel wakes the owner as well.

@@ -1,17 +1,14 @@
-//! The options that say where to connect and as whom; `pub` and `sub` share them.
+//! The options that say where to connect and as whom; `pub`, `sub` and `rr` share them.
 
-use std::io;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, value_parser};
-use sori_mqtt::client_session::{ConnectOptions, WillOptions};
-use sori_mqtt::{QoS, Version};
+use sori_mqtt::client_session::WillOptions;
+use sori_mqtt::{Property, PropertyBuffer, QoS, Version};
 
 use crate::failure::Failure;
-
-/// How long to wait for a connection, and for the broker's answers.
-pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::settings::{Connection, Endpoint, Reconnect, TraceStyle};
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
@@ -22,13 +19,19 @@ pub(crate) struct ConnectionArguments {
     /// The broker's port
     #[arg(short, long, default_value_t = 1883)]
     port: u16,
+    /// Connect to this Unix socket instead of a host
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port"])]
+    unix: Option<PathBuf>,
+    /// Connect from this address of this machine
+    #[arg(short = 'A', long, value_name = "ADDRESS")]
+    bind: Option<String>,
     /// Client identifier; without it the broker assigns one
     #[arg(short, long)]
     id: Option<String>,
     /// User name
     #[arg(short, long)]
     username: Option<String>,
-    /// Password
+    /// Password; other users of this machine can see it while this runs
     #[arg(short = 'P', long = "pw", value_name = "PASSWORD")]
     password: Option<String>,
     /// Seconds after which a sign of life is sent
@@ -43,6 +46,12 @@ pub(crate) struct ConnectionArguments {
     /// Seconds for which the broker keeps the session, -1 for ever (MQTT 5; with -c: for ever)
     #[arg(short = 'x', long, value_name = "SECONDS", allow_hyphen_values = true, value_parser = session_expiry)]
     session_expiry_interval: Option<u32>,
+    /// The most messages of QoS 1 and 2 on their way at a time
+    #[arg(short = 'M', long, value_name = "COUNT", default_value_t = u16::MAX, hide_default_value = true, value_parser = value_parser!(u16).range(1..))]
+    in_flight_max: u16,
+    /// Connect again when the connection is lost, after 1 second and then ever longer up to a minute
+    #[arg(long)]
+    reconnect: bool,
     /// Topic of the message that the broker publishes when this client is lost
     #[arg(long, value_name = "TOPIC", help_heading = "Will")]
     will_topic: Option<String>,
@@ -55,9 +64,12 @@ pub(crate) struct ConnectionArguments {
     /// Retain it
     #[arg(long, requires = "will_topic", help_heading = "Will")]
     will_retain: bool,
+    /// Publish it only when this client is away for so long (MQTT 5)
+    #[arg(long, value_name = "SECONDS", requires = "will_topic", help_heading = "Will")]
+    will_delay: Option<u32>,
     /// Print every packet to standard error
     #[arg(short, long)]
-    pub(crate) debug: bool,
+    debug: bool,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -82,8 +94,14 @@ pub(crate) fn qos(value: u8) -> QoS {
     QoS::from_u8(value).unwrap_or_default()
 }
 
+/// `name=value` of a user property.
+pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    pair.ok_or_else(|| "a name and a value, as in unit=celsius".to_owned())
+}
+
 impl ConnectionArguments {
-    pub(crate) fn version(&self) -> Version {
+    pub(crate) const fn version(&self) -> Version {
         match self.protocol_version {
             VersionArgument::V31 => Version::V31,
             VersionArgument::V311 => Version::V311,
@@ -91,27 +109,47 @@ impl ConnectionArguments {
         }
     }
 
-    pub(crate) fn options(&self) -> Result<ConnectOptions, Failure> {
-        let version = self.version();
-        if self.session_expiry_interval.is_some() && !version.is_v5() {
-            return Err(Failure::new("-x needs MQTT 5: leave -V out"));
+    /// Options that only MQTT 5 has are refused with another version, and not left out in silence.
+    pub(crate) fn needs_version_5(&self, option: &str, is_given: bool) -> Result<(), Failure> {
+        if is_given && !self.version().is_v5() {
+            return Err(Failure::new(format!("{option} needs MQTT 5: leave -V out")));
         }
+        Ok(())
+    }
+
+    /// The broker, for people.
+    pub(crate) fn broker(&self) -> String {
+        match &self.unix {
+            Some(path) => path.display().to_string(),
+            None => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    pub(crate) fn connection(&self) -> Result<Connection, Failure> {
+        let version = self.version();
+        self.needs_version_5("-x", self.session_expiry_interval.is_some())?;
+        self.needs_version_5("--will-delay", self.will_delay.is_some())?;
         let kept_by_default = if self.disable_clean_session { u32::MAX } else { 0 };
-        Ok(ConnectOptions {
-            version,
+        Ok(Connection {
+            endpoint: match &self.unix {
+                Some(path) => Endpoint::Unix(path.clone()),
+                None => Endpoint::Tcp { host: self.host.clone(), port: self.port },
+            },
+            bind: self.bind.clone(),
             client_id: self.client_id(),
-            clean_start: !self.disable_clean_session,
-            // Whatever an earlier run left unfinished is gone with it: the state here is empty, and rightly so.
-            session_known: self.disable_clean_session,
-            keep_alive: self.keepalive,
             user_name: self.username.clone(),
             password: self.password.clone().map(String::into_bytes),
-            will: self.will(),
+            keep_alive: self.keepalive,
+            version,
+            clean_start: !self.disable_clean_session,
             session_expiry_interval: self.session_expiry_interval.unwrap_or(kept_by_default),
-            // The commands themselves wait for acknowledgements; one message may be as large as MQTT allows.
-            queue_bytes_max: usize::MAX / 4,
-            response_timeout: RESPONSE_TIMEOUT,
-            ..ConnectOptions::default()
+            will: self.will(),
+            in_flight_max: self.in_flight_max,
+            trace: self.debug.then_some(TraceStyle::Sori),
+            reconnect: self
+                .reconnect
+                .then_some(Reconnect { first: Duration::from_secs(1), longest: Duration::from_secs(60) }),
+            ..Connection::default()
         })
     }
 
@@ -125,48 +163,18 @@ impl ConnectionArguments {
     }
 
     fn will(&self) -> Option<WillOptions> {
+        let mut properties = PropertyBuffer::new();
+        if let Some(seconds) = self.will_delay {
+            properties.push(Property::WillDelayInterval(seconds));
+        }
         Some(WillOptions {
             topic: self.will_topic.clone()?,
             payload: self.will_payload.clone().unwrap_or_default().into_bytes(),
             qos: qos(self.will_qos),
             retain: self.will_retain,
-            ..WillOptions::default()
+            properties,
         })
     }
-
-    /// Connects to the first address of the host that answers, over TCP: an ordered byte stream that loses nothing.
-    /// [MQTT-4.2.0-1] [MQTT311-7.1.2-1]
-    pub(crate) fn open(&self) -> Result<TcpStream, Failure> {
-        let addresses = (self.host.as_str(), self.port)
-            .to_socket_addrs()
-            .map_err(|error| Failure::new(format!("cannot find the host \"{}\": {error}", self.host)))?;
-        let mut failure = Failure::new(format!("the host \"{}\" has no address", self.host));
-        for address in addresses {
-            match TcpStream::connect_timeout(&address, RESPONSE_TIMEOUT) {
-                Ok(stream) => {
-                    // Without it the last packet of a burst waits for an acknowledgement of the one before.
-                    stream.set_nodelay(true).map_err(|error| Failure::new(error.to_string()))?;
-                    return Ok(stream);
-                }
-                Err(error) => failure = cannot_connect(address, &error),
-            }
-        }
-        Err(failure)
-    }
-}
-
-fn cannot_connect(address: SocketAddr, error: &io::Error) -> Failure {
-    Failure::new(match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            format!("connection refused by {address}: is a broker running there? start one with `sori`")
-        }
-        io::ErrorKind::TimedOut => format!(
-            "no answer from {address} within {} s: is the address right, and does a firewall let port {} through?",
-            RESPONSE_TIMEOUT.as_secs(),
-            address.port()
-        ),
-        _ => format!("cannot connect to {address}: {error}"),
-    })
 }
 
 #[cfg(test)]
@@ -179,5 +187,11 @@ mod tests {
         assert_eq!(session_expiry("∞"), Ok(u32::MAX));
         assert_eq!(session_expiry("90"), Ok(90));
         assert!(session_expiry("-2").is_err() && session_expiry("soon").is_err());
+    }
+
+    #[test]
+    fn a_user_property_is_a_name_and_a_value() {
+        assert_eq!(name_and_value("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(name_and_value("a").is_err());
     }
 }

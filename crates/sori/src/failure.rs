@@ -1,10 +1,11 @@
-//! How a command ends when it does not succeed: a sentence with advice, and an exit status.
+//! How a command ends when it does not succeed: a sentence with advice, what kind of end it is, and an exit status.
 
 use std::process::ExitCode;
 
 use sori_mqtt::client_session::{ConnectionError, OptionError, RequestError};
+use sori_mqtt::{ReasonCode, Version};
 
-/// The exit statuses; those of Mosquitto's clients where they have one for the case.
+/// The exit statuses of sori's own commands; those of Mosquitto's clients where they have one for the case.
 pub(crate) mod status {
     pub(crate) const ERROR: u8 = 1;
     pub(crate) const CONNECTION_LOST: u8 = 7;
@@ -14,24 +15,86 @@ pub(crate) mod status {
 }
 
 /// The end of a command that did not succeed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// Empty when there is nothing to say.
-    message: String,
-    status: u8,
+    pub(crate) message: String,
+    pub(crate) cause: Cause,
+}
+
+/// What kind of end it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Anything else.
+    Other,
+    /// The name of the host has no address.
+    HostUnknown,
+    /// No connection came about.
+    CannotConnect,
+    /// The broker refused the CONNECT.
+    Refused(ReasonCode, Version),
+    /// The connection was lost.
+    Lost,
+    /// The broker said DISCONNECT.
+    Disconnected(ReasonCode),
+    /// The broker broke the protocol.
+    Protocol,
+    /// The broker did not answer in time.
+    Silent,
+    /// A message is larger than the broker takes.
+    TooLarge,
+    /// The time that was given is over.
+    TimedOut,
+    /// A signal.
+    Interrupted,
+    /// An end that one command alone has, by its exit status.
+    Own(u8),
+}
+
+impl From<u8> for Cause {
+    fn from(status: u8) -> Self {
+        Self::Own(status)
+    }
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), status: status::ERROR }
+        Self { message: message.into(), cause: Cause::Other }
+    }
+
+    pub(crate) fn with_cause(self, cause: Cause) -> Self {
+        Self { cause, ..self }
     }
 
     pub(crate) fn with_status(self, status: u8) -> Self {
-        Self { status, ..self }
+        self.with_cause(Cause::Own(status))
     }
 
-    pub(crate) fn quiet(status: u8) -> Self {
-        Self { message: String::new(), status }
+    pub(crate) fn quiet(cause: impl Into<Cause>) -> Self {
+        Self { message: String::new(), cause: cause.into() }
+    }
+
+    /// The exit status of sori's own commands.
+    pub(crate) const fn status(&self) -> u8 {
+        match self.cause {
+            Cause::Other | Cause::HostUnknown | Cause::CannotConnect | Cause::TooLarge => status::ERROR,
+            // MQTT 3 has its own numbers; the reason code says the same in all versions.
+            Cause::Refused(reason_code, _) => reason_code.value(),
+            Cause::Lost | Cause::Disconnected(_) | Cause::Protocol | Cause::Silent => status::CONNECTION_LOST,
+            Cause::TimedOut => status::TIMED_OUT,
+            Cause::Interrupted => status::INTERRUPTED,
+            Cause::Own(status) => status,
+        }
+    }
+
+    /// Whether another connection may go better.
+    pub(crate) const fn is_retryable(&self) -> bool {
+        match self.cause {
+            Cause::CannotConnect | Cause::Lost | Cause::Silent => true,
+            // The one who took the session over would lose it again, and both for ever.
+            Cause::Disconnected(reason_code) => !matches!(reason_code, ReasonCode::SessionTakenOver),
+            _ => false,
+        }
     }
 
     /// Says it and returns the exit status.
@@ -39,19 +102,19 @@ impl Failure {
         if !self.message.is_empty() {
             eprintln!("sori: {}", self.message);
         }
-        ExitCode::from(self.status)
+        ExitCode::from(self.status())
     }
-}
 
-impl From<ConnectionError> for Failure {
-    fn from(error: ConnectionError) -> Self {
-        let status = match &error {
-            // MQTT 3 has its own numbers; Mosquitto's clients exit with what stood in the packet, and sori with the
-            // reason code, which says the same in all versions.
-            ConnectionError::Refused(farewell) => farewell.reason_code.value(),
-            _ => status::CONNECTION_LOST,
+    /// The end of a connection, as the session tells it.
+    pub(crate) fn of_connection(error: &ConnectionError, version: Version) -> Self {
+        let cause = match error {
+            ConnectionError::Refused(farewell) => Cause::Refused(farewell.reason_code, version),
+            ConnectionError::Disconnected(farewell) => Cause::Disconnected(farewell.reason_code),
+            ConnectionError::Violation(_) => Cause::Protocol,
+            ConnectionError::Timeout(_) => Cause::Silent,
+            ConnectionError::AnswerTooLarge(_) => Cause::TooLarge,
         };
-        Self { message: error.to_string(), status }
+        Self { message: error.to_string(), cause }
     }
 }
 
@@ -63,6 +126,7 @@ impl From<OptionError> for Failure {
 
 impl From<RequestError> for Failure {
     fn from(error: RequestError) -> Self {
-        Self::new(error.to_string())
+        let cause = if error == RequestError::TooLarge { Cause::TooLarge } else { Cause::Other };
+        Self::new(error.to_string()).with_cause(cause)
     }
 }

@@ -7,13 +7,28 @@ mod check;
 mod client;
 mod connection;
 mod explain;
+mod display;
 mod failure;
+mod format;
+mod message;
+mod mosquitto;
 mod names;
+mod payload;
+mod printer;
 mod r#pub;
 mod reload;
+mod publishing;
+mod requesting;
+mod rr;
+mod settings;
 mod store;
+mod stream;
 mod sub;
+mod subscribing;
+mod topic;
 mod trace;
+mod tree;
+mod voice;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -55,6 +70,12 @@ enum Command {
     /// Say what a client may, and which line of which file decides
     #[command(disable_help_flag = true)]
     Explain(explain::Arguments),
+    /// Send a request and show the response
+    #[command(disable_help_flag = true)]
+    Rr(Box<rr::Arguments>),
+    /// Ask about topics and filters
+    #[command(disable_help_flag = true)]
+    Topic(topic::Arguments),
     /// Look after what the broker keeps on disk
     #[command(disable_help_flag = true)]
     Store(store::Arguments),
@@ -87,6 +108,8 @@ fn run(command: Command) -> ExitCode {
         Command::Pub(arguments) => r#pub::run(&arguments),
         Command::Sub(arguments) => sub::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Rr(arguments) => rr::run(&arguments),
+        Command::Topic(arguments) => topic::run(&arguments),
         Command::Store(arguments) => store::run(&arguments),
     };
     match result {

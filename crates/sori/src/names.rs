@@ -5,6 +5,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::mosquitto;
+
 /// One program that `sori` is when it is called by this name.
 pub(crate) struct Name {
     pub(crate) name: &'static str,
@@ -13,8 +15,12 @@ pub(crate) struct Name {
 }
 
 /// Every name, in the order in which they are shown.
-pub(crate) const NAMES: &[Name] =
-    &[Name { name: "mosquitto", run: |arguments| sori_server::run(arguments.into_iter(), true) }];
+pub(crate) const NAMES: &[Name] = &[
+    Name { name: "mosquitto", run: |arguments| sori_server::run(arguments.into_iter(), true) },
+    Name { name: "mosquitto_pub", run: mosquitto::publish },
+    Name { name: "mosquitto_sub", run: mosquitto::subscribe },
+    Name { name: "mosquitto_rr", run: mosquitto::request },
+];
 
 /// The entry for the name under which the program was started, with whatever folder stood before it.
 pub(crate) fn called_as(program: &OsStr) -> Option<&'static Name> {

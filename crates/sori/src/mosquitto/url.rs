@@ -1,0 +1,166 @@
+//! The URLs of `-L` and `--proxy`.
+
+use std::ffi::OsStr;
+
+use super::answer::{Answer, Value, wrong};
+use super::flags::add_topic;
+use super::options::Options;
+
+/// The schemes of `-L`: name, port, TLS, WebSocket.
+const SCHEMES: &[(&str, u16, bool, bool)] = &[
+    ("mqtt://", 1883, false, false),
+    ("mqtts://", 8883, true, false),
+    ("ws://", 1883, false, true),
+    ("wss://", 8883, true, true),
+];
+
+/// A SOCKS5 proxy that also resolves names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Proxy {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) user_name: Option<String>,
+    pub(super) password: Option<String>,
+}
+
+const SOCKS_PORT: u16 = 1080;
+
+/// `scheme://[user[:password]@]host[:port]/topic`; what stands between `/` and the end is the topic as it is.
+pub(super) fn apply(options: &mut Options, url: &str) -> Result<(), Answer> {
+    let scheme = SCHEMES.iter().find(|(scheme, ..)| starts_with_ignoring_case(url, scheme));
+    let Some((scheme, port, is_tls, is_web_socket)) = scheme else { return wrong("Unsupported URL scheme.") };
+    let rest = url.get(scheme.len()..).unwrap_or_default();
+    let Some((authority, topic)) = rest.split_once('/') else {
+        return wrong("Invalid URL for -L argument specified - topic missing.");
+    };
+    add_topic(options, Value(OsStr::new(topic)), "-L topic")?;
+    let host_and_port = match authority.split_once('@') {
+        None => authority,
+        Some((user, host_and_port)) => {
+            let (name, password) = user.split_once(':').map_or((user, None), |(name, word)| (name, Some(word)));
+            options.connection.user_name = Some(name.to_owned());
+            if let Some(password) = password {
+                options.connection.password = Some(password.as_bytes().to_vec());
+            }
+            host_and_port
+        }
+    };
+    let (host, own_port) = split_port(host_and_port)
+        .map_or_else(|| wrong(format!("Invalid URL for -L argument specified - wrong port in {host_and_port}.")), Ok)?;
+    options.host = Some(host.to_owned());
+    options.unix = None;
+    options.port = Some(own_port.unwrap_or(*port));
+    options.tls.system_roots |= is_tls;
+    options.web_socket |= is_web_socket;
+    Ok(())
+}
+
+/// `socks5h://[user[:password]@]host[:port]`, with `%25`, `%3A` and `%40` for `%`, `:` and `@`.
+pub(super) fn proxy(url: &str) -> Result<Proxy, Answer> {
+    let Some(rest) = url.strip_prefix("socks5h://") else {
+        return wrong(format!("Unsupported proxy protocol: {url}"));
+    };
+    let (user, host_and_port) = match rest.rsplit_once('@') {
+        Some((user, host_and_port)) => (Some(user), host_and_port),
+        None => (None, rest),
+    };
+    let (user_name, password) = match user.map(|user| user.split_once(':').map_or((user, None), |(a, b)| (a, Some(b))))
+    {
+        Some(("", Some(_))) => return wrong("Invalid proxy: a password without a user name."),
+        Some((name, password)) => (Some(decoded(name)?), password.map(decoded).transpose()?),
+        None => (None, None),
+    };
+    match split_port(host_and_port) {
+        Some((host, port)) if !host.is_empty() && port != Some(0) => {
+            Ok(Proxy { host: host.to_owned(), port: port.unwrap_or(SOCKS_PORT), user_name, password })
+        }
+        Some(("", _)) => wrong("Invalid proxy."),
+        _ => wrong(format!("Invalid proxy port in {host_and_port}")),
+    }
+}
+
+/// `host`, `host:port`, `[::1]` or `[::1]:port`; `None` for a port that is none.
+fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => (host, rest.strip_prefix(':')),
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    match port {
+        None => Some((host, None)),
+        Some(port) => port.parse().ok().map(|port| (host, Some(port))),
+    }
+}
+
+fn decoded(text: &str) -> Result<String, Answer> {
+    let mut decoded = Vec::new();
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let digits = [bytes.next().unwrap_or_default(), bytes.next().unwrap_or_default()];
+        let value = std::str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(value.map_or_else(|| wrong(format!("Invalid proxy: {text} has a % without two digits.")), Ok)?);
+    }
+    String::from_utf8(decoded).map_or_else(|_| wrong("Invalid proxy: the user name or password is no UTF-8."), Ok)
+}
+
+fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use sori_mqtt::Version;
+
+    use super::super::Program;
+    use super::*;
+
+    #[test]
+    fn a_url_says_where_and_as_whom() {
+        let check = |url: &str, host: &str, port, user: Option<&str>, password: Option<&str>, topic: &str| {
+            let mut options = Options::new(Program::Pub);
+            assert_eq!(apply(&mut options, url), Ok(()), "{url}");
+            assert_eq!((options.host.as_deref(), options.port), (Some(host), Some(port)), "{url}");
+            assert_eq!(options.connection.user_name.as_deref(), user, "{url}");
+            assert_eq!(options.connection.password.as_deref(), password.map(str::as_bytes), "{url}");
+            assert_eq!(options.topics, [topic], "{url}");
+            assert_eq!(
+                (options.tls.system_roots, options.web_socket),
+                (url.contains("s://h") && !url.starts_with("ws:"), url.starts_with('w'))
+            );
+            assert_eq!(options.version, Version::V311);
+        };
+        check("mqtt://h/t", "h", 1883, None, None, "t");
+        check("MQTT://h:1/a/b", "h", 1, None, None, "a/b");
+        check("mqtt://u@h/t", "h", 1883, Some("u"), None, "t");
+        check("mqtt://u:p:q@h:2/t", "h", 2, Some("u"), Some("p:q"), "t");
+        check("mqtt://[::1]:3/t", "::1", 3, None, None, "t");
+        check("mqtts://h/t", "h", 8883, None, None, "t");
+        check("ws://h/t", "h", 1883, None, None, "t");
+        check("wss://h:443/t", "h", 443, None, None, "t");
+    }
+
+    #[test]
+    fn a_url_that_is_none_is_refused() {
+        for url in ["invalid://", "mqtt:/h/t", "mqtt://h", "mqtt://h:port/t", "mqtt://h:70000/t", "mqtt://h/a/+", ""] {
+            assert!(apply(&mut Options::new(Program::Pub), url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_has_a_user_and_a_port_of_its_own() {
+        let check = |url: &str, host: &str, port, user_name: Option<&str>, password: Option<&str>| {
+            let (user_name, password) = (user_name.map(str::to_owned), password.map(str::to_owned));
+            assert_eq!(proxy(url), Ok(Proxy { host: host.to_owned(), port, user_name, password }), "{url}");
+        };
+        check("socks5h://h", "h", 1080, None, None);
+        check("socks5h://h:1", "h", 1, None, None);
+        check("socks5h://u@h", "h", 1080, Some("u"), None);
+        check("socks5h://u%40:p%3Aq%25@[::1]:2", "::1", 2, Some("u@"), Some("p:q%"));
+        for url in ["socks5://h", "socks5h://", "socks5h://h:0", "socks5h://h:x", "socks5h://:p@h", "socks5h://u%4@h"] {
+            assert!(proxy(url).is_err(), "{url}");
+        }
+    }
+}
