@@ -132,7 +132,7 @@ fn mosquitto_end(failure: &Failure) -> (Vec<String>, u8) {
         Cause::Other if failure.message.is_empty() => (Vec::new(), 1),
         Cause::Other if failure.message.starts_with("All subscription") => (vec![failure.message.clone()], 0),
         Cause::Other | Cause::CannotConnect => (error(&failure.message), 1),
-        Cause::HostUnknown => (vec![format!("Unable to connect (Lookup error.): {}", failure.message)], 1),
+        Cause::HostUnknown => (vec![format!("Unable to connect (Lookup error). {}", failure.message)], 1),
         Cause::Refused(reason_code, version) => refused(reason_code, version),
         Cause::Lost => (error(&format!("The connection was lost. ({})", failure.message)), number::CONNECTION_LOST),
         Cause::Disconnected(_) => {

@@ -10,7 +10,22 @@ pub(super) enum Answer {
     Help,
     Version,
     /// What is wrong; it is shown behind `Error: `.
-    Wrong(String),
+    Wrong(Complaint),
+}
+
+/// A sentence, and how far from it the advice stands. Tests of Mosquitto compare the output to the last line break.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Complaint {
+    pub(super) text: String,
+    is_spaced: bool,
+}
+
+impl Complaint {
+    /// What is written to standard error.
+    pub(super) fn shown(&self, program: &str) -> String {
+        let space = if self.is_spaced { "\n" } else { "" };
+        format!("Error: {}\n{space}\nUse '{program} --help' to see usage.", self.text)
+    }
 }
 
 /// The value of a flag.
@@ -18,7 +33,12 @@ pub(super) enum Answer {
 pub(super) struct Value<'a>(pub(super) &'a OsStr);
 
 pub(super) fn wrong<T>(text: impl Into<String>) -> Result<T, Answer> {
-    Err(Answer::Wrong(text.into()))
+    Err(Answer::Wrong(Complaint { text: text.into(), is_spaced: true }))
+}
+
+/// The same without a blank line more. Which complaint has one is an accident of Mosquitto's clients.
+pub(super) fn wrong_briefly<T>(text: impl Into<String>) -> Result<T, Answer> {
+    Err(Answer::Wrong(Complaint { text: text.into(), is_spaced: false }))
 }
 
 impl<'a> Value<'a> {

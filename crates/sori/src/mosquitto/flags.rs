@@ -6,7 +6,7 @@ use std::time::Duration;
 use sori_mqtt::{QoS, RetainHandling, TopicFilter, TopicName, Version};
 
 use super::Program;
-use super::answer::{Answer, Value, wrong};
+use super::answer::{Answer, Value, wrong, wrong_briefly};
 use super::options::{Options, PayloadFrom};
 use super::url;
 use crate::format::Format;
@@ -96,7 +96,8 @@ pub(super) const FLAGS: &[Flag] = &[
         ("port", "no port specified"),
         "the broker's port; 1883, with TLS 8883",
         |options, value| {
-            let port = value.number().map_or_else(|| wrong(format!("Invalid port given: {}", value.shown())), Ok)?;
+            let port =
+                value.number().map_or_else(|| wrong_briefly(format!("Invalid port given: {}", value.shown())), Ok)?;
             options.port = Some(port);
             Ok(())
         },
@@ -290,7 +291,7 @@ pub(super) const FLAGS: &[Flag] = &[
     }),
     switch("-n", "--null-message", "PR", "send an empty message", |options| set_payload(options, PayloadFrom::Nothing)),
     value(("-q", "--qos"), "PSR", ("qos", "no QoS specified"), "0, 1 or 2", |options, value| {
-        options.qos = qos(value).map_or_else(|| wrong(format!("Invalid QoS given: {}", value.shown())), Ok)?;
+        options.qos = qos(value).map_or_else(|| wrong_briefly(format!("Invalid QoS given: {}", value.shown())), Ok)?;
         Ok(())
     }),
     switch("-r", "--retain", "P", "the broker keeps the message for later subscribers", |options| {
@@ -358,7 +359,7 @@ pub(super) const FLAGS: &[Flag] = &[
     }),
     value(("-F", ""), "SR", ("format", "no format specified"), "how to show a message; see below", |options, value| {
         let format = Format::new(value.text("-F")?);
-        options.format = Some(format.map_err(|error| Answer::Wrong(error.to_string()))?);
+        options.format = Some(format.or_else(|error| wrong_briefly(error.to_string()))?);
         Ok(())
     }),
     switch("", "--pretty", "SR", "%j and %J in many lines", |options| {
@@ -618,7 +619,7 @@ fn topic_name(value: Value<'_>, flag: &str, kind: &str) -> Result<String, Answer
     let text = value.text(flag)?;
     match TopicName::new(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => wrong(format!("Invalid {kind} topic '{text}', does it contain '+' or '#'?")),
+        Err(_) => wrong_briefly(format!("Invalid {kind} topic '{text}', does it contain '+' or '#'?")),
     }
 }
 
@@ -626,7 +627,7 @@ fn topic_filter(value: Value<'_>, flag: &str, kind: &str) -> Result<String, Answ
     let text = value.text(flag)?;
     match TopicFilter::new(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => wrong(format!("Invalid {kind} topic '{text}', are all '+' and '#' wildcards correct?")),
+        Err(_) => wrong_briefly(format!("Invalid {kind} topic '{text}', are all '+' and '#' wildcards correct?")),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::Program;
-use super::answer::{Answer, Value, wrong};
+use super::answer::{Answer, Value, wrong, wrong_briefly};
 use super::flags::{FLAGS, Takes};
 use super::options::Options;
 use super::{options_file, property};
@@ -33,7 +33,7 @@ fn apply(options: &mut Options, words: &[OsString]) -> Result<(), Answer> {
         let name = word.to_str().unwrap_or_default();
         let flag = FLAGS.iter().find(|flag| flag.belongs_to(options.program) && flag.is_called(name));
         let Some(flag) = flag else {
-            return wrong(format!("Unknown option '{}'.", Value(word).shown()));
+            return wrong_briefly(format!("Unknown option '{}'.", Value(word).shown()));
         };
         let taken = match &flag.takes {
             Takes::Nothing(set) => {
@@ -60,27 +60,27 @@ fn check(options: &mut Options) -> Result<(), Answer> {
     let Options { will, tls, connection, .. } = options;
     if will.topic.is_none() {
         if will.payload.is_some() {
-            return wrong("Will payload given, but no will topic given.");
+            return wrong_briefly("Will payload given, but no will topic given.");
         }
         if will.retain {
-            return wrong("Will retain given, but no will topic given.");
+            return wrong_briefly("Will retain given, but no will topic given.");
         }
     }
     if tls.certificate.is_some() != tls.key.is_some() {
-        return wrong("Both certfile and keyfile must be provided if one of them is set.");
+        return wrong_briefly("Both certfile and keyfile must be provided if one of them is set.");
     }
     if tls.key_form.is_some() && tls.key.is_none() {
-        return wrong("If keyform is set, keyfile must be also specified.");
+        return wrong_briefly("If keyform is set, keyfile must be also specified.");
     }
     if tls.engine_password_hash.is_some() && (tls.key_form.is_none() || tls.engine.is_none()) {
-        return wrong("when using tls-engine-kpass-sha1, both tls-engine and keyform must also be provided.");
+        return wrong_briefly("when using tls-engine-kpass-sha1, both tls-engine and keyform must also be provided.");
     }
     if tls.psk.is_some() {
         if tls.ca_file.is_some() || tls.ca_path.is_some() {
-            return wrong("Only one of --psk or --cafile/--capath may be used at once.");
+            return wrong_briefly("Only one of --psk or --cafile/--capath may be used at once.");
         }
         if tls.psk_identity.is_none() {
-            return wrong("--psk-identity required if --psk used.");
+            return wrong_briefly("--psk-identity required if --psk used.");
         }
     }
     let has_own_id = options.id.is_some();
@@ -88,18 +88,18 @@ fn check(options: &mut Options) -> Result<(), Answer> {
         let by_default = if connection.clean_start { 0 } else { u32::MAX };
         let expiry = options.session_expiry_interval.unwrap_or(by_default);
         if expiry == u32::MAX && !has_own_id {
-            return wrong("You must provide a client id if you are using an infinite session expiry interval.");
+            return wrong_briefly("You must provide a client id if you are using an infinite session expiry interval.");
         }
         connection.session_expiry_interval = expiry;
     } else if !connection.clean_start && !has_own_id {
-        return wrong("You must provide a client id if you are using the -c option.");
+        return wrong_briefly("You must provide a client id if you are using the -c option.");
     }
     if options.program == Program::Sub {
         if options.topics.is_empty() && options.unsubscribe.is_empty() {
-            return wrong("You must specify a topic to subscribe to (-t) or unsubscribe from (-U).");
+            return wrong_briefly("You must specify a topic to subscribe to (-t) or unsubscribe from (-U).");
         }
         if options.skip_retained && options.retained_only {
-            return wrong("Combining '-R' and '--retained-only' makes no sense.");
+            return wrong_briefly("Combining '-R' and '--retained-only' makes no sense.");
         }
     }
     Ok(())

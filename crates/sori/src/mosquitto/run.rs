@@ -27,7 +27,7 @@ pub(super) fn run(program: Program, arguments: &[OsString]) -> u8 {
     match parse::parse(program, arguments, |name| std::env::var_os(name)) {
         Err(Answer::Help) => print!("{}", usage::usage(program)),
         Err(Answer::Version) => println!("{}", usage::version(program)),
-        Err(Answer::Wrong(text)) => eprintln!("Error: {text}\n\nUse '{} --help' to see usage.", program.name()),
+        Err(Answer::Wrong(complaint)) => eprintln!("{}", complaint.shown(program.name())),
         Ok(options) => return work(options),
     }
     USAGE_STATUS

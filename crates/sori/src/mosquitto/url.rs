@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::answer::{Answer, Value, wrong};
+use super::answer::{Answer, Value, wrong, wrong_briefly};
 use super::flags::add_topic;
 use super::options::Options;
 
@@ -31,7 +31,7 @@ pub(super) fn apply(options: &mut Options, url: &str) -> Result<(), Answer> {
     let Some((scheme, port, is_tls, is_web_socket)) = scheme else { return wrong("Unsupported URL scheme.") };
     let rest = url.get(scheme.len()..).unwrap_or_default();
     let Some((authority, topic)) = rest.split_once('/') else {
-        return wrong("Invalid URL for -L argument specified - topic missing.");
+        return wrong_briefly("Invalid URL for -L argument specified - topic missing.");
     };
     add_topic(options, Value(OsStr::new(topic)), "-L topic")?;
     let host_and_port = match authority.split_once('@') {
@@ -58,7 +58,7 @@ pub(super) fn apply(options: &mut Options, url: &str) -> Result<(), Answer> {
 /// `socks5h://[user[:password]@]host[:port]`, with `%25`, `%3A` and `%40` for `%`, `:` and `@`.
 pub(super) fn proxy(url: &str) -> Result<Proxy, Answer> {
     let Some(rest) = url.strip_prefix("socks5h://") else {
-        return wrong(format!("Unsupported proxy protocol: {url}"));
+        return wrong_briefly(format!("Unsupported proxy protocol: {url}"));
     };
     let (user, host_and_port) = match rest.rsplit_once('@') {
         Some((user, host_and_port)) => (Some(user), host_and_port),

@@ -16,7 +16,7 @@ fn options(program: Program, text: &str) -> Result<Options, Answer> {
 /// The complaint about a command line.
 fn complaint(program: Program, text: &str) -> String {
     match options(program, text) {
-        Err(Answer::Wrong(complaint)) => complaint,
+        Err(Answer::Wrong(complaint)) => complaint.text,
         Err(_) => "help".to_owned(),
         Ok(_) => String::new(),
     }
