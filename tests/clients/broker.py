@@ -40,7 +40,8 @@ def free_port():
 class Broker:
     host = "127.0.0.1"
 
-    def __init__(self):
+    def __init__(self, configuration=CONFIGURATION):
+        self._configuration = configuration
         self._directory = tempfile.TemporaryDirectory(prefix="sori-clients-")
         # The port was free a moment ago; if somebody else was faster, the broker ends at once and another port is tried.
         for _ in range(5):
@@ -52,7 +53,7 @@ class Broker:
     def _start(self):
         where = Path(self._directory.name)
         configuration = where / "broker.conf"
-        configuration.write_text(CONFIGURATION.format(port=self.port))
+        configuration.write_text(self._configuration.format(port=self.port))
         with open(where / "broker.log", "ab") as log:
             self._process = subprocess.Popen([*command(), "-c", str(configuration)], cwd=where, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS_MAX

@@ -31,7 +31,7 @@ impl Stream {
 
     fn open_tcp(host: &str, port: u16, bind: Option<&str>, no_delay: bool) -> Result<Self, Failure> {
         let addresses = addresses(host, port)?;
-        let local = bind.map(|name| addresses_of_this_machine(name)).transpose()?;
+        let local = bind.map(addresses_of_this_machine).transpose()?;
         let mut failure = Failure::new(format!("the host \"{host}\" has no address")).with_cause(Cause::HostUnknown);
         for address in addresses {
             match connect(address, local.as_deref()) {

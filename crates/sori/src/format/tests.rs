@@ -96,9 +96,9 @@ fn fields_have_a_width_a_precision_and_a_side() {
 
 #[test]
 fn numbers_come_from_the_bytes_of_the_payload() {
-    let double = message(&2.718_281_828_f64.to_ne_bytes());
+    let double = message(&3.518_281_828_f64.to_ne_bytes());
     for (format, expected) in
-        [("%d", "2.718282"), ("%.3d", "2.718"), ("%8.3d|%-8.3d|%08.3d", "   2.718|2.718   |0002.718")]
+        [("%d", "3.518282"), ("%.3d", "3.518"), ("%8.3d|%-8.3d|%08.3d", "   3.518|3.518   |0003.518")]
     {
         check(format, &double, expected);
     }

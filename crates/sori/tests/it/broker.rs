@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sori_mqtt::{
     Ack, ConnAck, Direction, Packet, PacketId, PacketType, Properties, Publish, QoS, ReasonCode, Split, SubAck,
@@ -25,9 +25,25 @@ impl Broker {
     }
 
     pub(crate) fn accept(&self) -> Peer {
-        let (stream, _) = self.listener.accept().expect("a connection");
+        let stream = self.connection();
         stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         Peer { stream, bytes: Vec::new(), version: Version::V5 }
+    }
+
+    /// The next connection; a client that ended without one would hang the test.
+    fn connection(&self) -> TcpStream {
+        self.listener.set_nonblocking(true).expect("a listener");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false).expect("a stream");
+                    return stream;
+                }
+                Err(error) => assert!(Instant::now() < deadline, "no connection: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Accepts a client and its CONNECT.
@@ -126,13 +142,17 @@ impl Peer {
     }
 
     pub(crate) fn message(&mut self, topic: &str, payload: &[u8]) {
+        self.message_with(topic, payload, Properties::EMPTY);
+    }
+
+    pub(crate) fn message_with(&mut self, topic: &str, payload: &[u8], properties: Properties<'_>) {
         self.send(&Packet::Publish(Publish {
             dup: false,
             qos: QoS::AtMostOnce,
             retain: false,
             topic,
             packet_id: None,
-            properties: Properties::EMPTY,
+            properties,
             payload,
         }));
     }

@@ -2,6 +2,7 @@
 
 mod broker;
 mod check;
+mod clients;
 mod crash;
 mod explain;
 mod export;
@@ -29,18 +30,27 @@ fn result(output: &Output) -> (i32, String, String) {
 
 #[test]
 fn help_is_no_error_and_has_examples() {
-    for words in ["--help", "pub --help", "sub --help", "help"] {
+    for words in ["--help", "pub --help", "sub --help", "rr --help", "topic --help", "help"] {
         let (status, out, err) = result(&sori(words, 0).output().expect("starts"));
         assert_eq!((status, err.as_str()), (0, ""), "{words}");
-        assert!(out.contains("Examples:") && out.contains("sori pub") || words == "sub --help", "{words}: {out}");
+        assert!(out.contains("Examples:") && out.contains("  sori "), "{words}: {out}");
     }
 }
 
 #[test]
 fn usage_errors_have_status_2() {
-    for words in
-        ["pub -t a", "pub -m a", "pub -t a -m b -n", "sub", "sub -t a -q 3", "sub -t a -c", "pub -t a -n --will-qos 1"]
-    {
+    for words in [
+        "pub -t a",
+        "pub -m a",
+        "pub -t a -m b -n",
+        "sub",
+        "sub -t a -q 3",
+        "sub -t a -c",
+        "pub -t a -n --will-qos 1",
+        "rr -t a -m b",
+        "topic match a",
+        "topic lint",
+    ] {
         let (status, _, err) = result(&sori(words, 0).output().expect("starts"));
         assert_eq!(status, 2, "{words}: {err}");
     }

@@ -13,6 +13,10 @@ fn options(program: Program, text: &str) -> Result<Options, Answer> {
     parse(program, &words(text), |_| None)
 }
 
+fn legal(found: Result<Options, Answer>) -> Options {
+    found.unwrap_or_else(|answer| unreachable!("{answer:?}"))
+}
+
 /// The complaint about a command line.
 fn complaint(program: Program, text: &str) -> String {
     match options(program, text) {
@@ -176,7 +180,7 @@ fn flags_arrive_where_they_belong() {
     let text = "-h host -p 1 -i me -u user -P secret -k 5 -c -M 3 -q 2 -t a -t b/# -T c -U d -C 4 -W 5 -E -R -v -N \
                 --retain-as-published --retain-handling new --random-filter 12.5 --remove-retained --pretty -d --quiet \
                 --will-topic w --will-payload p --will-qos 1 --will-retain";
-    let found = options(Program::Sub, text).ok().expect("legal");
+    let found = legal(options(Program::Sub, text));
     assert_eq!((found.host.as_deref(), found.port, found.id.as_deref()), (Some("host"), Some(1), Some("me")));
     assert_eq!(found.connection.user_name.as_deref(), Some("user"));
     assert_eq!(found.connection.password.as_deref(), Some(&b"secret"[..]));
@@ -198,20 +202,23 @@ fn flags_arrive_where_they_belong() {
 
 #[test]
 fn publishing_has_the_last_topic_and_one_payload() {
-    let found = options(Program::Pub, "-t a -t b -m hi --repeat 3 --repeat-delay 0.25 -r -q 1").ok().expect("legal");
+    let found = legal(options(Program::Pub, "-t a -t b -m hi --repeat 3 --repeat-delay 0.25 -r -q 1"));
     assert_eq!(found.topics, ["b"]);
     assert_eq!(found.payload, Some(PayloadFrom::Text(b"hi".to_vec())));
     assert_eq!((found.repeat, found.repeat_delay, found.retain), (3, Duration::from_millis(250), true));
     // A payload may look like a flag, and be no UTF-8.
     use std::os::unix::ffi::OsStringExt;
     let arguments = [OsString::from("-m"), OsString::from_vec(b"-\xFF".to_vec())];
-    let found = parse(Program::Pub, &arguments, |_| None).ok().expect("legal");
+    let found = legal(parse(Program::Pub, &arguments, |_| None));
     assert_eq!(found.payload, Some(PayloadFrom::Text(b"-\xFF".to_vec())));
 }
 
 #[test]
 fn a_property_switches_to_version_5() {
-    let found = options(Program::Pub, "-D publish content-type text -D publish user-property a b -D connect session-expiry-interval 9 -D will will-delay-interval 3 -D publish topic-alias 4 --will-topic w").ok().expect("legal");
+    let found = legal(options(
+        Program::Pub,
+        "-D publish content-type text -D publish user-property a b -D connect session-expiry-interval 9 -D will will-delay-interval 3 -D publish topic-alias 4 --will-topic w",
+    ));
     assert_eq!(found.version, Version::V5);
     let properties = found.publish_properties.as_properties();
     assert_eq!(properties.content_type(), Some("text"));
@@ -219,8 +226,8 @@ fn a_property_switches_to_version_5() {
     assert_eq!(found.connection.session_expiry_interval, 9);
     assert_eq!(found.connection.topic_alias_outgoing_max, 1);
     assert_eq!(found.will.properties.as_properties().will_delay_interval(), Some(3));
-    assert_eq!(options(Program::Pub, "-x 7").ok().expect("legal").version, Version::V5);
-    assert_eq!(options(Program::Rr, "").ok().expect("legal").version, Version::V5);
+    assert_eq!(legal(options(Program::Pub, "-x 7")).version, Version::V5);
+    assert_eq!(legal(options(Program::Rr, "")).version, Version::V5);
 }
 
 #[test]
@@ -231,12 +238,12 @@ fn the_command_line_overrides_the_file() {
     let named = folder.join("named");
     std::fs::write(&named, "-q 1\n").expect("a file");
     let environment = |name: &str| (name == "XDG_CONFIG_HOME").then(|| folder.clone().into_os_string());
-    let found = parse(Program::Pub, &words("-t line"), environment).ok().expect("legal");
+    let found = legal(parse(Program::Pub, &words("-t line"), environment));
     assert_eq!((found.qos, found.topics), (QoS::ExactlyOnce, vec!["line".to_owned()]));
     assert_eq!(found.connection.password.as_deref(), Some(&b"a b"[..]));
     // The one that is named replaces the other one.
     let arguments = words(&format!("-o {}", named.display()));
-    let found = parse(Program::Pub, &arguments, environment).ok().expect("legal");
+    let found = legal(parse(Program::Pub, &arguments, environment));
     assert_eq!((found.qos, found.topics.len()), (QoS::AtLeastOnce, 0));
     // One that is named must be there.
     let missing = words(&format!("-o {}", folder.join("missing").display()));
