@@ -1,3 +1,5 @@
+//! Each letter, each layout, and what is wrong with a format.
+
 use jiff::civil::date;
 use jiff::tz::{Offset, TimeZone};
 use sori_mqtt::{Property, PropertyBuffer, QoS};

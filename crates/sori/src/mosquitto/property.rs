@@ -145,7 +145,7 @@ impl<'a> Given<'a> {
         Ok(self.value.bytes())
     }
 
-    /// [MQTT-1.5.4] A string and binary data have two bytes for their length.
+    /// MQTT 5.0 section 1.5.4: a string and binary data have two bytes for their length.
     fn fits(&self, length: usize) -> Result<(), Answer> {
         if length > usize::from(u16::MAX) {
             return wrong(format!("Property value too long for property {}.", self.name));

@@ -1,3 +1,5 @@
+//! Command lines of Mosquitto's clients, right and wrong.
+
 use std::time::Duration;
 
 use sori_mqtt::{QoS, RetainHandling, Version};
