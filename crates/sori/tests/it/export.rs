@@ -110,6 +110,8 @@ impl Client {
                 Ok(0) => return None,
                 Ok(length) => self.bytes.extend_from_slice(&buffer[..length]),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return None,
+                // A signal of another test in this process.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => unreachable!("{error}"),
             }
         }
