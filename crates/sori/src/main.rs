@@ -10,9 +10,12 @@ mod display;
 mod explain;
 mod failure;
 mod format;
+mod link;
 mod message;
 mod mosquitto;
+mod mosquitto_signal;
 mod names;
+mod passwd;
 mod payload;
 mod printer;
 mod r#pub;
@@ -76,6 +79,12 @@ enum Command {
     /// Ask about topics and filters
     #[command(disable_help_flag = true)]
     Topic(topic::Arguments),
+    /// Keep the passwords of users in a file
+    #[command(disable_help_flag = true)]
+    Passwd(passwd::Arguments),
+    /// Make links so that the program is also called mosquitto, mosquitto_pub, mosquitto_sub, ...
+    #[command(disable_help_flag = true)]
+    Link(link::Arguments),
     /// Look after what the broker keeps on disk
     #[command(disable_help_flag = true)]
     Store(store::Arguments),
@@ -110,6 +119,8 @@ fn run(command: Command) -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Rr(arguments) => rr::run(&arguments),
         Command::Topic(arguments) => topic::run(&arguments),
+        Command::Passwd(arguments) => passwd::run(&arguments),
+        Command::Link(arguments) => link::run(&arguments),
         Command::Store(arguments) => store::run(&arguments),
     };
     match result {

@@ -5,7 +5,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::mosquitto;
+use crate::{mosquitto, mosquitto_signal, passwd};
 
 /// One program that `sori` is when it is called by this name.
 pub(crate) struct Name {
@@ -20,6 +20,8 @@ pub(crate) const NAMES: &[Name] = &[
     Name { name: "mosquitto_pub", run: mosquitto::publish },
     Name { name: "mosquitto_sub", run: mosquitto::subscribe },
     Name { name: "mosquitto_rr", run: mosquitto::request },
+    Name { name: "mosquitto_passwd", run: passwd::mosquitto_passwd },
+    Name { name: "mosquitto_signal", run: mosquitto_signal::run },
 ];
 
 /// The entry for the name under which the program was started, with whatever folder stood before it.

@@ -6,6 +6,8 @@ mod clients;
 mod crash;
 mod explain;
 mod export;
+mod link;
+mod passwd;
 mod publish;
 mod reload;
 mod serve;

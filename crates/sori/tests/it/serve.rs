@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::broker::unused_port;
@@ -37,6 +37,7 @@ impl Drop for Directory {
 /// A broker that is running, and what it said until then on standard error.
 pub(crate) struct Running {
     child: Child,
+    lines: BufReader<ChildStderr>,
     pub(crate) said: String,
 }
 
@@ -44,21 +45,36 @@ impl Running {
     /// Waits for this text on standard error.
     pub(crate) fn start(mut command: Command, last_words: &str) -> Running {
         let mut child = command.spawn().expect("starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("is a pipe"));
-        let mut said = String::new();
-        while !said.contains(last_words) {
-            let count = lines.read_line(&mut said).expect("is text");
-            assert!(count > 0, "{last_words:?} was not said before the end:\n{said}");
+        let lines = BufReader::new(child.stderr.take().expect("is a pipe"));
+        let mut running = Running { child, lines, said: String::new() };
+        running.wait_for(last_words);
+        running
+    }
+
+    /// Waits for this text in what it says from now on.
+    pub(crate) fn wait_for(&mut self, words: &str) {
+        let before = self.said.len();
+        while !self.said[before..].contains(words) {
+            let count = self.lines.read_line(&mut self.said).expect("is text");
+            assert!(count > 0, "{words:?} was not said before the end:\n{}", self.said);
         }
-        child.stderr = Some(lines.into_inner());
-        Running { child, said }
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal; its exit code, and the rest of what it says.
-    pub(crate) fn end(mut self, signal: &str) -> (Option<i32>, String) {
+    pub(crate) fn end(self, signal: &str) -> (Option<i32>, String) {
         signal_to(self.child.id(), signal);
+        self.wait()
+    }
+
+    /// Its end: its exit code, and the rest of what it says.
+    pub(crate) fn wait(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
-        self.child.stderr.take().expect("is a pipe").read_to_string(&mut rest).expect("is text");
+        self.lines.read_to_string(&mut rest).expect("is text");
         (self.child.wait().expect("ends").code(), rest)
     }
 }
