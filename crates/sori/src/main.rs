@@ -3,6 +3,7 @@
 //! `sori` alone is `sori serve`. The arguments of `serve` are Mosquitto's and pass through unparsed, also without the
 //! word: `sori -p 1884 -v`. Called as `mosquitto`, the program is `serve` and nothing else.
 
+mod certs;
 mod check;
 mod client;
 mod connection;
@@ -82,6 +83,9 @@ enum Command {
     /// Keep the passwords of users in a file
     #[command(disable_help_flag = true)]
     Passwd(passwd::Arguments),
+    /// Make certificates for TLS: an authority, servers, clients
+    #[command(disable_help_flag = true)]
+    Certs(certs::Arguments),
     /// Make links so that the program is also called mosquitto, mosquitto_pub, mosquitto_sub, ...
     #[command(disable_help_flag = true)]
     Link(link::Arguments),
@@ -120,6 +124,7 @@ fn run(command: Command) -> ExitCode {
         Command::Rr(arguments) => rr::run(&arguments),
         Command::Topic(arguments) => topic::run(&arguments),
         Command::Passwd(arguments) => passwd::run(&arguments),
+        Command::Certs(arguments) => certs::run(&arguments),
         Command::Link(arguments) => link::run(&arguments),
         Command::Store(arguments) => store::run(&arguments),
     };

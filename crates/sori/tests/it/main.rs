@@ -1,6 +1,7 @@
 //! The `sori` program from outside, against a broker that plays a script.
 
 mod broker;
+mod certs;
 mod check;
 mod clients;
 mod crash;
