@@ -89,6 +89,11 @@ impl Rules {
         !self.users.is_empty() || self.patterns.is_about_users()
     }
 
+    /// They have lines that are for everybody.
+    pub(crate) fn has_patterns(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
     pub(super) fn add(&mut self, whose: Whose<'_>, right: Right, text: &str, line: usize) {
         let (list, is_pattern) = match whose {
             Whose::Anonymous => (&mut self.anonymous, false),

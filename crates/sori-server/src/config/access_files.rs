@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Config, Remark, Severity};
+use super::{Config, Location, Remark, Severity};
 use crate::acl::Rules;
 use crate::passwords::Users;
 
@@ -46,6 +46,18 @@ pub(crate) fn read_rules(config: &mut Config, remarks: &mut Vec<Remark>) {
         for slot in slots.flatten().filter(|slot| slot.file() == path) {
             *slot = Arc::clone(&rules);
         }
+    }
+}
+
+/// A line wants clients whose names have wildcards in them to come under patterns.
+pub(crate) fn refuse_wildcards_in_names(config: &Config, at: Location, remarks: &mut Vec<Remark>) {
+    if let Some(rules) = rules(config).into_iter().find(|rules| rules.has_patterns()) {
+        let text = format!(
+            "'auth_plugin_deny_special_chars false' is not available with the patterns of {}.",
+            rules.file().display()
+        );
+        let hint = "remove the line: a client that calls itself '#' would be granted every topic.";
+        remarks.push(Remark::new(Severity::Error, text).at(Some(at)).hint(hint));
     }
 }
 

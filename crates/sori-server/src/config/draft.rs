@@ -23,6 +23,10 @@ pub struct Draft {
     pub log_type: Option<Kinds>,
     /// The listeners in the order of the file.
     pub listeners: Vec<ListenerDraft>,
+    /// Where the database of a plugin is: the place of the store, unless another one is named.
+    pub location_of_plugin: Option<PathBuf>,
+    /// The line that allows wildcards in the names of clients.
+    pub special_characters: Option<Location>,
 }
 
 impl Draft {
@@ -35,6 +39,8 @@ impl Draft {
             log_dest: None,
             log_type: None,
             listeners: Vec::new(),
+            location_of_plugin: None,
+            special_characters: None,
         }
     }
 }

@@ -82,7 +82,10 @@ fn listeners(loaded: &Loaded) -> Vec<(usize, String)> {
 /// listener.
 pub fn effective(loaded: &Loaded) -> Vec<Effective> {
     let per_listener = is_per_listener(&loaded.settings);
-    let known = |entry: &&'static Entry| entry.standing == Standing::Works && !entry.word().ends_with('*');
+    // What the lines of a plugin mean is told by the options that mean the same.
+    let is_plugin =
+        |entry: &Entry| matches!(entry.takes, Takes::Structure(Structure::Plugin)) || entry.scope == Scope::Plugin;
+    let known = |entry: &&'static Entry| entry.standing == Standing::Works && !is_plugin(entry);
     let of_listeners = |entry: &Entry| match entry.scope {
         Scope::Listener | Scope::ListenerLine => true,
         Scope::Security => per_listener,

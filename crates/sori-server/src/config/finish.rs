@@ -21,6 +21,7 @@ pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remar
     config.files = source.files.to_vec();
     config.log.destinations = log_dest.unwrap_or(config.log.destinations);
     config.log.kinds = log_type.unwrap_or(config.log.kinds);
+    config.persistence_location = config.persistence_location.or(draft.location_of_plugin);
     if source.persistence_location.is_some() {
         config.persistence_location.clone_from(&source.persistence_location);
     }

@@ -15,6 +15,7 @@ pub mod manual;
 pub mod option;
 pub mod options;
 mod parse;
+mod plugins;
 mod remark;
 pub mod setting;
 mod suggest;
@@ -362,8 +363,12 @@ pub fn load(source: &Source<'_>) -> Result<Loaded, Vec<Remark>> {
         reader.read_main_file(file);
     }
     let (draft, settings, mut remarks) = reader.finish();
+    let special_characters = draft.special_characters.clone();
     let mut config = finish::resolve(draft, source, &mut remarks);
     files::read(&mut config, &settings, &mut remarks);
+    if let Some(at) = special_characters {
+        access_files::refuse_wildcards_in_names(&config, at, &mut remarks);
+    }
     if remarks.iter().any(Remark::is_error) {
         return Err(remarks);
     }

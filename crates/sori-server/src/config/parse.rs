@@ -17,6 +17,10 @@ use super::remark::{Location, Remark, Severity};
 use super::setting::Setting;
 use super::{Bind, Defaults, include, options, value};
 
+mod plugin;
+
+use plugin::{Above, Plugin};
+
 /// No configuration is longer; what is, is something else.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -31,6 +35,10 @@ pub(super) struct Reader {
     set: HashMap<(&'static str, Option<usize>), (String, Location)>,
     /// Options whose notice was given.
     noticed: Vec<&'static str>,
+    /// The plugins that are built in.
+    plugins: Vec<Plugin>,
+    /// The names of those that were loaded and refused.
+    refused_plugins: Vec<String>,
     /// Where options go that belong to no listener.
     nowhere: ListenerDraft,
 }
@@ -46,14 +54,23 @@ struct Scene {
     main_file: bool,
     listener: Option<usize>,
     bridge: bool,
-    plugin: bool,
+    plugin: Above,
 }
 
 impl Scene {
     fn new(file: &Path, main_file: bool) -> Scene {
         let file = file.into();
         let (line, word_column, value_column) = (0, 1, 1);
-        Scene { file, line, word_column, value_column, main_file, listener: None, bridge: false, plugin: false }
+        Scene {
+            file,
+            line,
+            word_column,
+            value_column,
+            main_file,
+            listener: None,
+            bridge: false,
+            plugin: Above::Nothing,
+        }
     }
 
     fn here(&self) -> Location {
@@ -87,12 +104,15 @@ impl Reader {
             settings: Vec::new(),
             set: HashMap::new(),
             noticed: Vec::new(),
+            plugins: Vec::new(),
+            refused_plugins: Vec::new(),
             nowhere: ListenerDraft::default_listener(None, MadeBy::DefaultLine),
         }
     }
 
     /// What was read, and everything there is to say about it.
-    pub(super) fn finish(self) -> (Draft, Vec<Setting>, Vec<Remark>) {
+    pub(super) fn finish(mut self) -> (Draft, Vec<Setting>, Vec<Remark>) {
+        self.finish_plugins();
         (self.draft, self.settings, self.remarks)
     }
 
@@ -150,9 +170,16 @@ impl Reader {
         scene.note_columns(&text, word, rest);
         let entry = options::find(word).ok_or_else(|| unknown(word))?;
         self.enter_scope(scene, entry, word)?;
+        if entry.scope == Scope::Plugin {
+            return self.read_plugin_option(scene, entry, word, rest);
+        }
         let value = self.read_value(scene, entry, word, rest)?.to_owned();
         let (word, listener, at) = (word.to_owned(), self.owner(scene, entry), scene.here());
         self.answer_standing(scene, entry, &word, &value)?;
+        if matches!(entry.takes, Takes::Structure(Structure::Plugin)) {
+            // It was told as what it means.
+            return Ok(());
+        }
         self.settings.push(Setting { entry, word, listener, value, at });
         Ok(())
     }
@@ -167,7 +194,7 @@ impl Reader {
             }
             Standing::Later { unless: Some(harmless), .. } if value::flag(value) == value::flag(harmless) => Ok(()),
             // The line that opened the section is refused already, once.
-            Standing::Later { .. } if matches!(entry.scope, Scope::Bridge | Scope::Plugin) => Ok(()),
+            Standing::Later { .. } if entry.scope == Scope::Bridge => Ok(()),
             Standing::Later { needs, .. } => Err(Complaint::about_word(format!(
                 "The '{word}' option is not available in this version: it needs {needs}."
             ))),
@@ -191,11 +218,16 @@ impl Reader {
             Scope::ListenerLine => scene.listener.is_none(),
             Scope::Security => self.draft.per_listener_settings && scene.listener.is_none(),
             Scope::Bridge => !scene.bridge,
-            Scope::Plugin => !scene.plugin,
+            Scope::Plugin => scene.plugin == Above::Nothing,
             Scope::Global | Scope::Listener => false,
         };
         match entry.scope {
-            scope if is_homeless => Err(homeless(word, scope)),
+            scope if is_homeless => {
+                if matches!(entry.takes, Takes::Structure(Structure::Plugin)) && word != "plugin_use" {
+                    scene.plugin = Above::Refused;
+                }
+                Err(homeless(word, scope))
+            }
             Scope::Listener if scene.listener.is_none() => {
                 scene.listener = Some(self.default_listener(scene, || MadeBy::Implicitly { word: word.to_owned() }));
                 Ok(())
@@ -296,6 +328,8 @@ impl Reader {
     fn read_again(&mut self, scene: &Scene, entry: &'static Entry, word: &str, value: &str, again: Again) -> Checked {
         let key = (entry.word(), self.owner(scene, entry));
         match self.set.get(&key) {
+            // The same, once as a plugin and once as what it stands for.
+            Some((earlier, at)) if earlier == value && self.is_of_plugin(at) => Ok(()),
             Some((_, at)) if again == Again::Refused => {
                 let duplicate = format!("Duplicate '{word}' value in configuration.");
                 Err(Complaint::from(duplicate).hint(format!("the first one is at {at}; remove one of them.")))
@@ -336,10 +370,7 @@ impl Reader {
                 scene.bridge = true;
                 read_words(word, rest).map(|_| ())
             }
-            Structure::Plugin => {
-                scene.plugin = true;
-                read_words(word, rest).map(|_| ())
-            }
+            Structure::Plugin => self.read_plugin(scene, word, rest),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Options of Mosquitto whose machinery is not in this version. They are known, so that they are refused by name and
-//! for a reason: a broker that ignored `password_file` would be open.
+//! for a reason: a broker that ignored `require_certificate` would be open.
 
 use super::super::option::{Again, Entry, Reload, Scope, Standing, Structure, Takes};
 
@@ -17,7 +17,6 @@ const fn refused(words: &'static [&'static str], scope: Scope, takes: Takes, sta
 }
 
 const PSK: &str = "TLS-PSK";
-const PLUGINS: &str = "plugins and what replaces them";
 const BRIDGES: &str = "bridges";
 const WEB: &str = "HTTP listeners";
 const ENGINE: Standing = Standing::Never("use a key file");
@@ -31,11 +30,6 @@ pub(super) const ENTRIES: &[Entry] = &[
     refused(&["tls_keyform"], Scope::Listener, TEXT, ENGINE),
     later(&["http_dir"], Scope::Listener, TEXT, WEB),
     later(&["enable_control_api"], Scope::Global, FLAG, "the control topics"),
-    later(&["plugin", "auth_plugin"], Scope::Security, Takes::Structure(Structure::Plugin), PLUGINS),
-    later(&["global_plugin", "plugin_load"], Scope::Global, Takes::Structure(Structure::Plugin), PLUGINS),
-    later(&["plugin_use"], Scope::ListenerLine, Takes::Structure(Structure::Plugin), PLUGINS),
-    later(&["plugin_opt_*", "auth_opt_*"], Scope::Plugin, TEXT, PLUGINS),
-    later(&["auth_plugin_deny_special_chars"], Scope::Plugin, FLAG, PLUGINS),
     later(&["connection"], Scope::Global, Takes::Structure(Structure::Connection), BRIDGES),
     later(
         &[

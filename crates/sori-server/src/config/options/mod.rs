@@ -7,6 +7,7 @@ mod limits;
 mod listeners;
 mod logging;
 mod persistence;
+mod plugins;
 mod proxy;
 mod tls;
 mod websockets;
@@ -34,6 +35,7 @@ pub const THEMES: &[Theme] = &[
     Theme { title: "Limits", entries: limits::ENTRIES },
     Theme { title: "Logging", entries: logging::ENTRIES },
     Theme { title: "Persistence", entries: persistence::ENTRIES },
+    Theme { title: "Plugins", entries: plugins::ENTRIES },
     Theme { title: "Known, but not in this version", entries: later::ENTRIES },
 ];
 
