@@ -37,20 +37,35 @@ pub struct Origin {
 impl Origin {
     /// Reads the files, at the start and again at each reload. When this fails nothing has changed.
     pub fn load(&self) -> Result<Loaded, Vec<Remark>> {
-        let Arguments { config_files, ports, .. } = &self.arguments;
-        let native = config_files.is_empty() && ports.is_empty() && !self.called_as_mosquitto;
-        let mut loaded = config::load(&Source {
-            files: config_files,
-            ports,
-            defaults: if native { Defaults::Native } else { Defaults::Mosquitto },
-            persistence_location: env::var_os(LOCATION_VARIABLE).map(PathBuf::from),
-        })?;
+        let mut loaded = config::load(&self.source())?;
         self.override_log(&mut loaded.config);
         loaded.config.tls_key_log.clone_from(&self.arguments.tls_key_log);
-        if native && loaded.config.persistence_location.is_none() {
+        self.place(&mut loaded);
+        Ok(loaded)
+    }
+
+    fn source(&self) -> Source<'_> {
+        let Arguments { config_files, ports, .. } = &self.arguments;
+        let defaults = self.defaults();
+        let persistence_location = env::var_os(LOCATION_VARIABLE).map(PathBuf::from);
+        Source { files: config_files, ports, defaults, persistence_location }
+    }
+
+    /// sori's own without a file, and with files in its own form. Mosquitto's for everything that worked with Mosquitto: a
+    /// `mosquitto.conf`, `-p`, its name.
+    fn defaults(&self) -> Defaults {
+        let Arguments { config_files, ports, .. } = &self.arguments;
+        let is_own = match config_files.is_empty() {
+            true => ports.is_empty(),
+            false => config_files.iter().all(|file| config::is_toml(file)),
+        };
+        if is_own && !self.called_as_mosquitto { Defaults::Native } else { Defaults::Mosquitto }
+    }
+
+    fn place(&self, loaded: &mut Loaded) {
+        if loaded.defaults == Defaults::Native && loaded.config.persistence_location.is_none() {
             loaded.config.persistence_location = Some(native_location());
         }
-        Ok(loaded)
     }
 
     /// The command line wins over the file, and `-q` over `-v`.
@@ -64,6 +79,18 @@ impl Origin {
             config.log.ident = "mosquitto";
         }
     }
+}
+
+/// What these files say, or what holds without any, as a start would read them. Files that they name are not read.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn settings_of(files: &[PathBuf]) -> Result<Loaded, Vec<Remark>> {
+    let arguments = Arguments { config_files: files.to_vec(), ..Arguments::default() };
+    let origin = Origin { arguments, called_as_mosquitto: false };
+    let mut loaded = config::read(&origin.source())?;
+    origin.place(&mut loaded);
+    Ok(loaded)
 }
 
 /// Writes what was noticed about a configuration to the log.

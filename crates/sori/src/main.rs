@@ -6,6 +6,7 @@
 mod certs;
 mod check;
 mod client;
+mod config;
 mod connection;
 mod display;
 mod explain;
@@ -62,6 +63,9 @@ enum Command {
     /// Check a configuration before the broker starts with it
     #[command(disable_help_flag = true)]
     Check(check::Arguments),
+    /// Show what a configuration comes to, or write it in the other form
+    #[command(disable_help_flag = true)]
+    Config(config::Arguments),
     /// Publish messages
     #[command(disable_help_flag = true)]
     Pub(Box<r#pub::Arguments>),
@@ -118,6 +122,7 @@ fn run(command: Command) -> ExitCode {
         Command::Serve { arguments } => return ExitCode::from(sori_server::run(arguments.into_iter(), false)),
         Command::Check(arguments) => return check::run(&arguments).unwrap_or_else(|failure| failure.report()),
         Command::Reload(arguments) => return reload::run(&arguments).unwrap_or_else(|failure| failure.report()),
+        Command::Config(arguments) => config::run(&arguments),
         Command::Pub(arguments) => r#pub::run(&arguments),
         Command::Sub(arguments) => sub::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
@@ -175,6 +180,7 @@ mod tests {
         assert_eq!(invocation("/usr/sbin/sori --test-config"), serve(0));
         for tool in [
             "sori check -c a.conf",
+            "sori config show",
             "sori pub -t a",
             "sori sub",
             "sori reload --dry-run",

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use sori_server::config::{self, Defaults, Remark, Source};
-use sori_server::startup::RunError;
+use sori_server::config::Remark;
+use sori_server::startup::{RunError, settings_of};
 use sori_server::store::mending::{Finding, Severity};
 use sori_server::store::place::{self, Place};
 
@@ -105,10 +105,7 @@ impl Where {
 
 /// Where the broker of a configuration file has its store.
 fn configured(file: &Path) -> Result<PathBuf, Failure> {
-    let persistence_location = std::env::var_os(place::LOCATION_VARIABLE).map(PathBuf::from);
-    let files = &[file.to_path_buf()];
-    let source = Source { files, ports: &[], defaults: Defaults::Mosquitto, persistence_location };
-    match config::load(&source) {
+    match settings_of(&[file.to_path_buf()]) {
         Ok(loaded) => Ok(Place::of(&loaded.config).store()),
         Err(remarks) => {
             let lines: Vec<String> = remarks.iter().map(Remark::to_string).collect();

@@ -4,13 +4,14 @@ use std::cmp::Ordering;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// All files of a directory whose name ends in `.conf` and has something before it.
-pub(super) fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+/// All files of a directory whose name ends in `.conf`, or `.toml` for a TOML file, and has something before it.
+pub(super) fn files(directory: &Path, of_toml: bool) -> io::Result<Vec<PathBuf>> {
+    let end: &[u8] = if of_toml { b".toml" } else { b".conf" };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let name = entry?.file_name();
         let bytes = name.as_encoded_bytes();
-        if bytes.len() > ".conf".len() && bytes.ends_with(b".conf") {
+        if bytes.len() > end.len() && bytes.ends_with(end) {
             names.push(name);
         }
     }

@@ -7,12 +7,13 @@ use super::options::{self, THEMES};
 
 /// `docs/configuration.md`, whole.
 pub fn markdown() -> String {
-    let mut text = INTRODUCTION.to_owned();
+    let mut text = INTRODUCTION.replace("EXAMPLE\n", EXAMPLE_TOML);
     for theme in THEMES {
         let _ = write!(text, "\n## {}\n\n", theme.title);
         if !theme.entries.iter().any(is_later) {
             text.push_str(
-                "| option | value | default | belongs to | a change counts | meaning |\n|---|---|---|---|---|---|\n",
+                "| option | in `sori.toml` | value | default | belongs to | a change counts | meaning |\n\
+                 |---|---|---|---|---|---|---|\n",
             );
             for entry in theme.entries {
                 row(&mut text, entry);
@@ -49,7 +50,9 @@ fn row(text: &mut String, entry: &Entry) {
     };
     let (words, value, help) = (words(entry), value(entry), entry.help);
     let (scope, reload) = (scope(entry.scope), reload(entry.reload));
-    let _ = writeln!(text, "| {words} | {value} | {default} | {scope} | {reload} | {help}{instead} |");
+    let is_same = entry.toml.is_empty() || entry.toml == entry.word();
+    let toml = if is_same { String::new() } else { format!("`{}`", entry.toml) };
+    let _ = writeln!(text, "| {words} | {toml} | {value} | {default} | {scope} | {reload} | {help}{instead} |");
 }
 
 fn later_row(text: &mut String, entry: &Entry) {
@@ -121,14 +124,18 @@ const INTRODUCTION: &str = "\
 <!-- Written from the table of options in crates/sori-server/src/config/options; do not edit. Write it anew with
      SORI_WRITE_MANUAL=1 cargo test -p sori-server --test it manual -->
 
-The broker reads a `mosquitto.conf`:
+The broker reads a `mosquitto.conf`, or a `sori.toml` with the same options. The name tells which it is: `.toml` at its end.
 
 ```
-sori serve -c mosquitto.conf           # start
-sori check -c mosquitto.conf           # would it start, and do what is meant? 0: yes, 3: no; --json for programs
-sori reload -c mosquitto.conf          # have the running broker read it again; 0: applied, 3: refused, and why
+sori serve -c mosquitto.conf             # start
+sori check -c mosquitto.conf             # would it start, and do what is meant? 0: yes, 3: no; --json for programs
+sori reload -c mosquitto.conf            # have the running broker read it again; 0: applied, 3: refused, and why
 sori reload -c mosquitto.conf --dry-run  # what that would change
+sori config show -c mosquitto.conf       # the value of every option, and the line it comes from; --json for programs
+sori config convert mosquitto.conf -o sori.toml  # the same settings in the other form; back likewise
 ```
+
+## mosquitto.conf
 
 A line is a word and a value with blanks between them; `#` at its start makes it a comment. Flags are `true`, `false`,
 `1` or `0`. Numbers are written as in C: `0x10` is 16, and `010` is 8. A text is the rest of the line, so a comment
@@ -151,6 +158,51 @@ says which settings have changed, and which of them wait for a restart.
 Without a file, or in a file without `listener`, `port` and `bind_address`, only clients on this machine can connect: on
 port 1883, or on the ports of `-p`, and without user name unless `allow_anonymous` is false.
 
-The defaults below are Mosquitto's. Started without file and without `-p`, `persistence` is on, queues are bounded in bytes
-as well, and `strict_receive_maximum` is on.
+The defaults below are Mosquitto's, and hold for a `mosquitto.conf`, for `-p`, and under the name `mosquitto`. Started without
+any of these or with a `sori.toml`, `persistence` is on, in `$XDG_DATA_HOME/sori` or `~/.local/share/sori` (root:
+`/var/lib/sori`), queues are bounded in bytes as well (`max_queued_bytes` 16 MiB, `max_inflight_bytes` 4 MiB),
+`strict_receive_maximum` and `reason_strings` are on, and topics may have any number of levels. `sori config show` tells what
+holds.
+
+## sori.toml
+
+```toml
+EXAMPLE
+```
+
+The column \"in `sori.toml`\" has the path of an option where it is not simply its word. `log.types` stands as `types` below `[log]`, or as `log.types` above
+all tables. Options that begin with `listener.` stand in a `[[listener]]` table: `listener.max_qos` as `max_qos`. Such a table
+has `port` and perhaps `address`, or `path` for a Unix socket. What a `mosquitto.conf` says of the listener of `port`, or
+above its first listener, stands in `[default_listener]`. With `per_listener_settings = true`, options that belong to \"file, or
+listener\" stand in the tables of listeners. Options of which several lines count (`log_dest`, `log_type`) are arrays.
+`include_dir` reads the files of a directory that end in `.toml`.
 ";
+
+/// A whole `sori.toml`, for the manual and the front page.
+pub const EXAMPLE_TOML: &str = "\
+max_keepalive = 600
+allow_anonymous = true
+
+[log]
+types = [\"error\", \"warning\", \"notice\"]
+
+[[listener]]
+port = 1883
+
+[[listener]]
+path = \"/run/sori/mqtt.sock\"
+max_connections = 100
+";
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Defaults, read_contents};
+    use super::*;
+
+    #[test]
+    fn the_example_is_good() {
+        let read = read_contents("sori.toml".as_ref(), EXAMPLE_TOML.as_bytes(), Defaults::Native).expect("is good");
+        assert_eq!((read.remarks.len(), read.config.listeners.len()), (0, 2));
+        assert!(markdown().contains(EXAMPLE_TOML));
+    }
+}

@@ -1,11 +1,13 @@
 //! The configuration as plain data, and the way from a file to it.
 //!
-//! [`load`] reads a `mosquitto.conf` through the one table of options ([`options`]) into a [`Config`] in which every
+//! [`load`] reads a `mosquitto.conf` or a `sori.toml` through the one table of options ([`options`]) into a [`Config`] in which every
 //! value has been checked, every default filled in and every inheritance between the file and its listeners
 //! resolved. Nothing here opens a socket or a log; nothing later has to ask whether a value is legal.
 
 pub(crate) mod access_files;
 mod complaint;
+mod contents;
+pub mod convert;
 mod draft;
 pub mod effective;
 pub(crate) mod files;
@@ -15,26 +17,31 @@ pub mod manual;
 pub mod option;
 pub mod options;
 mod parse;
+mod places;
 mod plugins;
 mod remark;
+mod scene;
 pub mod setting;
 mod suggest;
+mod toml;
 mod transport;
 mod value;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod toml_tests;
 
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::acl::Rules;
 use crate::log::LogConfig;
 use crate::passwords::Users;
+pub(crate) use contents::wrong_encoding;
 pub(crate) use finish::DEFAULT_PORT;
-pub(crate) use parse::wrong_encoding;
 pub use remark::{Location, Remark, Severity};
 pub use setting::Setting;
 pub use sori_broker::QueueFull;
@@ -355,17 +362,51 @@ pub fn pid_file(files: &[PathBuf]) -> Option<PathBuf> {
     reader.finish().0.config.pid_file
 }
 
+/// Which of the two forms a file has is in its name: a `sori.toml` ends in `.toml`.
+pub fn is_toml(file: &Path) -> bool {
+    scene::is_toml(file)
+}
+
+/// Reads what a file of this name would hold. What it names is read neither.
+///
+/// # Errors
+/// All that is wrong with it; warnings may be among that.
+pub fn read_contents(file: &Path, contents: &[u8], defaults: Defaults) -> Result<Loaded, Vec<Remark>> {
+    let files = [file.to_owned()];
+    let mut reader = parse::Reader::new(defaults);
+    reader.read_bytes(file, contents, true);
+    whole(reader, &Source { files: &files, ports: &[], defaults, persistence_location: None }, false)
+}
+
+/// Reads the files of `source`, but not those that they name: what they say, wherever it is to hold.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(source: &Source<'_>) -> Result<Loaded, Vec<Remark>> {
+    whole(reader_of(source), source, false)
+}
+
 /// Reads the files of `source` completely. On any error there is no configuration, and all errors of the run are
 /// among the remarks that come back.
 pub fn load(source: &Source<'_>) -> Result<Loaded, Vec<Remark>> {
+    whole(reader_of(source), source, true)
+}
+
+fn reader_of(source: &Source<'_>) -> parse::Reader {
     let mut reader = parse::Reader::new(source.defaults);
     for file in source.files {
         reader.read_main_file(file);
     }
+    reader
+}
+
+fn whole(reader: parse::Reader, source: &Source<'_>, with_named_files: bool) -> Result<Loaded, Vec<Remark>> {
     let (draft, settings, mut remarks) = reader.finish();
     let special_characters = draft.special_characters.clone();
     let mut config = finish::resolve(draft, source, &mut remarks);
-    files::read(&mut config, &settings, &mut remarks);
+    if with_named_files {
+        files::read(&mut config, &settings, &mut remarks);
+    }
     if let Some(at) = special_characters {
         access_files::refuse_wildcards_in_names(&config, at, &mut remarks);
     }

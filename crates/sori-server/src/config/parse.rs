@@ -2,27 +2,24 @@
 //! said, so that one run shows all mistakes.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::complaint::{
     Checked, Complaint, Part, homeless, not_in_form, read_flag, read_number, read_port_number, read_text, read_words,
     unknown,
 };
+use super::contents::{contents, wrong_encoding};
 use super::draft::{Draft, ListenerDraft, MadeBy, Place};
 use super::option::{Again, Entry, Scope, Standing, Structure, Takes};
 use super::remark::{Location, Remark, Severity};
-use super::setting::Setting;
+use super::scene::{Scene, is_toml};
+use super::setting::{Setting, adds_up};
 use super::{Bind, Defaults, include, options, value};
 
 mod plugin;
 
-use plugin::{Above, Plugin};
-
-/// No configuration is longer; what is, is something else.
-const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub(super) use plugin::Above;
+use plugin::Plugin;
 
 /// Reads files into a [`Draft`].
 #[derive(Debug)]
@@ -41,59 +38,6 @@ pub(super) struct Reader {
     refused_plugins: Vec<String>,
     /// Where options go that belong to no listener.
     nowhere: ListenerDraft,
-}
-
-/// What the next line of a file belongs to. It ends with the file.
-#[derive(Debug)]
-struct Scene {
-    file: Arc<Path>,
-    line: usize,
-    /// Where the line's word and its value begin, in characters from 1.
-    word_column: usize,
-    value_column: usize,
-    main_file: bool,
-    listener: Option<usize>,
-    bridge: bool,
-    plugin: Above,
-}
-
-impl Scene {
-    fn new(file: &Path, main_file: bool) -> Scene {
-        let file = file.into();
-        let (line, word_column, value_column) = (0, 1, 1);
-        Scene {
-            file,
-            line,
-            word_column,
-            value_column,
-            main_file,
-            listener: None,
-            bridge: false,
-            plugin: Above::Nothing,
-        }
-    }
-
-    fn here(&self) -> Location {
-        Location::line(self.file.clone(), self.line)
-    }
-
-    fn part(&self, part: Part) -> Location {
-        let column = match part {
-            Part::Word => self.word_column,
-            Part::Value => self.value_column,
-        };
-        Location { column: Some(column), ..self.here() }
-    }
-
-    /// `text` is the line without its end, `word` its first word and `rest` what follows the blanks behind that.
-    fn note_columns(&mut self, text: &str, word: &str, rest: &str) {
-        let line = text.trim_end_matches(value::BLANKS);
-        let before_word = text.len() - text.trim_start_matches(value::BLANKS).len();
-        let before_value = if rest.is_empty() { before_word + word.len() + 1 } else { line.len() - rest.len() };
-        let characters = |bytes: usize| text.get(..bytes).map_or(bytes, |before| before.chars().count());
-        self.word_column = characters(before_word) + 1;
-        self.value_column = characters(before_value) + 1;
-    }
 }
 
 impl Reader {
@@ -117,12 +61,7 @@ impl Reader {
     }
 
     pub(super) fn read_main_file(&mut self, file: &Path) {
-        if file.extension().is_some_and(|extension| extension == "toml") {
-            let text = format!("'{}' is a TOML file, which this version does not read.", file.display());
-            self.complain(None, Complaint::from(text).hint("write the options as in mosquitto.conf."));
-        } else {
-            self.read_file(file, true, None);
-        }
+        self.read_file(file, true, None);
     }
 
     fn read_file(&mut self, file: &Path, main_file: bool, at: Option<Location>) {
@@ -141,6 +80,9 @@ impl Reader {
             self.complain(Some(scene.here()), Complaint::from(text.to_owned()).hint(hint));
             return;
         }
+        if is_toml(file) {
+            return self.read_toml(&mut scene, bytes);
+        }
         for line in bytes.split(|byte| *byte == b'\n') {
             scene.line += 1;
             if let Err(complaint) = self.read_line(&mut scene, line) {
@@ -149,7 +91,7 @@ impl Reader {
         }
     }
 
-    fn complain(&mut self, at: Option<Location>, complaint: Complaint) {
+    pub(super) fn complain(&mut self, at: Option<Location>, complaint: Complaint) {
         let Complaint { text, hint, .. } = complaint;
         self.remarks.push(Remark { severity: Severity::Error, at, text, hint });
     }
@@ -169,6 +111,11 @@ impl Reader {
         let (word, rest) = value::first_word(&text);
         scene.note_columns(&text, word, rest);
         let entry = options::find(word).ok_or_else(|| unknown(word))?;
+        self.take(scene, entry, word, rest)
+    }
+
+    /// One option with its value, whatever the form of the file.
+    pub(super) fn take(&mut self, scene: &mut Scene, entry: &'static Entry, word: &str, rest: &str) -> Checked {
         self.enter_scope(scene, entry, word)?;
         if entry.scope == Scope::Plugin {
             return self.read_plugin_option(scene, entry, word, rest);
@@ -185,7 +132,7 @@ impl Reader {
     }
 
     /// What is to be said about a line that is legal.
-    fn answer_standing(&mut self, scene: &Scene, entry: &'static Entry, word: &str, value: &str) -> Checked {
+    pub(super) fn answer_standing(&mut self, scene: &Scene, entry: &'static Entry, word: &str, value: &str) -> Checked {
         match entry.standing {
             Standing::Works => Ok(()),
             Standing::Mapped(instead) => {
@@ -307,6 +254,7 @@ impl Reader {
     /// The listener whose own value the entry sets.
     fn owner(&self, scene: &Scene, entry: &Entry) -> Option<usize> {
         match entry.scope {
+            _ if is_place(entry) => scene.listener,
             Scope::Listener | Scope::ListenerLine => scene.listener,
             Scope::Security if self.draft.per_listener_settings => scene.listener,
             _ => None,
@@ -315,6 +263,9 @@ impl Reader {
 
     /// Remembers a value of which the latest counts, and warns when an earlier one was different.
     fn note_setting(&mut self, scene: &Scene, entry: &'static Entry, value: &str) {
+        if adds_up(entry) {
+            return;
+        }
         let key = (entry.word(), self.owner(scene, entry));
         let earlier = self.set.insert(key, (value.to_owned(), scene.here()));
         if let Some((earlier, at)) = earlier.filter(|(earlier, _)| earlier != value) {
@@ -348,6 +299,9 @@ impl Reader {
     }
 
     fn warn_of_comment(&mut self, scene: &Scene, text: &str) {
+        if scene.is_toml {
+            return;
+        }
         if text.contains(" #") || text.contains("\t#") {
             let warning = format!("The value is '{text}': a comment after a text value is part of it.");
             self.remark(Severity::Warning, scene, warning);
@@ -356,12 +310,10 @@ impl Reader {
 
     fn read_structure(&mut self, scene: &mut Scene, structure: Structure, word: &str, rest: &str) -> Checked {
         match structure {
-            Structure::Listener => self.read_listener(scene, rest).inspect_err(|_| {
-                // The lines below it belong to it all the same, and must not be taken for those of the listener above.
-                let nowhere = Bind::Tcp { host: None, port: 0 };
-                self.draft.listeners.push(ListenerDraft::new(nowhere, Some(scene.here()), MadeBy::ListenerLine));
-                scene.listener = Some(self.draft.listeners.len() - 1);
-            }),
+            Structure::Listener => {
+                let read = self.read_listener(scene, rest);
+                read.inspect_err(|_| self.enter_refused_listener(scene))
+            }
             Structure::Port => self.read_port(scene, rest),
             Structure::BindAddress => self.read_bind_address(scene, rest),
             Structure::IncludeDir => self.read_include_dir(scene, rest),
@@ -372,6 +324,18 @@ impl Reader {
             }
             Structure::Plugin => self.read_plugin(scene, word, rest),
         }
+    }
+
+    /// The lines below it belong to it all the same, and must not be taken for those of the listener above.
+    pub(super) fn enter_refused_listener(&mut self, scene: &mut Scene) {
+        let nowhere = Bind::Tcp { host: None, port: 0 };
+        self.draft.listeners.push(ListenerDraft::new(nowhere, Some(scene.here()), MadeBy::ListenerLine));
+        scene.listener = Some(self.draft.listeners.len() - 1);
+    }
+
+    /// Security options belong to listeners.
+    pub(super) fn is_per_listener(&self) -> bool {
+        self.draft.per_listener_settings
     }
 
     fn read_listener(&mut self, scene: &mut Scene, rest: &str) -> Checked {
@@ -399,10 +363,10 @@ impl Reader {
         let (first, more) = value::first_word(rest);
         let number = read_port_number("port", first, 1)?;
         self.warn_of_more(scene, more);
-        self.note_setting(scene, port_entry(), first);
         if let Bind::Tcp { port, .. } = self.enter_default_listener(scene) {
             *port = number;
         }
+        self.note_setting(scene, port_entry(), first);
         Ok(())
     }
 
@@ -437,7 +401,7 @@ impl Reader {
         }
         let directory = read_text("include_dir", rest, usize::MAX)?;
         self.warn_of_comment(scene, directory);
-        let files = include::files(Path::new(directory))
+        let files = include::files(Path::new(directory), scene.is_toml)
             .map_err(|error| Complaint::from(format!("Unable to open include_dir '{directory}': {error}.")))
             .map_err(|complaint| complaint.hint("make the directory, which may be empty, or remove the line."))?;
         for file in files {
@@ -478,33 +442,13 @@ fn significant(structure: Structure, rest: &str) -> &str {
     }
 }
 
+/// The line says where a listener is.
+fn is_place(entry: &Entry) -> bool {
+    let places = [Structure::Listener, Structure::Port, Structure::BindAddress];
+    matches!(entry.takes, Takes::Structure(structure) if places.contains(&structure))
+}
+
 /// The entry whose settings `port` lines are noted under.
 fn port_entry() -> &'static Entry {
     options::find("port").expect("`port` is an entry of the table")
-}
-
-fn contents(file: &Path) -> Checked<Vec<u8>> {
-    if file.is_dir() {
-        return Err(format!("Config file '{}' is a directory.", file.display()).into());
-    }
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
-    if let Err(error) = read {
-        let text = format!("Unable to open config file '{}'.", file.display());
-        return Err(Complaint::from(text).hint(format!("the system says: {error}.")));
-    }
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("Config file '{}' is larger than {FILE_BYTES_MAX} bytes.", file.display()).into());
-    }
-    Ok(bytes)
-}
-
-/// What a file that is not UTF-8 begins with.
-pub(crate) fn wrong_encoding(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0xEF, 0xBB, 0xBF, ..] => Some("The file starts with a byte order mark (BOM)."),
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some("The file is UTF-16."),
-        [0, _, ..] | [_, 0, ..] => Some("The file is UTF-16 or not a text at all."),
-        _ => None,
-    }
 }

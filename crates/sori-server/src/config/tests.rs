@@ -571,7 +571,7 @@ fn a_file_that_cannot_be_read_is_an_error() {
     for (path, text) in [
         ("/does/not/exist.conf", "Error: Unable to open config file '/does/not/exist.conf'."),
         ("/tmp", "Error: Config file '/tmp' is a directory."),
-        ("sori.toml", "Error: 'sori.toml' is a TOML file, which this version does not read."),
+        ("/does/not/exist.toml", "Error: Unable to open config file '/does/not/exist.toml'."),
         ("/dev/zero", "Error: Config file '/dev/zero' is larger than 16777216 bytes."),
     ] {
         let remarks = load(&Source { files: &[PathBuf::from(path)], ..source(&[]) }).expect_err("cannot be read");

@@ -4,6 +4,7 @@ mod broker;
 mod certs;
 mod check;
 mod clients;
+mod config;
 mod crash;
 mod explain;
 mod export;
