@@ -14,7 +14,7 @@ use crate::event::{Cause, Effect, Event};
 use crate::handoff::{Admission, Handoff};
 use crate::ids::{ConnectionId, ShardId};
 use crate::registry::Claim;
-use crate::session::{NEVER_EXPIRES, Session, SessionKey};
+use crate::session::{Session, SessionKey};
 use crate::settings::ListenerSettings;
 use crate::shard::Shard;
 use crate::space::StoreState;
@@ -411,11 +411,7 @@ impl Shard {
             return connect.properties.session_expiry_interval().unwrap_or(0);
         }
         // [MQTT311-3.1.2-4] [MQTT311-3.1.2-6]
-        match (connect.clean_start, self.settings.persistent_client_expiration) {
-            (true, _) => 0,
-            (false, None) => NEVER_EXPIRES,
-            (false, Some(seconds)) => u32::try_from(seconds).unwrap_or(NEVER_EXPIRES - 1).max(1),
-        }
+        if connect.clean_start { 0 } else { self.expiry_by_setting() }
     }
 
     /// Another connection of the client ends, and with Clean Start its session too.
@@ -480,6 +476,7 @@ impl Shard {
         session.connection = Some((id.slot, id.generation));
         session.identity = Arc::clone(&admission.identity);
         let was_persistent = core::mem::replace(&mut session.expiry_seconds, expiry) > 0;
+        session.expires_by_setting = connect.version != Version::V5 && expiry > 0;
         session.will = will;
         (session.ends_at, session.will_at) = (Time::NEVER, Time::NEVER);
         session.is_refused_by_store = false;

@@ -2,10 +2,11 @@
 
 use crate::connection::Phase;
 use crate::event::{Cause, Effect, Event};
+use crate::expiring::end_of;
 use crate::explaining::Teller;
 use crate::ids::{ConnectionId, SessionRef};
 use crate::places::Places;
-use crate::session::{NEVER_EXPIRES, SessionKey};
+use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::time::Time;
 use crate::timers::Timer;
@@ -124,7 +125,8 @@ impl Shard {
         let client_id = Arc::clone(&session.client_id);
         let expiry = session.expiry_seconds;
         if expiry > 0 {
-            session.ends_at = if expiry == NEVER_EXPIRES { Time::NEVER } else { now.plus_seconds(u64::from(expiry)) };
+            session.left_at = now;
+            session.ends_at = end_of(now, expiry);
             // [MQTT-3.1.2-8]: after the Will Delay Interval, or with the session.
             if let Some(will) = &session.will {
                 session.will_at = now.plus_seconds(u64::from(will.delay_seconds)).min(session.ends_at);

@@ -85,6 +85,7 @@ mod connecting;
 mod connection;
 mod delivery;
 mod event;
+mod expiring;
 mod explaining;
 mod fetching;
 mod handoff;

@@ -98,6 +98,8 @@ pub struct PlainSession {
     pub client_id: String,
     /// Seconds that the session outlives its connection; `u32::MAX` is for ever.
     pub expiry_seconds: u32,
+    /// That is what `persistent_client_expiration` says, and changes with it.
+    pub expires_by_setting: bool,
     /// The client's user name.
     pub user_name: Option<String>,
     /// Which rules it is under; see [`Identity::realm`](crate::Identity::realm).
@@ -141,6 +143,7 @@ fn plain_session(client_id: &str, session: &RecoveredSession) -> PlainSession {
     PlainSession {
         client_id: String::from(client_id),
         expiry_seconds: session.expiry_seconds,
+        expires_by_setting: session.expires_by_setting,
         user_name: session.user_name.as_deref().map(String::from),
         realm: session.realm,
         will,
@@ -286,7 +289,7 @@ fn write_head(out: &mut Vec<u8>, session: &PlainSession) {
     w::text(out, &session.client_id);
     out.extend_from_slice(&session.expiry_seconds.to_le_bytes());
     w::user(out, session.user_name.as_deref(), session.realm);
-    out.push(u8::from(session.will.is_some()));
+    out.push(w::head_flags(session.will.is_some(), session.expires_by_setting));
     if let Some(PlainWill { message, delay_seconds, expiry_seconds }) = &session.will {
         w::will(out, &message.view(0), *delay_seconds, *expiry_seconds);
     }

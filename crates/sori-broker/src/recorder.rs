@@ -502,7 +502,7 @@ fn session_head(out: &mut Vec<u8>, session: &Session) {
     w::text(out, &session.client_id);
     out.extend_from_slice(&session.expiry_seconds.to_le_bytes());
     w::user(out, session.identity.user_name.as_deref(), session.identity.realm);
-    out.push(u8::from(session.will.is_some()));
+    out.push(w::head_flags(session.will.is_some(), session.expires_by_setting));
     if let Some(will) = &session.will {
         w::will(out, &will.message.view(), will.delay_seconds, will.expiry_seconds);
     }

@@ -7,7 +7,7 @@ use crate::memory::MemoryUse;
 use crate::message::{Message, MessageRef, Owner};
 use crate::record::Kind;
 use crate::record::read::{Reader, RecordError, message_body, qos};
-use crate::record::write::{RETAIN, SHARED};
+use crate::record::write::{HEAD_EXPIRES_BY_SETTING, HEAD_HAS_WILL, RETAIN, SHARED};
 use crate::recorder::{count_of, shard_of};
 use crate::retained::RetainedMessage;
 use crate::shared::GroupNumber;
@@ -47,6 +47,7 @@ struct RecoveredRetained {
 #[derive(Debug, Default)]
 pub struct RecoveredSession {
     pub(crate) expiry_seconds: u32,
+    pub(crate) expires_by_setting: bool,
     pub(crate) user_name: Option<Box<str>>,
     pub(crate) realm: u32,
     pub(crate) will: Option<RecoveredWill>,
@@ -220,7 +221,7 @@ impl Recovered {
                     self.sessions.insert(client_id, RecoveredSession { owed, ..RecoveredSession::default() });
                 }
                 if let Some(session) = self.session_mut(name) {
-                    (session.expiry_seconds, (session.user_name, session.realm), session.will) = head;
+                    session.take_head(head);
                     session.disconnected = None;
                 }
             }
@@ -269,18 +270,14 @@ impl Recovered {
             session.is_written_again = true;
             return Ok(());
         }
-        let (expiry_seconds, (user_name, realm), will) = head;
         self.names.insert(name, Arc::clone(&client_id));
-        let session = RecoveredSession {
-            expiry_seconds,
-            user_name,
-            realm,
-            will,
+        let mut session = RecoveredSession {
             disconnected: is_disconnected.then_some((ends_at, will_at)),
             owed,
             last_packet_id,
             ..RecoveredSession::default()
         };
+        session.take_head(head);
         self.sessions.insert(client_id, session);
         Ok(())
     }
@@ -387,15 +384,26 @@ fn read_owner(reader: &mut Reader<'_>, is_internal: bool) -> Result<Arc<Owner>, 
     Ok(Arc::new(Owner { identity: Arc::new(identity), client_id }))
 }
 
-type Head = (u32, (Option<Box<str>>, u32), Option<RecoveredWill>);
+/// What a session is beside what waits for it.
+struct Head {
+    expiry_seconds: u32,
+    expires_by_setting: bool,
+    user: (Option<Box<str>>, u32),
+    will: Option<RecoveredWill>,
+}
 
 fn read_head(reader: &mut Reader<'_>) -> Result<(Arc<str>, Head), RecordError> {
     let client_id = Arc::from(reader.text()?);
     let expiry = reader.take(4)?;
     let expiry_seconds = u32::from_le_bytes([expiry[0], expiry[1], expiry[2], expiry[3]]);
     let user = reader.user()?;
-    let will = if reader.byte()? == 0 { None } else { Some(read_will(reader)?) };
-    Ok((client_id, (expiry_seconds, user, will)))
+    let flags = reader.byte()?;
+    if flags & !(HEAD_HAS_WILL | HEAD_EXPIRES_BY_SETTING) != 0 {
+        return reader.wrong("unknown flags of a session");
+    }
+    let will = if flags & HEAD_HAS_WILL == 0 { None } else { Some(read_will(reader)?) };
+    let expires_by_setting = flags & HEAD_EXPIRES_BY_SETTING != 0;
+    Ok((client_id, Head { expiry_seconds, expires_by_setting, user, will }))
 }
 
 fn read_will(reader: &mut Reader<'_>) -> Result<RecoveredWill, RecordError> {
@@ -417,6 +425,13 @@ pub(crate) fn load(bytes: &[u8], place: u64, publisher: SessionRef, memory: &Mem
 }
 
 impl RecoveredSession {
+    fn take_head(&mut self, head: Head) {
+        let Head { expiry_seconds, expires_by_setting, user, will } = head;
+        (self.expiry_seconds, self.expires_by_setting) = (expiry_seconds, expires_by_setting);
+        (self.user_name, self.realm) = user;
+        self.will = will;
+    }
+
     /// Gives the count of a number that is used in the record, or 0.
     fn apply(
         &mut self,

@@ -2,11 +2,12 @@
 
 use crate::access::Identity;
 use crate::delivery::{Delivery, Kept, Order, Stored};
+use crate::expiring::{beginning_of, end_of};
 use crate::message::{Message, MessageRef};
 use crate::record::read::message_body;
 use crate::recovered::{Owed, ReadMessage, RecoveredSession, RecoveredWill, load};
 use crate::retained::RetainedMessage;
-use crate::session::{NEVER_EXPIRES, Session, SessionKey, StoredWill};
+use crate::session::{Session, SessionKey, StoredWill};
 use crate::settings::QueueFull;
 use crate::shard::Shard;
 use crate::shared::GroupNumber;
@@ -64,6 +65,7 @@ impl Shard {
         let identity = Identity { user_name, realm, ..Identity::default() };
         let mut session = Session::new(Arc::clone(&client_id), Arc::new(identity));
         session.expiry_seconds = recovered.expiry_seconds;
+        session.expires_by_setting = recovered.expires_by_setting;
         session.is_recorded = true;
         let (slot, generation) = self.sessions.insert(session);
         let key = SessionKey { slot, generation };
@@ -215,13 +217,11 @@ impl Shard {
             let message = MessageRef { publisher: me, ..message }.to_shared(&self.memory);
             Some(Box::new(StoredWill { message, delay_seconds: *delay_seconds, expiry_seconds: *expiry_seconds }))
         });
-        let ends_at = match session.expiry_seconds {
-            NEVER_EXPIRES => Time::NEVER,
-            seconds => now.plus_seconds(u64::from(seconds)),
-        };
+        let ends_at = end_of(now, session.expiry_seconds);
         let delay = session.will.as_ref().map(|will| now.plus_seconds(u64::from(will.delay_seconds)));
         let since_now = (ends_at, delay.map_or(Time::NEVER, |will_at| will_at.min(ends_at)));
         (session.ends_at, session.will_at) = recovered.disconnected.unwrap_or(since_now);
+        session.left_at = beginning_of(session.ends_at, session.expiry_seconds).unwrap_or(now);
         if recovered.disconnected.is_none() {
             // Another crash does not begin the intervals once more.
             self.recorder.note_stopped(me, session);
@@ -229,5 +229,6 @@ impl Shard {
         // Not at once, though it may be due: the message of a will has subscribers that are still to be restored.
         let next = session.ends_at.min(session.will_at);
         self.timers.set(Timer::Session(key.slot), &mut session.timer, next);
+        self.apply_expiration_to(key);
     }
 }

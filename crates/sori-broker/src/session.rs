@@ -23,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) connection: Option<(u32, u32)>,
     /// Seconds that the session outlives its connection. [MQTT-3.1.2-23]
     pub(crate) expiry_seconds: u32,
+    /// Its client cannot say for how long, as before MQTT 5.0: `persistent_client_expiration` says it.
+    pub(crate) expires_by_setting: bool,
     pub(crate) outgoing: OutgoingMessages<Kept>,
     /// Payload bytes in `outgoing`.
     pub(crate) inflight_bytes: u64,
@@ -41,6 +43,8 @@ pub(crate) struct Session {
     pub(crate) is_recorded: bool,
     /// Where it stands in the timers.
     pub(crate) timer: Time,
+    /// When its connection went.
+    pub(crate) left_at: Time,
     pub(crate) ends_at: Time,
     pub(crate) will_at: Time,
     /// It stands in the list of those that go on next turn.
@@ -73,6 +77,7 @@ impl Session {
             identity,
             connection: None,
             expiry_seconds: 0,
+            expires_by_setting: false,
             outgoing: OutgoingMessages::new(u16::MAX),
             inflight_bytes: 0,
             incoming: IncomingMessages::new(u16::MAX),
@@ -85,6 +90,7 @@ impl Session {
             will: None,
             is_recorded: false,
             timer: Time::NEVER,
+            left_at: Time::NEVER,
             ends_at: Time::NEVER,
             will_at: Time::NEVER,
             is_ready: false,

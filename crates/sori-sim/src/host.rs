@@ -218,6 +218,20 @@ impl Host {
         self.now = now;
     }
 
+    /// Other settings, which the shards have at once, and those that are started later too.
+    pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.plan.settings);
+        let settings = Arc::new(self.plan.settings.clone());
+        for node in &mut self.nodes {
+            node.shard.reconfigure(self.now, Arc::clone(&settings), Arc::clone(&self.plan.access));
+        }
+    }
+
+    /// Other settings, which shards have that are started later.
+    pub(crate) fn plan_settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.plan.settings);
+    }
+
     pub(crate) fn shards(&self) -> u16 {
         self.nodes.len() as u16
     }

@@ -214,6 +214,17 @@ impl World {
         self.run();
     }
 
+    /// The broker reads its configuration again.
+    pub fn reconfigure(&mut self, change: impl FnOnce(&mut Settings)) {
+        self.host.reconfigure(change);
+        self.run();
+    }
+
+    /// Somebody edits the configuration; it counts when the broker starts the next time.
+    pub fn plan_settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        self.host.plan_settings(change);
+    }
+
     /// Lets time pass; deadlines on the way fire in their order.
     pub fn advance(&mut self, millis: u64) {
         let end = Time(self.host.now().0 + millis);

@@ -105,7 +105,8 @@ prop_compose! {
 
 prop_compose! {
     fn a_session()(
-        (expiry_seconds, user_name, realm) in (any::<u32>(), proptest::option::of(a_text()), any::<u32>()),
+        (expiry_seconds, expires_by_setting) in (any::<u32>(), any::<bool>()),
+        (user_name, realm) in (proptest::option::of(a_text()), any::<u32>()),
         will in proptest::option::of(a_will()),
         disconnected in proptest::option::of((any::<u64>(), any::<u64>())),
         subscriptions in proptest::collection::btree_map(a_text(), a_subscription(), 0..4),
@@ -117,6 +118,7 @@ prop_compose! {
         PlainSession {
             client_id: String::new(),
             expiry_seconds,
+            expires_by_setting,
             user_name,
             realm,
             will,

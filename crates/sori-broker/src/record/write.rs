@@ -29,6 +29,16 @@ pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// Bit 0 of the flags of a session's head: a will follows.
+pub(crate) const HEAD_HAS_WILL: u8 = 0b01;
+/// Bit 1: the broker's setting says when it ends.
+pub(crate) const HEAD_EXPIRES_BY_SETTING: u8 = 0b10;
+
+/// The flags of a session's head.
+pub(crate) fn head_flags(has_will: bool, expires_by_setting: bool) -> u8 {
+    (if has_will { HEAD_HAS_WILL } else { 0 }) | if expires_by_setting { HEAD_EXPIRES_BY_SETTING } else { 0 }
+}
+
 /// Bit 0 of a user's flags: it has a name.
 pub(crate) const USER_HAS_NAME: u8 = 0b01;
 /// Bit 1: a realm follows, because it is not 0.

@@ -122,6 +122,16 @@ impl Broker {
         self.world.borrow_mut().advance(millis);
     }
 
+    /// A reload with other settings.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut Settings)) {
+        self.world.borrow_mut().reconfigure(change);
+    }
+
+    /// Other settings from the next start on.
+    pub(crate) fn plan_settings(&self, change: impl FnOnce(&mut Settings)) {
+        self.world.borrow_mut().plan_settings(change);
+    }
+
     /// What the broker told its operators since the last call.
     pub(crate) fn events(&self) -> Vec<Event> {
         self.world.borrow_mut().events()

@@ -1,5 +1,7 @@
 //! Session state: what is kept after a connection, for how long, and who owns it.
 
+use sori_broker::Settings;
+
 use super::broker::{Client, everywhere, setup};
 use super::wire::{Packet, disconnect, pubcomp, publish, pubrec, pubrel, subscribe, v5, v31, v311};
 
@@ -200,6 +202,70 @@ fn persistent_client_expiration_ends_offline_sessions_of_3_x() {
         broker.seconds(101);
         assert!(!broker.connect(connect).session_present());
     });
+}
+
+/// A reload counts for sessions that are there, from when their clients went: shorter, longer, for the first time, and
+/// no more. Sessions of MQTT 5.0 end when their clients said.
+#[test]
+fn a_changed_persistent_client_expiration_counts_for_offline_sessions_of_3_x() {
+    let expire = |seconds| move |settings: &mut Settings| settings.persistent_client_expiration = seconds;
+    for (before, after, rest) in
+        [(Some(100), Some(60), 60), (Some(60), Some(100), 100), (None, Some(100), 100), (Some(60), None, 1000)]
+    {
+        setup().settings(expire(before)).run(|broker| {
+            let (old, new) = (v311("old").clean(false), v5("new").clean(false).session_expiry(5000));
+            broker.connect(old.clone()).leave();
+            broker.connect(new.clone()).leave();
+            broker.seconds(50);
+            broker.reconfigure(expire(after));
+            broker.seconds(rest - 50 - 1);
+            assert!(broker.connect(old.clone()).session_present(), "{before:?} {after:?}");
+            broker.connect(old.clone()).leave();
+            broker.seconds(rest + 1);
+            assert_eq!(broker.connect(old).session_present(), after.is_none(), "{before:?} {after:?}");
+            assert!(broker.connect(new).session_present());
+        });
+    }
+}
+
+/// A shorter time that has passed already ends the session at once.
+#[test]
+fn a_persistent_client_expiration_that_has_passed_ends_the_session() {
+    setup().run(|broker| {
+        broker.connect(v311("a").clean(false)).leave();
+        broker.seconds(500);
+        broker.reconfigure(|settings| settings.persistent_client_expiration = Some(100));
+        broker.seconds(1);
+        assert_eq!(broker.totals().sessions_expired, 1);
+    });
+}
+
+/// What a reload changed, and what was changed while the broker was down, holds after the start too.
+#[test]
+fn a_changed_persistent_client_expiration_survives_a_restart() {
+    let expire = |seconds| move |settings: &mut Settings| settings.persistent_client_expiration = Some(seconds);
+    for at_reload in [true, false] {
+        let kept = |settings: &mut Settings| settings.keeps_records = true;
+        setup().settings(kept).settings(expire(1000)).run(|broker| {
+            let connect = v311("a").clean(false);
+            broker.connect(connect.clone()).leave();
+            broker.seconds(50);
+            if at_reload {
+                broker.reconfigure(expire(100));
+            } else {
+                broker.plan_settings(expire(100));
+            }
+            broker.crash();
+            broker.crash();
+            broker.seconds(49);
+            assert!(broker.connect(connect.clone()).session_present(), "{at_reload}");
+            broker.connect(connect.clone()).leave();
+            broker.seconds(40);
+            broker.crash();
+            broker.seconds(61);
+            assert!(!broker.connect(connect).session_present(), "{at_reload}");
+        });
+    }
 }
 
 #[test]

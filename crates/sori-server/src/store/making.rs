@@ -120,6 +120,8 @@ impl<'a> Maker<'a> {
         let plain = PlainSession {
             client_id: session.client_id.clone(),
             expiry_seconds: session.expiry_seconds,
+            // Until the client comes again, it ends when it was to end.
+            expires_by_setting: false,
             user_name: session.user_name.clone(),
             realm: session.realm,
             will: session.will.as_ref().map(plain_will),

@@ -95,10 +95,11 @@ impl Bytes<'_> {
             },
             "head" => {
                 self.parts(&["text", "seconds", "user"])?;
-                if self.part("flag")? == 1 {
-                    self.part("will")?;
+                match self.part("byte")? {
+                    0 | 2 => Ok(0),
+                    1 | 3 => self.part("will"),
+                    other => Err(format!("the flags of a session are {other}")),
                 }
-                Ok(0)
             }
             "owed" => self.parts(&["number", "number", "place", "varint", "delivery", "identifiers"]),
             "owner" => {

@@ -173,10 +173,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         scope: Scope::Global,
         takes: Takes::Word { form: "a number with one of s h d w m y", sample: "2w", set: set_expiration },
         default: "",
-        reload: Reload::NewConnections,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "Sessions of MQTT 3.1 and 3.1.1 clients that stay away longer are removed. A month (m) has 30 days, a \
-               year (y) 365. Unset: they are kept for ever.",
+               year (y) 365. Unset: they are kept for ever. A change counts for sessions that are there, from when their \
+               clients went.",
     },
     Entry {
         words: &["pid_file"],
