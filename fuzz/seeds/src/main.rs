@@ -1,5 +1,5 @@
-//! Writes the first inputs of the fuzz targets into `fuzz/corpus`: one legal packet of each kind and version, and some
-//! conversations. Run it in `fuzz/` with `cargo run -p sori-fuzz-seeds`; it writes the same files every time.
+//! Writes the first inputs of the fuzz targets into `fuzz/corpus`: one legal packet of each kind and version, some
+//! conversations and configurations. Run it in `fuzz/` with `cargo run -p sori-fuzz-seeds`; it writes the same files every time.
 
 use std::fs;
 use std::io;
@@ -51,6 +51,20 @@ const FILES: &[(&str, &str, &str)] = &[
         "a:$argon2id$v=19$m=256,t=3,p=4$AAECAwQFBgcICQoLDA0ODw$j7h518w5Nw+jSKSOMgHX1Ar0n7Z5iW13Ky/BgClT6vA\n",
     ),
     ("password_file", "keys", "identity:00ff10\nother:AB\n"),
+];
+
+/// Configurations in both forms.
+const CONFIGURATIONS: [(&str, &str); 4] = [
+    (
+        "listeners.conf",
+        "per_listener_settings true\nlistener 1883 ::1\nallow_anonymous true\nmax_qos 1\nlistener 0 /run/mqtt\n",
+    ),
+    ("default.conf", "port 1884\nbind_address 127.0.0.1\nlog_dest file /a b\nlog_type all\nmax_keepalive 0x10\n"),
+    (
+        "listeners.toml",
+        "max_keepalive = 60\n[log]\ntypes = [\"all\"]\n[[listener]]\nport = 1883\n[[listener]]\npath = \"/run/mqtt\"\n",
+    ),
+    ("default.toml", "[default_listener]\nport = 1884\nmax_qos = 1\n[persistence]\nenabled = false\n"),
 ];
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {

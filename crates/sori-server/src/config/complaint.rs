@@ -1,6 +1,6 @@
 //! What is wrong with one line, and the checks that find it: the words that Mosquitto has for them, and what to do.
 
-use super::option::Scope;
+use super::option::{Entry, Scope, Structure, Takes};
 use super::value::{self, BadNumber};
 use super::{options, suggest};
 
@@ -66,6 +66,21 @@ pub(super) fn homeless(word: &str, scope: Scope) -> Complaint {
         _ => ("a listener", "it belongs below a `listener` line."),
     };
     Complaint::about_word(format!("The '{word}' option requires {what} to be defined first.")).hint(hint)
+}
+
+/// What it needs is not in this version; and what can be done without it.
+pub(super) fn not_here(word: &str, entry: &Entry, needs: &str) -> Complaint {
+    let text = format!("The '{word}' option is not available in this version: it needs {needs}.");
+    let complaint = Complaint::about_word(text);
+    match entry.takes {
+        Takes::Structure(Structure::Plugin) => {
+            complaint.hint("name users in a password_file, and their rights in an acl_file.")
+        }
+        Takes::Structure(Structure::Connection) => {
+            complaint.hint("until then, a client of both brokers can pass the messages on.")
+        }
+        _ => complaint,
+    }
 }
 
 pub(super) fn malformed() -> Complaint {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::complaint::{
-    Checked, Complaint, Part, homeless, not_in_form, read_flag, read_number, read_port_number, read_text, read_words,
-    unknown,
+    Checked, Complaint, Part, homeless, not_here, not_in_form, read_flag, read_number, read_port_number, read_text,
+    read_words, unknown,
 };
 use super::contents::{contents, wrong_encoding};
 use super::draft::{Draft, ListenerDraft, MadeBy, Place};
@@ -142,9 +142,7 @@ impl Reader {
             Standing::Later { unless: Some(harmless), .. } if value::flag(value) == value::flag(harmless) => Ok(()),
             // The line that opened the section is refused already, once.
             Standing::Later { .. } if entry.scope == Scope::Bridge => Ok(()),
-            Standing::Later { needs, .. } => Err(Complaint::about_word(format!(
-                "The '{word}' option is not available in this version: it needs {needs}."
-            ))),
+            Standing::Later { needs, .. } => Err(not_here(word, entry, needs)),
             Standing::Never(instead) => {
                 let text = format!("The '{word}' option is not available.");
                 Err(Complaint::about_word(text).hint(format!("{instead}.")))
@@ -375,7 +373,10 @@ impl Reader {
         self.warn_of_comment(scene, &address);
         match self.enter_default_listener(scene) {
             Bind::Tcp { host: Some(_), .. } => {
-                Err("Duplicate 'default listener bind_address' value in configuration.".to_owned().into())
+                let text = "Duplicate 'default listener bind_address' value in configuration.".to_owned();
+                let hint = "it is the address of the listener of `port`; another listener has its own in its line: \
+                            `listener 8883 0.0.0.0`.";
+                Err(Complaint::from(text).hint(hint))
             }
             Bind::Tcp { host, .. } => {
                 *host = Some(address);

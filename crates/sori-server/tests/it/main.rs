@@ -26,3 +26,4 @@ mod tls;
 mod topics;
 mod unix_socket;
 mod websockets;
+mod wild;
