@@ -39,15 +39,20 @@ pub enum Command {
 const PORTS_MAX: usize = 10;
 
 /// One option of the command line.
-struct Switch {
-    short: &'static str,
-    long: &'static str,
+#[derive(Debug)]
+pub struct Switch {
+    /// With its dash; empty when it has none.
+    pub short: &'static str,
+    /// With its dashes.
+    pub long: &'static str,
     /// What its value is called; empty when it takes none.
-    value: &'static str,
-    help: &'static str,
+    pub value: &'static str,
+    /// What it does, as part of a sentence.
+    pub help: &'static str,
     effect: Effect,
 }
 
+#[derive(Debug)]
 enum Effect {
     Set(fn(&mut Arguments)),
     /// Takes a value, and says what is missing when there is none.
@@ -63,7 +68,7 @@ const SWITCHES: &[Switch] = &[
         short: "-c",
         long: "--config-file",
         value: "file",
-        help: "read this mosquitto.conf; several are read one after the other",
+        help: "read this mosquitto.conf or sori.toml; several are read one after the other",
         effect: Effect::Take { missing: "-c argument given, but no config file specified.", take: take_file },
     },
     Switch {
@@ -124,6 +129,11 @@ const SWITCHES: &[Switch] = &[
         },
     },
 ];
+
+/// All options of the command line, for those who write about them.
+pub fn switches() -> &'static [Switch] {
+    SWITCHES
+}
 
 /// Reads the arguments after the program's name.
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {

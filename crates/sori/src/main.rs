@@ -6,6 +6,7 @@
 mod certs;
 mod check;
 mod client;
+mod completions;
 mod config;
 mod connection;
 mod display;
@@ -13,6 +14,7 @@ mod explain;
 mod failure;
 mod format;
 mod link;
+mod man;
 mod message;
 mod mosquitto;
 mod mosquitto_signal;
@@ -38,7 +40,8 @@ mod voice;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use sori_server::command_line::switches;
 
 /// An MQTT broker and its tools in one program.
 #[derive(Parser)]
@@ -96,6 +99,12 @@ enum Command {
     /// Look after what the broker keeps on disk
     #[command(disable_help_flag = true)]
     Store(store::Arguments),
+    /// Write the manual pages
+    #[command(disable_help_flag = true)]
+    Man(man::Arguments),
+    /// Print what completes commands and options in a shell
+    #[command(disable_help_flag = true)]
+    Completions(completions::Arguments),
 }
 
 const EXAMPLES: &str = "\
@@ -132,11 +141,34 @@ fn run(command: Command) -> ExitCode {
         Command::Certs(arguments) => certs::run(&arguments),
         Command::Link(arguments) => link::run(&arguments),
         Command::Store(arguments) => store::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// The whole command line, for pages and completions. The options of `serve` are in a table of their own.
+fn command_line() -> clap::Command {
+    Arguments::command().mut_subcommand("serve", |serve| {
+        let about = serve.get_about().cloned().unwrap_or_default();
+        let mut whole = clap::Command::new("serve").about(about).disable_help_flag(true).disable_version_flag(true);
+        for switch in switches() {
+            let id = switch.long.trim_start_matches('-');
+            let mut argument = clap::Arg::new(id).long(id).help(switch.help);
+            if let Some(short) = switch.short.chars().nth(1) {
+                argument = argument.short(short);
+            }
+            whole = whole.arg(match switch.value {
+                "" => argument.action(clap::ArgAction::SetTrue),
+                "file" => argument.value_name("FILE").value_hint(clap::ValueHint::FilePath),
+                value => argument.value_name(value.to_uppercase()),
+            });
+        }
+        whole
+    })
 }
 
 /// Which half of the program is meant, decided before anything is parsed.
@@ -163,8 +195,6 @@ impl Invocation {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn invocation(words: &str) -> Invocation {
@@ -185,6 +215,8 @@ mod tests {
             "sori sub",
             "sori reload --dry-run",
             "sori store verify",
+            "sori man pages",
+            "sori completions bash",
             "sori help",
             "sori --help",
             "sori --version",
@@ -197,5 +229,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+        command_line().debug_assert();
     }
 }

@@ -7,7 +7,7 @@ use super::options::{self, THEMES};
 
 /// `docs/configuration.md`, whole.
 pub fn markdown() -> String {
-    let mut text = INTRODUCTION.replace("EXAMPLE\n", EXAMPLE_TOML);
+    let mut text = format!("{HEADING}\n{}", introduction());
     for theme in THEMES {
         let _ = write!(text, "\n## {}\n\n", theme.title);
         if !theme.entries.iter().any(is_later) {
@@ -28,6 +28,11 @@ pub fn markdown() -> String {
     text
 }
 
+/// What stands before the options.
+pub(super) fn introduction() -> String {
+    INTRODUCTION.replace("EXAMPLE\n", EXAMPLE_TOML)
+}
+
 /// One line for each option that works.
 pub fn summary() -> String {
     let mut text = String::new();
@@ -38,39 +43,44 @@ pub fn summary() -> String {
     text
 }
 
-fn is_later(entry: &Entry) -> bool {
+pub(super) fn is_later(entry: &Entry) -> bool {
     matches!(entry.standing, Standing::Later { .. })
 }
 
 fn row(text: &mut String, entry: &Entry) {
-    let default = if entry.default.is_empty() { String::new() } else { format!("`{}`", entry.default) };
-    let instead = match entry.standing {
-        Standing::Mapped(instead) => format!(" Accepted, but not needed: {instead}."),
-        _ => String::new(),
-    };
-    let (words, value, help) = (words(entry), value(entry), entry.help);
+    let in_code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
+    let toml = in_code(if has_path_of_its_own(entry) { entry.toml } else { "" });
+    let (words, value, default, meaning) = (words(entry), value(entry), in_code(entry.default), meaning(entry));
     let (scope, reload) = (scope(entry.scope), reload(entry.reload));
-    let is_same = entry.toml.is_empty() || entry.toml == entry.word();
-    let toml = if is_same { String::new() } else { format!("`{}`", entry.toml) };
-    let _ = writeln!(text, "| {words} | {toml} | {value} | {default} | {scope} | {reload} | {help}{instead} |");
+    let _ = writeln!(text, "| {words} | {toml} | {value} | {default} | {scope} | {reload} | {meaning} |");
 }
 
 fn later_row(text: &mut String, entry: &Entry) {
-    let why = match entry.standing {
+    let _ = writeln!(text, "| {} | {} |", words(entry), meaning(entry));
+}
+
+/// In a `sori.toml` it is not called as in a `mosquitto.conf`.
+pub(super) fn has_path_of_its_own(entry: &Entry) -> bool {
+    !entry.toml.is_empty() && entry.toml != entry.word()
+}
+
+/// What it does, or why it is not here.
+pub(super) fn meaning(entry: &Entry) -> String {
+    match entry.standing {
+        Standing::Works => entry.help.to_owned(),
+        Standing::Mapped(instead) if entry.help.is_empty() => format!("accepted, but not needed: {instead}"),
+        Standing::Mapped(instead) => format!("{} Accepted, but not needed: {instead}.", entry.help),
         Standing::Later { needs, unless: Some(value) } => format!("needs {needs}; `{value}` is accepted"),
         Standing::Later { needs, unless: None } => format!("needs {needs}"),
         Standing::Never(instead) => format!("will not come: {instead}"),
-        Standing::Mapped(instead) => format!("accepted, but not needed: {instead}"),
-        Standing::Works => String::new(),
-    };
-    let _ = writeln!(text, "| {} | {why} |", words(entry));
+    }
 }
 
 fn words(entry: &Entry) -> String {
     entry.words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn value(entry: &Entry) -> String {
+pub(super) fn value(entry: &Entry) -> String {
     match entry.takes {
         Takes::Flag(_) => "true or false".to_owned(),
         Takes::Number { least, most, .. } => match (least == i64::from(i32::MIN), most >= i64::from(i32::MAX)) {
@@ -92,7 +102,7 @@ fn value(entry: &Entry) -> String {
     }
 }
 
-fn scope(scope: Scope) -> &'static str {
+pub(super) fn scope(scope: Scope) -> &'static str {
     match scope {
         Scope::Global => "file",
         Scope::Security => "file, or listener",
@@ -103,7 +113,7 @@ fn scope(scope: Scope) -> &'static str {
     }
 }
 
-fn reload(reload: Reload) -> &'static str {
+pub(super) fn reload(reload: Reload) -> &'static str {
     match reload {
         Reload::Yes => "at reload",
         Reload::NewConnections => "for new connections",
@@ -111,19 +121,21 @@ fn reload(reload: Reload) -> &'static str {
     }
 }
 
-const LATER: &str = "\
-A file that uses one of these does not start, and the line says so: a broker that ignored `password_file` would be open.
+pub(super) const LATER: &str = "\
+A file that uses one of these does not start, and the line says so: a broker that ignored `plugin` could be open.
 
 | option | why |
 |---|---|
 ";
 
-const INTRODUCTION: &str = "\
+const HEADING: &str = "\
 # Configuration
 
 <!-- Written from the table of options in crates/sori-server/src/config/options; do not edit. Write it anew with
      SORI_WRITE_MANUAL=1 cargo test -p sori-server --test it manual -->
+";
 
+const INTRODUCTION: &str = "\
 The broker reads a `mosquitto.conf`, or a `sori.toml` with the same options. The name tells which it is: `.toml` at its end.
 
 ```

@@ -20,6 +20,7 @@ mod parse;
 mod places;
 mod plugins;
 mod remark;
+pub mod roff;
 mod scene;
 pub mod setting;
 mod suggest;
@@ -187,7 +188,7 @@ pub struct ListenerConfig {
 
 impl ListenerConfig {
     /// The port; 0 for a Unix socket.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         match self.bind {
             Bind::Tcp { port, .. } => port,
             Bind::Unix(_) => 0,

@@ -65,6 +65,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal; its exit code, and the rest of what it says.
     pub(crate) fn end(self, signal: &str) -> (Option<i32>, String) {
         signal_to(self.child.id(), signal);
