@@ -23,7 +23,7 @@ fn a_converted_file_starts_a_broker_and_can_be_converted_back() {
     assert!(status == 0 && err.contains("file is OK."), "{err}");
     let (status, out, _) = run(&format!("config convert {toml}"));
     assert!(status == 0 && out.ends_with(&format!("\nlistener {port} 127.0.0.1\n")), "{out}");
-    assert!(out.contains("\nallow_anonymous true\nlog_type all\n"), "{out}");
+    assert!(out.contains("\nallow_anonymous true\n") && out.contains("\nlog_type all\n"), "{out}");
 
     let running = Running::start(sori(&format!("serve -c {toml}"), 0), "running");
     assert!(running.said.contains(&format!("Config loaded from {toml}")), "{}", running.said);
