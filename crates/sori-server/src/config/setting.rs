@@ -20,7 +20,7 @@ pub struct Setting {
 }
 
 /// Options of which every line counts and not the last one only.
-const ADDING_UP: &[&str] = &["log_dest", "log_type", "websockets_origin"];
+const ADDING_UP: &[&str] = &["log_dest", "log_type", "websockets_origin", "websockets_trusted_proxy"];
 
 /// Every line of this option counts.
 pub(crate) fn adds_up(entry: &Entry) -> bool {

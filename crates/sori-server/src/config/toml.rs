@@ -311,7 +311,8 @@ fn unknown(table: Table, path: &str) -> Complaint {
     }
     let last = path.rsplit('.').next().unwrap_or(path);
     if let Some(entry) = options::find(last).filter(|entry| !entry.toml.is_empty()) {
-        return complaint.hint(format!("in a TOML file it is '{}'.", entry.toml));
+        let path = if table == Table::Root { entry.toml } else { entry.toml.trim_start_matches("listener.") };
+        return complaint.hint(format!("in a TOML file it is '{path}'."));
     }
     let known = options::all().filter(|entry| !entry.toml.is_empty() && entry.standing == Standing::Works);
     let here = known.filter_map(|entry| match (table, entry.toml.strip_prefix("listener.")) {

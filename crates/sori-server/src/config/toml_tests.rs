@@ -80,6 +80,18 @@ fn options_stand_at_their_paths() {
 }
 
 #[test]
+fn groups_of_a_listener_are_tables_or_stand_before_a_dot() {
+    let as_table = "[[listener]]\nport = 8883\n[listener.tls]\ncertfile = \"/c\"\nkeyfile = \"/k\"\n\
+                    [listener.websockets]\norigins = [\"https://a\", \"https://b\"]\n";
+    let with_dots = "[[listener]]\nport = 8883\ntls.certfile = \"/c\"\ntls.keyfile = \"/k\"\n\
+                     websockets.origins = [\"https://a\", \"https://b\"]\n";
+    let config = good(as_table);
+    assert_eq!(config.listeners[0].transport.websockets_origins, ["https://a", "https://b"]);
+    assert_eq!(config.listeners[0].transport.certfile, Some("/c".into()));
+    assert_eq!(without_origin(&config), without_origin(&good(with_dots)));
+}
+
+#[test]
 fn the_default_listener_has_a_table() {
     let config = good("[default_listener]\nmax_qos = 0\nport = 1884\nbind_address = \"127.0.0.1\"\n");
     assert_eq!(config.listeners.len(), 1);
@@ -136,6 +148,14 @@ fn mistakes_have_their_place_and_advice() {
         (
             "[[listener]]\nport = 1\nmaxqos = 1",
             "3:1: Error: Unknown configuration variable 'maxqos'. Hint: did you mean 'max_qos'?",
+        ),
+        (
+            "[[listener]]\nport = 1\n[listener.tls]\ncertfil = \"a\"",
+            "4:1: Error: Unknown configuration variable 'tls.certfil'. Hint: did you mean 'tls.certfile'?",
+        ),
+        (
+            "[[listener]]\nport = 1\ncertfile = \"a\"",
+            "3:1: Error: Unknown configuration variable 'certfile'. Hint: in a TOML file it is 'tls.certfile'.",
         ),
         (
             "max_keepalive = \"60\"",

@@ -146,20 +146,14 @@ fn files_of_public_repositories_start_or_are_told_the_way() {
     for (what, text, comes) in FILES {
         let read = read_contents(Path::new("a.conf"), text.as_bytes(), Defaults::Mosquitto);
         match comes {
-            Starts(ports) => match read {
-                Ok(loaded) => {
-                    let found: Vec<u16> = loaded.config.listeners.iter().map(ListenerConfig::port).collect();
-                    assert_eq!(found, *ports, "{what}");
-                }
-                Err(remarks) => {
-                    let mut errors = remarks.iter().filter(|remark| remark.is_error());
-                    assert_eq!(errors.find(|error| !is_later(error)), None, "{what}");
-                }
-            },
+            Starts(ports) => {
+                let loaded = read.expect(what);
+                let found: Vec<u16> = loaded.config.listeners.iter().map(ListenerConfig::port).collect();
+                assert_eq!(found, *ports, "{what}");
+            }
             Refused(expected) => {
                 let remarks = read.expect_err(what);
-                let errors = remarks.iter().filter(|remark| remark.is_error());
-                let errors: Vec<&Remark> = errors.filter(|error| !is_later(error)).collect();
+                let errors: Vec<&Remark> = remarks.iter().filter(|remark| remark.is_error()).collect();
                 assert_eq!(errors.len(), expected.len(), "{what}: {errors:#?}");
                 for (error, (line, text)) in errors.iter().zip(*expected) {
                     assert_eq!(error.at.as_ref().map(|at| at.line), Some(*line), "{what}: {error}");
@@ -168,9 +162,4 @@ fn files_of_public_repositories_start_or_are_told_the_way() {
             }
         }
     }
-}
-
-/// It is told, and there is nothing else to be done.
-fn is_later(error: &Remark) -> bool {
-    error.text.contains("not available in this version") && error.hint.is_none()
 }
