@@ -182,14 +182,14 @@ holds.
 EXAMPLE
 ```
 
-The column \"in `sori.toml`\" has the path of an option where it is not simply its word. `log.types` stands as `types` below `[log]`, or as `log.types` above
-all tables. Options that begin with `listener.` stand in a `[[listener]]` table: `listener.max_qos` as `max_qos`, and
-`listener.tls.certfile` as `tls.certfile`, or as `certfile` below `[listener.tls]`. A `[[listener]]` table
-has `port` and perhaps `address`, or `path` for a Unix socket. What a `mosquitto.conf` says of the listener of `port`, or
-above its first listener, stands in `[default_listener]`. With `per_listener_settings = true`, options that belong to \"file, or
-listener\" stand in the tables of listeners. Options of which several lines count (`log_dest`, `log_type`,
-`websockets_origin`) are arrays.
-`include_dir` reads the files of a directory that end in `.toml`.
+The column \"in `sori.toml`\" has the path of an option where it is not simply its word. `log.types` stands as `types`
+below `[log]`, or as `log.types` above all tables. Options that begin with `listener.` stand in a `[[listener]]` table:
+`listener.max_qos` as `max_qos`, and `listener.tls.certfile` as `tls.certfile`, or as `certfile` below `[listener.tls]`.
+A `[[listener]]` table has `port` and perhaps `address`, or `path` for a Unix socket. What a `mosquitto.conf` says of
+the listener of `port`, or above its first listener, stands in `[default_listener]`. With `per_listener_settings =
+true`, options that belong to \"file, or listener\" stand in the tables of listeners. Options of which several lines count
+(`log_dest`, `log_type`, `websockets_origin`) are arrays. `include_dir` reads the files of a directory that end in
+`.toml`.
 ";
 
 /// A whole `sori.toml`, for the manual and the front page.

@@ -668,7 +668,7 @@ fn numbers_outside_their_range_are_refused_and_never_reach_an_effect() {
 // Anything
 
 /// A line of known words with values that are often wrong.
-fn any_line() -> impl Strategy<Value = String> {
+pub(super) fn any_line() -> impl Strategy<Value = String> {
     let words: Vec<&'static str> = options::all()
         .filter(|entry| !matches!(entry.takes, Takes::Structure(Structure::IncludeDir)))
         .flat_map(|entry| entry.words.iter().copied())

@@ -265,13 +265,18 @@ fn one_word(key: &str, text: &str) -> Result<(), Complaint> {
     }
 }
 
-/// Lines of a `mosquitto.conf` are read without the blanks around a value; both forms can say the same.
+/// Lines of a `mosquitto.conf` are read without the blanks around a value, and end where they end; both forms can say
+/// the same.
 fn whole(path: &str, text: &str) -> Result<(), Complaint> {
-    match text.trim_matches(value::BLANKS) == text {
-        true => Ok(()),
-        false => Err(Complaint::from(format!("Invalid '{path}' value: it begins or ends with a blank."))
-            .hint("remove the blank.")),
+    if text.trim_matches(value::BLANKS) != text {
+        let text = format!("Invalid '{path}' value: it begins or ends with a blank.");
+        return Err(Complaint::from(text).hint("remove the blank."));
     }
+    if text.contains(|c: char| c.is_control() && c != '\t') {
+        let text = format!("Invalid '{path}' value: it has a line break or another control character.");
+        return Err(Complaint::from(text).hint("remove it."));
+    }
+    Ok(())
 }
 
 /// The line is one of the other form: a known word, and no `=` behind it.

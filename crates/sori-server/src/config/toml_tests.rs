@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::convert::{to_conf, to_toml};
 use super::option::{Entry, Scope, Standing, Takes};
 use super::setting::adds_up;
@@ -12,14 +14,22 @@ fn toml(text: &str) -> Result<Loaded, Vec<String>> {
     read.map_err(|remarks| remarks.iter().map(ToString::to_string).collect())
 }
 
+/// What was read of this text, where there is nothing wrong with it.
+#[track_caller]
+fn must<E: std::fmt::Debug>(read: Result<Loaded, E>, text: &str) -> Loaded {
+    let wrong = read.as_ref().err().map(|error| format!("{text}:\n{error:#?}"));
+    assert_eq!(wrong, None);
+    read.expect("there is nothing wrong")
+}
+
+#[track_caller]
 fn conf(text: &str) -> Loaded {
-    read_contents(Path::new("a.conf"), text.as_bytes(), Defaults::Mosquitto)
-        .unwrap_or_else(|remarks| panic!("{text}: {remarks:?}"))
+    must(read_contents(Path::new("a.conf"), text.as_bytes(), Defaults::Mosquitto), text)
 }
 
 #[track_caller]
 fn good(text: &str) -> Config {
-    toml(text).unwrap_or_else(|errors| panic!("{text}: {errors:#?}")).config
+    must(toml(text), text).config
 }
 
 /// All that is said about a text, where each begins with its place.
@@ -70,7 +80,8 @@ fn options_stand_at_their_paths() {
     assert_eq!(config.max_keepalive.map(u16::from), Some(60));
     assert_eq!(config.clientid_prefix, "dev #1");
     assert_eq!((config.persistence, config.persistence_location), (false, Some("/data".into())));
-    let [first, second] = config.listeners.as_slice() else { panic!("there are two") };
+    assert_eq!(config.listeners.len(), 2);
+    let (first, second) = (&config.listeners[0], &config.listeners[1]);
     assert_eq!(first.bind, Bind::Tcp { host: Some("::1".to_owned()), port: 1883 });
     assert_eq!((first.max_qos, first.allow_anonymous), (1, true));
     assert_eq!(second.bind, Bind::Unix("/run/mqtt".into()));
@@ -172,7 +183,11 @@ fn mistakes_have_their_place_and_advice() {
         ("[log]\ntypes = []", "2:9: Error: Invalid 'log.types' value: an empty array where there must be a text"),
         ("user = [\"a\"]", "1:8: Error: Invalid 'user' value: an array where there must be a text in quotation marks."),
         ("user = \" a\"", "1:8: Error: Invalid 'user' value: it begins or ends with a blank."),
-        ("user = \"a\\nb\"", "1:8: Error: Malformed UTF-8 in configuration."),
+        (
+            "retry_interval = \"1\\nallow_anonymous true\"",
+            "1:18: Error: Invalid 'retry_interval' value: it has a line break",
+        ),
+        ("user = \"a\\nb\"", "1:8: Error: Invalid 'user' value: it has a line break or another control character."),
         ("user = \"\"", "1:8: Error: Empty 'user' value in configuration."),
         (
             "allow_anonymous = 1",
@@ -270,7 +285,7 @@ fn example(entry: &Entry) -> String {
 #[track_caller]
 fn round_trip(loaded: &Loaded) {
     let written = to_toml(loaded);
-    let from_toml = toml(&written).unwrap_or_else(|errors| panic!("{written}\n{errors:#?}"));
+    let from_toml = must(toml(&written), &written);
     assert_eq!(without_origin(&from_toml.config), without_origin(&loaded.config), "{written}");
     let body = |text: &str| text.split_once('\n').map(|(_, body)| body.to_owned());
     assert_eq!(body(&to_toml(&from_toml)), body(&written));
@@ -349,5 +364,62 @@ fn listeners_keep_their_order_and_kind() {
         let order = |loaded: &Loaded| loaded.config.listeners.iter().map(ListenerConfig::port).collect::<Vec<_>>();
         assert_eq!(order(&toml(&to_toml(&loaded)).expect("is good")), order(&loaded));
         round_trip(&loaded);
+    }
+}
+
+/// A line of TOML with a known path, or something like it.
+fn any_toml_line() -> impl Strategy<Value = String> {
+    let paths: Vec<&'static str> =
+        options::all().map(|entry| entry.toml).filter(|path| *path != "include_dir").collect();
+    let values = prop_oneof![
+        any::<i64>().prop_map(|number| number.to_string()),
+        Just("true".to_owned()),
+        Just("\"none\"".to_owned()),
+        Just("[\"all\", \"debug\"]".to_owned()),
+        Just("{ a = 1 }".to_owned()),
+        ".{0,9}".prop_map(|text| format!("{text:?}")),
+        ".{0,9}",
+    ];
+    let key = (proptest::sample::select(paths), values)
+        .prop_map(|(path, value)| format!("{} = {value}", path.strip_prefix("listener.").unwrap_or(path)));
+    prop_oneof![
+        6 => key,
+        1 => Just("[[listener]]\nport = 7".to_owned()),
+        1 => Just("[default_listener]".to_owned()),
+        1 => Just("[log]".to_owned()),
+        1 => ".{0,20}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_toml_is_read_without_panic(lines in proptest::collection::vec(any_toml_line(), 0..12)) {
+        let text = lines.join("\n");
+        // Another directory must not be read because of it.
+        prop_assume!(!text.contains("include_dir"));
+        match read_contents(Path::new("a.toml"), text.as_bytes(), Defaults::Native) {
+            Ok(loaded) => {
+                prop_assert!(toml(&to_toml(&loaded)).is_ok(), "{}", to_toml(&loaded));
+            }
+            Err(remarks) => {
+                let has_place = |remark: &Remark| !remark.is_error() || remark.at.is_some();
+                prop_assert!(remarks.iter().all(has_place), "{remarks:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_lines_are_good_survive_both_conversions(
+        lines in proptest::collection::vec(super::tests::any_line(), 0..20),
+    ) {
+        let is_good = |text: &str| read_contents(Path::new("a.conf"), text.as_bytes(), Defaults::Mosquitto).is_ok();
+        let mut text = "listener 1000\n".to_owned();
+        for line in lines {
+            let longer = format!("{text}{line}\n");
+            if is_good(&longer) {
+                text = longer;
+            }
+        }
+        round_trip(&conf(&text));
     }
 }
