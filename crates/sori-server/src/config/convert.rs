@@ -138,13 +138,14 @@ fn is_default_place(entry: &Entry) -> bool {
     matches!(entry.takes, Takes::Structure(Structure::Port | Structure::BindAddress))
 }
 
-/// What is set for a listener or for the whole broker. A file that was included is in the new one.
+/// What is set for a listener or for the whole broker. A file that was included is in the new one, and what is not read
+/// means nothing there either.
 fn rows(settings: &[Setting], listener: Option<usize>) -> Vec<Row<'_>> {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for setting in settings.iter().filter(|setting| setting.listener == listener) {
         let entry = setting.entry;
-        let is_include = matches!(entry.takes, Takes::Structure(Structure::IncludeDir));
-        if entry.toml.is_empty() || is_listener_line(entry) || is_include || setting.value.is_empty() {
+        let is_left = matches!(entry.takes, Takes::Structure(Structure::IncludeDir) | Takes::Anything);
+        if entry.toml.is_empty() || is_listener_line(entry) || is_left || setting.value.is_empty() {
             continue;
         }
         let value = Cow::from(setting.value.as_str());

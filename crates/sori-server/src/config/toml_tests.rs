@@ -410,7 +410,7 @@ proptest! {
 
     #[test]
     fn whatever_lines_are_good_survive_both_conversions(
-        lines in proptest::collection::vec(super::tests::any_line(), 0..20),
+        lines in proptest::collection::vec(tests::any_line(), 0..20),
     ) {
         let is_good = |text: &str| read_contents(Path::new("a.conf"), text.as_bytes(), Defaults::Mosquitto).is_ok();
         let mut text = "listener 1000\n".to_owned();
