@@ -109,6 +109,8 @@ impl BrokerEnd {
 
 impl Drop for BrokerEnd {
     fn drop(&mut self) {
+        // What has its number in the worker then is not told of this connection's changes.
+        self.deregister();
         self.finish();
     }
 }

@@ -6,7 +6,7 @@ use crate::carrier::Carrier;
 use crate::config::ListenerConfig;
 use crate::inbox::{Inbox, Letter};
 use crate::log::{Log, lines};
-use crate::opening::{Listening, OpenSocket};
+use crate::opening::{IS_NO_DELAY_INHERITED, Listening, OpenSocket};
 use crate::roster::Roster;
 use crate::socket::{Admittance, Stream};
 use mio::Token;
@@ -107,8 +107,11 @@ impl Listeners {
         let listener = &mut self.listeners[number];
         let accepted = match &listener.socket.listening {
             Listening::Tcp(socket) => socket.accept().map(|(stream, from)| {
-                // Small packets leave at once. It can only fail on a connection that is gone already.
-                let _ = stream.set_nodelay(true);
+                // Small packets leave at once.
+                if !IS_NO_DELAY_INHERITED {
+                    // It can only fail on a connection that is gone already.
+                    let _ = stream.set_nodelay(true);
+                }
                 let address = from.ip().to_canonical();
                 (Stream::Tcp(stream), Some(address), SocketAddr::new(address, from.port()).to_string())
             }),

@@ -221,8 +221,21 @@ fn open_tcp(address: SocketAddr, interface: Option<&str>, shares: bool) -> io::R
     socket.set_reuse_port(shares)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
-    Ok(mio::net::TcpListener::from_std(socket.into()))
+    listening(socket.into())
 }
+
+/// A socket that listens, however it was opened, as accepting from it needs it.
+pub(crate) fn listening(socket: std::net::TcpListener) -> io::Result<mio::net::TcpListener> {
+    socket.set_nonblocking(true)?;
+    if IS_NO_DELAY_INHERITED {
+        SockRef::from(&socket).set_tcp_nodelay(true)?;
+    }
+    Ok(mio::net::TcpListener::from_std(socket))
+}
+
+/// The connections that come by a socket begin with its TCP_NODELAY, which saves a system call for each. Elsewhere it is
+/// not told in any manual, so that each connection is set by itself.
+pub(crate) const IS_NO_DELAY_INHERITED: bool = cfg!(target_os = "linux");
 
 /// A socket that has the address and does not listen.
 pub(crate) fn bind_tcp(address: SocketAddr, interface: Option<&str>) -> io::Result<Socket> {
@@ -264,4 +277,39 @@ fn open_unix(path: &Path) -> io::Result<mio::net::UnixListener> {
         std::fs::remove_file(path)?;
     }
     mio::net::UnixListener::bind(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[track_caller]
+    fn accepts_without_delay(socket: &mio::net::TcpListener) {
+        let address = socket.local_addr().expect("it is bound");
+        let _client = TcpStream::connect(address).expect("it listens");
+        let (stream, _) = loop {
+            match socket.accept() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+                accepted => break accepted.expect("a connection"),
+            }
+        };
+        assert_eq!(stream.nodelay().expect("an option"), IS_NO_DELAY_INHERITED);
+    }
+
+    #[test]
+    fn connections_send_small_packets_at_once_whoever_opened_the_socket() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        accepts_without_delay(&open_tcp(address, None, false).expect("a free port"));
+        let given = TcpListener::bind(address).expect("a free port");
+        accepts_without_delay(&listening(given).expect("options that there are"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_socket_of_one_interface_is_bound_to_it() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let socket = open_tcp(address, Some("lo"), false).expect("every machine has it");
+        assert_eq!(SockRef::from(&socket).device().expect("an option").as_deref(), Some(&b"lo"[..]));
+    }
 }

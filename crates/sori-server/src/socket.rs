@@ -119,3 +119,31 @@ impl Drop for Admittance {
         self.places.leave(self.listener, self.address);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    /// Workers count on it: they close sockets without taking them out of the poll first.
+    #[test]
+    fn a_closed_socket_reports_nothing() {
+        let mut poll = mio::Poll::new().expect("a poll");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        let (accepted, _) = listener.accept().expect("a connection");
+        accepted.set_nonblocking(true).expect("an option");
+        let mut stream = mio::net::TcpStream::from_std(accepted);
+        stream.register(poll.registry(), Token(0), Interest::READABLE).expect("it is new to the poll");
+        client.write_all(b"x").expect("it is open");
+        let mut events = mio::Events::with_capacity(4);
+        while events.is_empty() {
+            poll.poll(&mut events, None).expect("a poll");
+        }
+        client.write_all(b"y").expect("it is open");
+        drop(stream);
+        poll.poll(&mut events, Some(Duration::ZERO)).expect("a poll");
+        assert!(events.is_empty());
+    }
+}

@@ -1,7 +1,7 @@
 //! What systemd and the broker tell each other: sockets that are open already (sd_listen_fds(3)), and how far the broker
 //! is (sd_notify(3)).
 
-use crate::opening::{Listening, SocketPlace};
+use crate::opening::{Listening, SocketPlace, listening};
 use listenfd::ListenFd;
 use std::env;
 use std::ffi::OsStr;
@@ -21,9 +21,8 @@ pub(crate) fn sockets() -> Vec<(SocketPlace, Listening)> {
 
 fn take(given: &mut ListenFd, number: usize) -> io::Result<Option<(SocketPlace, Listening)>> {
     if let Ok(Some(listener)) = given.take_tcp_listener(number) {
-        listener.set_nonblocking(true)?;
         let place = SocketPlace::Tcp(listener.local_addr()?, None);
-        return Ok(Some((place, Listening::Tcp(mio::net::TcpListener::from_std(listener)))));
+        return Ok(Some((place, Listening::Tcp(listening(listener)?))));
     }
     let Some(listener) = given.take_unix_listener(number)? else { return Ok(None) };
     listener.set_nonblocking(true)?;
