@@ -26,6 +26,9 @@ fn main() -> io::Result<()> {
     for (target, name, text) in FILES {
         write(target, name, text.as_bytes())?;
     }
+    for (target, name, bytes) in PREAMBLES {
+        write(target, name, bytes)?;
+    }
     Ok(())
 }
 
@@ -65,6 +68,40 @@ const CONFIGURATIONS: [(&str, &str); 4] = [
         "max_keepalive = 60\n[log]\ntypes = [\"all\"]\n[[listener]]\nport = 1883\n[[listener]]\npath = \"/run/mqtt\"\n",
     ),
     ("default.toml", "[default_listener]\nport = 1884\nmax_qos = 1\n[persistence]\nenabled = false\n"),
+];
+
+/// What connections begin with. The first two bytes are choices of the target.
+const PREAMBLES: &[(&str, &str, &[u8])] = &[
+    (
+        "websocket",
+        "request",
+        b"\0\x07GET /mqtt HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
+          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Forwarded-For: ::1, 10.0.0.1\r\n\
+          Origin: https://a.example\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n\x82\x82\0\0\0\0\xC0\0",
+    ),
+    (
+        "websocket",
+        "answer",
+        b"\x01\x07HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: \
+          s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
+    ),
+    ("websocket", "frames_of_client", b"\x02\x03\x02\x81\x01\x02\x03\x04\xC1\x89\x80\0\0\0\0\x80\x81\0\0\0\0\0\x88\x82\0\0\0\0\x03\xE8"),
+    ("websocket", "frames_of_server", b"\x03\x03\x82\x7E\0\x01\xD0\x89\x01x\x8A\0\x82\x7F\0\0\0\0\0\0\0\x01\0\x88\x02\x03\xE8"),
+    ("proxy_protocol", "v1", b"\0\x05PROXY TCP4 192.0.2.1 198.51.100.2 51000 1883\r\n\xC0\0"),
+    ("proxy_protocol", "v1_tcp6", b"\0\x05PROXY TCP6 2001:db8::1 ::1 1 65535\r\n"),
+    ("proxy_protocol", "v1_unknown", b"\0\x05PROXY UNKNOWN whatever\r\n"),
+    ("proxy_protocol", "v2", b"\x01\x05\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0C\xC0\0\x02\x01\xC6\x33\x64\x02\xC7\x38\x07\x5B\xC0\0"),
+    (
+        "proxy_protocol",
+        "v2_tls",
+        b"\x07\x05\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x18\xC0\0\x02\x01\xC6\x33\x64\x02\xC7\x38\x07\x5B\
+          \x20\0\x09\x07\0\0\0\0\x22\0\x01n",
+    ),
+    ("proxy_protocol", "v2_local", b"\x01\x05\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"),
+    ("proxy_client", "http", b"\0\x09HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n\x20\x02\0\0"),
+    ("proxy_client", "http_refuses", b"\x02\x09HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"),
+    ("proxy_client", "socks5", b"\x01\x03\x05\0\x05\0\0\x01\x7F\0\0\x01\x07\x5B\x20\x02\0\0"),
+    ("proxy_client", "socks5_credentials", b"\x03\x03\x05\x02\x01\0\x05\0\0\x03\x01h\0\0"),
 ];
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
