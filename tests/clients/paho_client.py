@@ -28,11 +28,14 @@ def number(code):
 class Client:
     """Connects on construction; `with` disconnects at the end. Messages arrive in `messages`."""
 
-    def __init__(self, broker, version, client_id, *, keep_session=False, will=None, session_expiry=3600):
+    def __init__(
+        self, broker, version, client_id, *, keep_session=False, will=None, session_expiry=3600, prepare=None, **made
+    ):
+        """`prepare` gets paho's client before it connects; words that are not known here are for paho's constructor."""
         self.version, self.client_id = version, client_id
         self.messages = queue.Queue()
         self._connected, self._disconnected, self._subscribed = queue.Queue(), queue.Queue(), queue.Queue()
-        made = dict(client_id=client_id, protocol=VERSIONS[version], reconnect_on_failure=False)
+        made.update(client_id=client_id, protocol=VERSIONS[version], reconnect_on_failure=False)
         if not self.v5:
             made["clean_session"] = not keep_session
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, **made) if PAHO2 else mqtt.Client(**made)
@@ -43,6 +46,8 @@ class Client:
         self._client.on_message = self._on_message
         if will:
             self._client.will_set(**will)
+        if prepare:
+            prepare(self._client)
         connect = {}
         if self.v5:
             connect["clean_start"] = not keep_session

@@ -4,14 +4,14 @@ use crate::tls::TlsVersion;
 use crate::tls::ciphers;
 use crate::tls::files::{self, LoadError};
 use crate::tls::key_log::KeyLogFile;
-use crate::tls::names::issuer_and_subject;
+use crate::tls::names::{issuer_and_subject, public_key_of_version_1};
 use crate::tls::verifier::AnyDate;
 use core::fmt;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use rustls::{InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -161,14 +161,28 @@ pub(crate) fn certified_key(
     if chain.len() == 1 {
         complete(&mut chain, authorities);
     }
-    let key = files::private_key(keyfile)?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => {
-            LoadError::of(keyfile, format!("is not the key of the first certificate in {}", certfile.display()))
+    let unusable = |path, error: rustls::Error| LoadError::of(path, format!("cannot be used: {error}"));
+    let key = provider.key_provider.load_private_key(files::private_key(keyfile)?);
+    let certified = CertifiedKey::new(chain, key.map_err(|error| unusable(keyfile, error))?);
+    match keys_match(&certified) {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            let reason = format!("is not the key of the first certificate in {}", certfile.display());
+            Err(LoadError::of(keyfile, reason))
         }
-        rustls::Error::InvalidCertificate(_) => LoadError::of(certfile, format!("cannot be used: {error}")),
-        error => LoadError::of(keyfile, format!("cannot be used: {error}")),
-    })
+        Err(error) => Err(unusable(certfile, error)),
+    }
+}
+
+/// Also for a certificate of version 1, which rustls cannot look into: `openssl x509 -req` makes them when it is told of no
+/// extensions, and clients take them.
+fn keys_match(certified: &CertifiedKey) -> Result<(), rustls::Error> {
+    let old = public_key_of_version_1(certified.end_entity_cert()?);
+    match (old, certified.key.public_key()) {
+        (Some(old), Some(key)) if *old == *key => Ok(()),
+        (Some(_), Some(_)) => Err(InconsistentKeys::KeyMismatch.into()),
+        _ => certified.keys_match(),
+    }
 }
 
 /// Append who has signed the last one, until that is a root or nobody is known. The root itself is the clients' own.

@@ -10,6 +10,7 @@ mod key_log;
 mod listener;
 mod names;
 mod stage;
+mod validity;
 mod verifier;
 
 pub use ciphers::unknown_ciphers;
@@ -18,6 +19,7 @@ pub use files::LoadError;
 pub use listener::{ClientCertificates, ListenerTls, TlsServerOptions};
 pub use names::names_of;
 pub(crate) use stage::TlsStage;
+pub use validity::{Validity, validities};
 
 /// The lowest version of TLS that is spoken.
 #[derive(Copy, Clone, Eq, PartialEq, Debug, Default)]

@@ -2,6 +2,7 @@
 //! users are written with these names.
 
 use crate::peer::CertificateNames;
+use crate::tls::validity::{Validity, seconds};
 use core::fmt::Write;
 
 /// An element of DER: its tag, its contents, the whole of it.
@@ -15,6 +16,8 @@ const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const INTEGER: u8 = 0x02;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
 /// `[0]`, the version of a certificate. RFC 5280 section 4.1
 const VERSION: u8 = 0xA0;
 
@@ -68,23 +71,59 @@ pub fn names_of(certificate: &[u8]) -> Option<CertificateNames> {
     Some(names)
 }
 
-/// Who has signed a certificate (DER), and for whom. RFC 5280 section 4.1
+/// Who has signed a certificate (DER), and for whom.
 pub(crate) fn issuer_and_subject(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
+    let Fields { issuer, subject, .. } = fields(certificate)?;
+    Some((issuer, subject))
+}
+
+/// The public key in a certificate of version 1, as a SubjectPublicKeyInfo; `None` for those of other versions.
+pub(crate) fn public_key_of_version_1(certificate: &[u8]) -> Option<&[u8]> {
+    let Fields { is_version_1, public_key, .. } = fields(certificate)?;
+    is_version_1.then_some(public_key)
+}
+
+/// When a certificate (DER) is valid; `None` when it is none or does not say it as it must. RFC 5280 section 4.1.2.5
+pub(super) fn validity_of(certificate: &[u8]) -> Option<Validity> {
+    let Fields { validity, .. } = fields(certificate)?;
+    let (from, rest) = element(validity)?;
+    let (until, _) = element(rest)?;
+    let time = |element: &Element<'_>| match element.tag {
+        UTC_TIME => seconds(element.contents, false),
+        GENERALIZED_TIME => seconds(element.contents, true),
+        _ => None,
+    };
+    Some(Validity { from: time(&from)?, until: time(&until)? })
+}
+
+/// What is looked at in a certificate. RFC 5280 section 4.1
+struct Fields<'a> {
+    /// It says no version, and has no extensions.
+    is_version_1: bool,
+    issuer: &'a [u8],
+    validity: &'a [u8],
+    subject: &'a [u8],
+    /// With its tag and length.
+    public_key: &'a [u8],
+}
+
+fn fields(certificate: &[u8]) -> Option<Fields<'_>> {
     let (certificate, _) = element(certificate)?;
     let (to_be_signed, _) = element(certificate.contents)?;
     let mut rest = to_be_signed.contents;
     let (first, behind) = element(rest)?;
-    if first.tag == VERSION {
+    let is_version_1 = first.tag != VERSION;
+    if !is_version_1 {
         rest = behind;
     }
     let mut next = |tag: u8| {
         let (found, behind) = element(rest).filter(|(found, _)| found.tag == tag)?;
         rest = behind;
-        Some(found.contents)
+        Some(found)
     };
     let (_serial_number, _signature) = (next(INTEGER)?, next(SEQUENCE)?);
-    let (issuer, _validity, subject) = (next(SEQUENCE)?, next(SEQUENCE)?, next(SEQUENCE)?);
-    Some((issuer, subject))
+    let (issuer, validity, subject) = (next(SEQUENCE)?.contents, next(SEQUENCE)?.contents, next(SEQUENCE)?.contents);
+    Some(Fields { is_version_1, issuer, validity, subject, public_key: next(SEQUENCE)?.whole })
 }
 
 /// One element from the front, and what follows it.

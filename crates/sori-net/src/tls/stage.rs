@@ -180,7 +180,12 @@ fn told(error: rustls::Error) -> Error {
         rustls::Error::FailedToGetRandomBytes | rustls::Error::FailedToGetCurrentTime => ErrorKind::Local,
         _ => ErrorKind::Tls,
     };
-    Error::new(kind, error.to_string())
+    let mut text = error.to_string();
+    // The verifier's own error has no type here.
+    if text.contains("UnsupportedCertVersion") {
+        text.push_str(": it is of X.509 version 1; with an extension it is of version 3 (openssl x509 -req -extfile)");
+    }
+    Error::new(kind, text)
 }
 
 /// The one method that both sides of rustls have and no trait of its own has.

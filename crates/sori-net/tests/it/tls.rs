@@ -2,10 +2,13 @@
 
 use crate::certificates::Ca;
 use crate::pair::{Pair, carry};
+use base64ct::{Base64, Encoding};
 use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use sori_net::tls::{ClientCertificates, ServerRoots, TlsVersion};
 use sori_net::{ErrorKind, ListenerTls, TlsClient, TlsClientOptions, TlsServerOptions, Transport};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn server_options(ca: &Ca) -> TlsServerOptions {
     let (certfile, keyfile) = ca.server();
@@ -339,4 +342,76 @@ fn bytes_that_are_no_tls_are_refused_at_once() {
     server.close();
     let again = server.receive(&mut connect, &mut Vec::new()).expect_err("it stays refused");
     assert_eq!(again.to_string(), "this connection has failed before");
+}
+
+/// The same certificate without its version and its extensions; the signature does not fit any more. `openssl x509 -req` makes
+/// such certificates when it is told of no extensions.
+fn make_version_1(file: &Path) {
+    let old = CertificateDer::from_pem_file(file).expect("a certificate");
+    let parts = parts(contents(&old));
+    let kept = self::parts(contents(parts[0])).into_iter().filter(|field| !matches!(field[0], 0xA0 | 0xA3));
+    let new = sequence(&[&sequence(&kept.collect::<Vec<_>>().concat())[..], parts[1], parts[2]].concat());
+    let text = Base64::encode_string(&new);
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+    std::fs::write(file, pem).expect("a file");
+}
+
+/// How long the tag and the length of an element are, and its contents.
+fn lengths(der: &[u8]) -> (usize, usize) {
+    match der[1] {
+        0x81 => (3, der[2].into()),
+        0x82 => (4, u16::from_be_bytes([der[2], der[3]]).into()),
+        short => (2, short.into()),
+    }
+}
+
+fn contents(der: &[u8]) -> &[u8] {
+    &der[lengths(der).0..]
+}
+
+fn parts(mut der: &[u8]) -> Vec<&[u8]> {
+    let mut parts = Vec::new();
+    while !der.is_empty() {
+        let (head, contents) = lengths(der);
+        let (part, rest) = der.split_at(head + contents);
+        parts.push(part);
+        der = rest;
+    }
+    parts
+}
+
+fn sequence(contents: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(contents.len()).expect("it is short").to_be_bytes();
+    // As short as can be, which DER wants.
+    let head: &[u8] = match (high, low) {
+        (0, 0..0x80) => &[0x30, low],
+        (0, _) => &[0x30, 0x81, low],
+        _ => &[0x30, 0x82, high, low],
+    };
+    [head, contents].concat()
+}
+
+#[test]
+fn a_certificate_of_version_1_serves_with_its_own_key_only() {
+    let ca = Ca::new();
+    let server = server_options(&ca);
+    make_version_1(&server.certfile);
+    let loaded = ListenerTls::load(&server).expect("it serves");
+    // Our own client looks at names, of which this one has none that count.
+    let mut pair = pair(&TlsClient::load(&client_options(&ca)).expect("good files"), &loaded, "localhost");
+    assert_eq!(pair.settle().expect_err("it is not trusted").kind(), ErrorKind::Certificate);
+    let (_, keyfile) = ca.client("other");
+    let error = ListenerTls::load(&TlsServerOptions { keyfile, ..server }).expect_err("another key");
+    assert!(error.reason.contains("is not the key of the first certificate"), "{error}");
+}
+
+#[test]
+fn clients_with_certificates_of_version_1_are_told_what_to_do() {
+    let ca = Ca::new();
+    let (certificate, key) = ca.client("device");
+    make_version_1(&certificate);
+    let client = TlsClientOptions { certificate: Some((certificate, key)), ..client_options(&ca) };
+    let (kind, text) = refusal(&client, &required(&ca, None, false));
+    assert_eq!(kind, ErrorKind::Certificate);
+    assert!(text.contains("X.509 version 1") && text.contains("-extfile"), "{text}");
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use super::{Config, ListenerConfig, Remark, Setting, Severity, access_files};
+use super::{Config, ListenerConfig, Remark, Setting, Severity, access_files, certificates};
 
 /// A kind of file.
 #[derive(Debug)]
@@ -48,10 +48,11 @@ pub(crate) const KINDS: &[FileKind] = &[
         // A listener reads them when it is opened, and again with every configuration.
         read: |_, _| (),
         is_secret: false,
-        examine: |config, _, remarks| {
+        examine: |config, now, remarks| {
             for listener in &config.listeners {
-                if let Err(text) = listener.transport.load_tls(None) {
-                    remarks.push(Remark::new(Severity::Error, text).at(listener.declared_at.clone()));
+                match listener.transport.load_tls(None) {
+                    Ok(_) => remarks.append(&mut certificates::examine(listener, now)),
+                    Err(text) => remarks.push(Remark::new(Severity::Error, text).at(listener.declared_at.clone())),
                 }
             }
         },

@@ -5,6 +5,7 @@
 //! resolved. Nothing here opens a socket or a log; nothing later has to ask whether a value is legal.
 
 pub(crate) mod access_files;
+mod certificates;
 mod complaint;
 mod contents;
 pub mod convert;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
@@ -36,6 +37,18 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command.args(["broker::process", "--exact", "--nocapture", "--test-threads=1"]);
     command.env(ARGUMENTS, arguments.join("\n"));
     command
+}
+
+/// The broker with these arguments, and a socket that listens already, as systemd gives it (sd_listen_fds(3)).
+pub(crate) fn command_with_socket(arguments: &[&str], socket: OwnedFd) -> Command {
+    let broker = command(arguments);
+    // The shell gives the socket its number, and the process its identifier, which is known only then.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"exec env LISTEN_FDS=1 LISTEN_PID=$$ "$0" "$@" 3<&0 </dev/null"#]);
+    shell.arg(broker.get_program()).args(broker.get_args());
+    shell.envs(broker.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.stdin(socket);
+    shell
 }
 
 /// A port that nobody listens on, below those that the system gives to clients, which come and go.

@@ -20,6 +20,7 @@ mod reload;
 mod scram;
 mod sharing;
 mod signals;
+mod sockets;
 mod store_faults;
 mod storm;
 mod tls;

@@ -8,8 +8,8 @@ use rcgen::{DnType, ExtendedKeyUsagePurpose, date_time_ymd};
 use sori_mqtt::{Connect, QoS, Version};
 use sori_net::tls::ServerRoots;
 use sori_net::{TlsClient, TlsClientOptions, Transport};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// The lines of a listener with TLS; the broker's first listener stays plain.
 fn listener(ca: &Ca, port: u16, more: &str) -> String {
@@ -227,6 +227,71 @@ fn a_reload_takes_new_certificates_for_new_connections() {
     wait_until("the new certificate counts", || open(port, &new).is_ok());
     assert!(open(port, &old).is_err());
     stays.expect_alive();
+}
+
+#[test]
+fn certificates_that_change_on_disk_are_taken_up_without_a_signal() {
+    let (ca, other, port) = (Ca::new(), Ca::new(), free_port());
+    let broker = Broker::start(&listener(&ca, port, ""));
+    let (old, new) = (client(&ca, None), client(&other, None));
+    let mut stays = connect(port, &old, "stays");
+    let (certificate, key) = other.server();
+    std::fs::copy(&certificate, ca.path("server.pem")).expect("can be written");
+    // The key does not fit until it is replaced too.
+    broker.wait_for_log("is not the key of the first certificate");
+    connect(port, &old, "still").expect_alive();
+    std::fs::copy(&key, ca.path("server.key")).expect("can be written");
+    wait_until("the new certificate counts", || open(port, &new).is_ok());
+    assert!(open(port, &old).is_err());
+    stays.expect_alive();
+}
+
+#[test]
+fn a_check_tells_of_keys_of_others_and_of_certificates_that_are_nearly_over() {
+    let (ca, port) = (Ca::new(), free_port());
+    let file = ca.path("broker.conf");
+    let check = |pem: &Path, key: &Path, more: &str| {
+        let (pem, key) = (pem.display(), key.display());
+        let lines = format!("listener {port} 127.0.0.1\nallow_anonymous true\ncertfile {pem}\nkeyfile {key}\n{more}\n");
+        std::fs::write(&file, lines).expect("can be written");
+        let remarks = sori_server::check(std::slice::from_ref(&file), &[]);
+        remarks.iter().map(ToString::to_string).collect::<Vec<String>>().join("\n")
+    };
+    let (pem, key) = ca.server();
+    let good = check(&pem, &key, "");
+    assert!(!good.contains("ertificate") && !good.contains("Error"), "{good}");
+
+    let (_, key_of_other) = ca.client("other");
+    let said = check(&pem, &key_of_other, "");
+    assert!(said.contains("broker.conf:1: Error: ") && said.contains("is not the key of"), "{said}");
+
+    let lasts = |name: &str, from: SystemTime, days: u64| {
+        let since = from.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+        ca.issue(name, |params| {
+            params.not_before = date_time_ymd(1970, 1, 1) + since;
+            params.not_after = params.not_before + Duration::from_secs(days * 24 * 60 * 60);
+        })
+    };
+    let (long_ago, now) = (SystemTime::UNIX_EPOCH, SystemTime::now());
+    let half_a_day = Duration::from_secs(12 * 60 * 60);
+    for ((pem, key), expected) in [
+        (lasts("soon", now - half_a_day, 21), "soon.pem expires in 20 days, on 20"),
+        (lasts("over", long_ago, 365), "over.pem has expired on 1971-01-01."),
+        (lasts("later", now + half_a_day, 365), "later.pem is not valid before 20"),
+    ] {
+        let said = check(&pem, &key, "");
+        assert!(said.contains("broker.conf:1: Warning: The certificate in "), "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+    // The CA of the clients counts where they must show certificates.
+    let (over, _) = lasts("over", long_ago, 365);
+    let both = ca.path("both.pem");
+    let read = |path: PathBuf| std::fs::read_to_string(path).expect("is text");
+    std::fs::write(&both, read(ca.path("ca.pem")) + &read(over)).expect("can be written");
+    let cafile = format!("cafile {}", both.display());
+    assert!(!check(&pem, &key, &cafile).contains("expired"));
+    let said = check(&pem, &key, &format!("{cafile}\nrequire_certificate true"));
+    assert!(said.contains("Warning: Certificate 2 of 2 in ") && said.contains("has expired on 1971-01-01."), "{said}");
 }
 
 /// As many a configuration of Mosquitto has it: the CA in between stands in `cafile`, and clients show no certificates.
