@@ -80,7 +80,7 @@ pub(crate) fn issuer_and_subject(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
 /// The public key in a certificate of version 1, as a SubjectPublicKeyInfo; `None` for those of other versions.
 pub(crate) fn public_key_of_version_1(certificate: &[u8]) -> Option<&[u8]> {
     let Fields { is_version_1, public_key, .. } = fields(certificate)?;
-    is_version_1.then_some(public_key)
+    public_key.filter(|_| is_version_1)
 }
 
 /// When a certificate (DER) is valid; `None` when it is none or does not say it as it must. RFC 5280 section 4.1.2.5
@@ -103,8 +103,8 @@ struct Fields<'a> {
     issuer: &'a [u8],
     validity: &'a [u8],
     subject: &'a [u8],
-    /// With its tag and length.
-    public_key: &'a [u8],
+    /// With its tag and length. Names and dates are read without it.
+    public_key: Option<&'a [u8]>,
 }
 
 fn fields(certificate: &[u8]) -> Option<Fields<'_>> {
@@ -123,7 +123,7 @@ fn fields(certificate: &[u8]) -> Option<Fields<'_>> {
     };
     let (_serial_number, _signature) = (next(INTEGER)?, next(SEQUENCE)?);
     let (issuer, validity, subject) = (next(SEQUENCE)?.contents, next(SEQUENCE)?.contents, next(SEQUENCE)?.contents);
-    Some(Fields { is_version_1, issuer, validity, subject, public_key: next(SEQUENCE)?.whole })
+    Some(Fields { is_version_1, issuer, validity, subject, public_key: next(SEQUENCE).map(|found| found.whole) })
 }
 
 /// One element from the front, and what follows it.
