@@ -39,6 +39,8 @@ pub enum Error {
     Lost(Option<Arc<io::Error>>),
     /// The topic name or filter is not legal: which one, and why.
     Topic(String, TopicError),
+    /// A route's pattern is not legal, or not for its handler: which one, and why.
+    Route(String, String),
     /// The message or request is not legal, or the server has said that it does not support it.
     Request(RequestError),
     /// The message is larger than the server takes: its size in bytes and the server's limit.
@@ -96,6 +98,7 @@ impl Error {
             | Self::Violation(_)
             | Self::AnswerTooLarge(_)
             | Self::Topic(..)
+            | Self::Route(..)
             | Self::TooLarge(..)
             | Self::TooLargeForQueue(_) => false,
         }
@@ -222,6 +225,7 @@ impl fmt::Display for Error {
                 write!(f, "\"{topic}\" holds a wildcard: messages go to one topic, + and # are for subscriptions")
             }
             Self::Topic(topic, error) => write!(f, "\"{topic}\" is not legal: {error}"),
+            Self::Route(pattern, why) => write!(f, "route \"{pattern}\": {why}"),
             Self::Request(error) => error.fmt(f),
             Self::TooLarge(size, limit) => {
                 write!(f, "the message makes a packet of {size} bytes, and the server takes {limit}: send less at once")

@@ -43,6 +43,8 @@ mod message;
 mod options;
 mod publish;
 mod reconnect;
+#[cfg(feature = "router")]
+pub mod router;
 mod shared;
 mod state;
 mod subscribe;

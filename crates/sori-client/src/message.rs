@@ -127,6 +127,13 @@ impl Message {
     }
 }
 
+impl From<crate::Publish<'_>> for Message {
+    /// The message that a subscriber gets of this: for tests of functions that take messages.
+    fn from(publish: crate::Publish<'_>) -> Self {
+        Self::new(Body::new(&publish.as_packet(), &mut Vec::new()), None)
+    }
+}
+
 impl Clone for Message {
     /// The same message without a token: there is one only.
     fn clone(&self) -> Self {

@@ -5,4 +5,5 @@ mod chaos;
 mod flows;
 mod hostile;
 mod proxy;
+mod router;
 mod standstill;
