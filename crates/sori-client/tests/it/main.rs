@@ -2,6 +2,7 @@
 
 mod brokers;
 mod chaos;
+mod examples;
 mod flows;
 mod hostile;
 mod proxy;
