@@ -7,6 +7,7 @@ use core::fmt;
 #[derive(Clone, Eq, PartialEq, Debug)]
 pub struct Error {
     kind: ErrorKind,
+    fault: Option<CertificateFault>,
     text: Box<str>,
 }
 
@@ -30,9 +31,37 @@ pub enum ErrorKind {
     Local,
 }
 
+/// What is wrong with a certificate.
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum CertificateFault {
+    /// Its time is over.
+    Expired,
+    /// Its time has not begun; or this machine's clock is wrong.
+    NotYetValid,
+    /// It is for another name.
+    OtherName,
+    /// It comes from nobody who is trusted.
+    NotTrusted,
+    /// It was revoked.
+    Revoked,
+    /// The other side did not accept ours, or wants one.
+    Refused,
+}
+
 impl Error {
     pub(crate) fn new(kind: ErrorKind, text: impl Into<Box<str>>) -> Error {
-        Error { kind, text: text.into() }
+        Error { kind, fault: None, text: text.into() }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_fault(self, fault: Option<CertificateFault>) -> Error {
+        Error { fault, ..self }
+    }
+
+    /// What is wrong with a certificate, where [`ErrorKind::Certificate`] has one of the usual causes.
+    pub fn certificate_fault(&self) -> Option<CertificateFault> {
+        self.fault
     }
 
     /// Which part has failed.

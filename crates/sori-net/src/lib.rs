@@ -59,7 +59,7 @@ mod transport;
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
-pub use error::{Error, ErrorKind};
+pub use error::{CertificateFault, Error, ErrorKind};
 pub use peer::{CertificateNames, Peer, ProxiedAddress, TlsFacts};
 pub use proxy::Proxy;
 pub use proxy_protocol::ProxyProtocol;

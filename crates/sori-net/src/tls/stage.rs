@@ -3,7 +3,7 @@
 //! rustls keeps no buffers here: it decrypts the caller's bytes in place, and only the beginning of a record that has not
 //! come whole is kept. An idle connection thus costs its keys and little more.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{CertificateFault, Error, ErrorKind};
 use crate::peer::TlsFacts;
 use crate::tls::client::TlsClient;
 use crate::tls::names::names_of;
@@ -13,7 +13,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus, WriteTraffic,
 };
-use rustls::{AlertDescription, CommonState, ProtocolVersion, ServerConfig};
+use rustls::{AlertDescription, CertificateError, CommonState, ProtocolVersion, ServerConfig};
 use std::sync::Arc;
 
 /// Room for what a record adds to its contents, and for a key update before it.
@@ -165,7 +165,16 @@ impl TlsStage {
 }
 
 fn told(error: rustls::Error) -> Error {
-    let kind = match &error {
+    let mut text = error.to_string();
+    // The verifier's own error has no type here.
+    if text.contains("UnsupportedCertVersion") {
+        text.push_str(": it is of X.509 version 1; with an extension it is of version 3 (openssl x509 -req -extfile)");
+    }
+    Error::new(told_kind(&error), text).with_fault(fault_of(&error))
+}
+
+fn told_kind(error: &rustls::Error) -> ErrorKind {
+    match error {
         rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => ErrorKind::Certificate,
         rustls::Error::InvalidCertRevocationList(_) => ErrorKind::Certificate,
         rustls::Error::AlertReceived(
@@ -179,13 +188,28 @@ fn told(error: rustls::Error) -> Error {
         ) => ErrorKind::Certificate,
         rustls::Error::FailedToGetRandomBytes | rustls::Error::FailedToGetCurrentTime => ErrorKind::Local,
         _ => ErrorKind::Tls,
-    };
-    let mut text = error.to_string();
-    // The verifier's own error has no type here.
-    if text.contains("UnsupportedCertVersion") {
-        text.push_str(": it is of X.509 version 1; with an extension it is of version 3 (openssl x509 -req -extfile)");
     }
-    Error::new(kind, text)
+}
+
+/// Which of the usual causes it is.
+fn fault_of(error: &rustls::Error) -> Option<CertificateFault> {
+    Some(match error {
+        rustls::Error::InvalidCertificate(cause) => match cause {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => CertificateFault::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                CertificateFault::NotYetValid
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                CertificateFault::OtherName
+            }
+            // An end entity's certificate that is a CA's comes from nobody, too.
+            CertificateError::UnknownIssuer | CertificateError::Other(_) => CertificateFault::NotTrusted,
+            CertificateError::Revoked => CertificateFault::Revoked,
+            _ => return None,
+        },
+        rustls::Error::AlertReceived(_) if told_kind(error) == ErrorKind::Certificate => CertificateFault::Refused,
+        _ => return None,
+    })
 }
 
 /// The one method that both sides of rustls have and no trait of its own has.
