@@ -6,20 +6,30 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::io::Connect;
-
-/// The port of `mqtt://`, as registered with IANA.
-const MQTT_PORT: u16 = 1883;
+#[cfg(feature = "transport")]
+use crate::way::Way;
 
 /// Where to connect to.
 #[derive(Clone)]
 pub(crate) enum Endpoint {
-    Tcp {
-        host: String,
-        port: u16,
-    },
+    Tcp(Host),
     Unix(PathBuf),
     /// Whatever makes connections: another part of this program, a test.
     Own(Arc<dyn Connect>),
+}
+
+/// A server on the network, and what is spoken on the way to it.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) port: u16,
+    #[cfg(feature = "tls")]
+    pub(crate) is_secure: bool,
+    /// The path of a WebSocket, if it is one.
+    #[cfg(feature = "websocket")]
+    pub(crate) websocket: Option<String>,
+    #[cfg(feature = "transport")]
+    pub(crate) way: Way,
 }
 
 /// What a URL says.
@@ -30,8 +40,28 @@ pub(crate) struct Parsed {
     pub(crate) password: Option<String>,
 }
 
+/// One kind of URL.
+struct Scheme {
+    name: &'static str,
+    is_secure: bool,
+    is_websocket: bool,
+    /// As registered with IANA.
+    port: u16,
+}
+
+const SCHEMES: [Scheme; 5] = [
+    Scheme { name: "mqtt", is_secure: false, is_websocket: false, port: 1883 },
+    Scheme { name: "tcp", is_secure: false, is_websocket: false, port: 1883 },
+    Scheme { name: "mqtts", is_secure: true, is_websocket: false, port: 8883 },
+    Scheme { name: "ws", is_secure: false, is_websocket: true, port: 80 },
+    Scheme { name: "wss", is_secure: true, is_websocket: true, port: 443 },
+];
+
+/// Where brokers have their WebSocket, unless the URL says something else.
+const WEBSOCKET_PATH: &str = "/mqtt";
+
 impl Endpoint {
-    /// Reads `mqtt://user:password@host:port`, or `unix:/path`.
+    /// Reads `mqtt://user:password@host:port`, `mqtts://`, `ws://host:port/path`, `wss://`, or `unix:/path`.
     pub(crate) fn parse(url: &str) -> Result<Parsed, Error> {
         let wrong = |why| Error::Url(without_credentials(url), why);
         if let Some(path) = url.strip_prefix("unix:") {
@@ -43,37 +73,75 @@ impl Endpoint {
         }
         let (scheme, rest) =
             url.split_once("://").ok_or_else(|| wrong("write it as mqtt://host, or unix:/path/of/a/socket"))?;
-        match scheme {
-            "mqtt" | "tcp" => {}
-            _ => return Err(wrong("it begins with mqtt:// or unix:")),
+        let scheme = SCHEMES
+            .iter()
+            .find(|known| known.name == scheme)
+            .ok_or_else(|| wrong("it begins with mqtt://, mqtts://, ws://, wss:// or unix:"))?;
+        if scheme.is_secure && !cfg!(feature = "tls") {
+            return Err(wrong("this program was built without the feature tls of sori-client"));
+        }
+        if scheme.is_websocket && !cfg!(feature = "websocket") {
+            return Err(wrong("this program was built without the feature websocket of sori-client"));
         }
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(authority_end);
-        if !matches!(path, "" | "/") {
-            return Err(wrong("behind the port of mqtt:// comes nothing; topics are no part of it"));
-        }
-        let (credentials, host_and_port) = match authority.rsplit_once('@') {
-            Some((credentials, rest)) => (Some(credentials), rest),
-            None => (None, authority),
-        };
-        let (user_name, password) = match credentials.map(|text| text.split_once(':').unwrap_or((text, ""))) {
-            None => (None, None),
-            Some((user, password)) => {
-                let has_password = credentials.is_some_and(|text| text.contains(':'));
-                let decode =
-                    |text| percent_decode(text).ok_or_else(|| wrong("a % in it is not followed by two digits"));
-                (Some(decode(user)?), if has_password { Some(decode(password)?) } else { None })
+        // Without its feature such a URL has been refused above.
+        #[cfg_attr(not(feature = "websocket"), allow(unused_variables))]
+        let websocket = match path {
+            _ if path.contains('#') => {
+                return Err(wrong("it has no fragment: write %23 for # in a name or a password"));
             }
+            "" if scheme.is_websocket => Some(WEBSOCKET_PATH.to_owned()),
+            _ if scheme.is_websocket && path.starts_with('?') => Some(format!("{WEBSOCKET_PATH}{path}")),
+            _ if scheme.is_websocket => Some(path.to_owned()),
+            "" | "/" => None,
+            _ => return Err(wrong("behind the port comes nothing; topics are no part of it")),
         };
-        let (host, port) = split_port(host_and_port).ok_or_else(|| wrong("the port is a number from 1 to 65535"))?;
+        let Authority { user_name, password, host, port } = Authority::parse(authority).map_err(wrong)?;
+        let port = port.unwrap_or(scheme.port);
+        let endpoint = Self::Tcp(Host {
+            name: host,
+            port,
+            #[cfg(feature = "tls")]
+            is_secure: scheme.is_secure,
+            #[cfg(feature = "websocket")]
+            websocket,
+            #[cfg(feature = "transport")]
+            way: Way::default(),
+        });
+        Ok(Parsed { endpoint, user_name, password })
+    }
+}
+
+/// What stands between `//` and the path.
+pub(crate) struct Authority {
+    pub(crate) user_name: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+}
+
+impl Authority {
+    /// Reads `user:password@host:port`; the error says what is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let (credentials, host_and_port) = match text.rsplit_once('@') {
+            Some((credentials, rest)) => (Some(credentials), rest),
+            None => (None, text),
+        };
+        let decode = |text| percent_decode(text).ok_or("a % in it is not followed by two digits");
+        let (user_name, password) = match credentials.map(|text| text.split_once(':').ok_or(text)) {
+            None => (None, None),
+            Some(Ok((user, password))) => (Some(decode(user)?), Some(decode(password)?)),
+            Some(Err(user)) => (Some(decode(user)?), None),
+        };
+        let (host, port) = split_port(host_and_port).ok_or("the port is a number from 1 to 65535")?;
         if host.is_empty() {
-            return Err(wrong("the host is missing"));
+            return Err("the host is missing");
         }
         if host.contains([' ', '[', ']', '%']) {
-            return Err(wrong("the host holds a character that no host has"));
+            return Err("the host holds a character that no host has");
         }
-        let endpoint = Self::Tcp { host: host.to_owned(), port: port.unwrap_or(MQTT_PORT) };
-        Ok(Parsed { endpoint, user_name, password })
+        Ok(Self { user_name, password, host: host.to_owned(), port })
     }
 }
 
@@ -113,7 +181,7 @@ fn percent_decode(text: &str) -> Option<String> {
 }
 
 /// The URL for a message to people.
-fn without_credentials(url: &str) -> String {
+pub(crate) fn without_credentials(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if at > scheme => format!("{}{}", &url[..scheme + 3], &url[at + 1..]),
         _ => url.to_owned(),
@@ -123,10 +191,20 @@ fn without_credentials(url: &str) -> String {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Tcp(host) => host.fmt(f),
             Self::Unix(path) => write!(f, "{}", path.display()),
             Self::Own(connect) => f.write_str(&connect.name()),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    /// As it stands in a URL and in the header `Host`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.contains(':') {
+            write!(f, "[{}]:{}", self.name, self.port)
+        } else {
+            write!(f, "{}:{}", self.name, self.port)
         }
     }
 }
@@ -151,6 +229,7 @@ mod tests {
         }
     }
 
+    #[cfg(all(feature = "tls", feature = "websocket"))]
     #[test]
     fn urls_say_where_and_as_whom() {
         assert_eq!(parsed("mqtt://localhost"), "localhost:1883 - -");
@@ -158,8 +237,26 @@ mod tests {
         assert_eq!(parsed("mqtt://me@host"), "host:1883 me -");
         assert_eq!(parsed("mqtt://m%40e:p%3Aw%25@[::1]:99"), "[::1]:99 m@e p:w%");
         assert_eq!(parsed("mqtt://me:@host"), "host:1883 me ");
+        assert_eq!(parsed("mqtts://host"), "host:8883 - -");
+        assert_eq!(parsed("ws://host"), "host:80 - -");
+        assert_eq!(parsed("wss://me:pw@host/path?x=1"), "host:443 me pw");
         assert_eq!(parsed("unix:/run/mqtt.sock"), "/run/mqtt.sock - -");
         assert_eq!(parsed("unix:///run/mqtt.sock"), "/run/mqtt.sock - -");
+    }
+
+    #[cfg(feature = "websocket")]
+    #[test]
+    fn a_websocket_has_a_path() {
+        for (url, path) in [
+            ("ws://host", Some("/mqtt")),
+            ("ws://host/", Some("/")),
+            ("ws://host/a/b?c=d", Some("/a/b?c=d")),
+            ("ws://host?c=d", Some("/mqtt?c=d")),
+            ("mqtt://host/", None),
+        ] {
+            let Endpoint::Tcp(host) = Endpoint::parse(url).expect("a URL").endpoint else { unreachable!("{url}") };
+            assert_eq!(host.websocket.as_deref(), path, "{url}");
+        }
     }
 
     #[test]
@@ -176,6 +273,7 @@ mod tests {
             ("mqtt://[::1", "the port is a number"),
             ("mqtt://[::1]x", "the port is a number"),
             ("mqtt://host/topic", "topics are no part of it"),
+            ("mqtts://host/#", "it has no fragment"),
             ("mqtt://a%zz:secret@host", "a % in it"),
             ("mqtt://a%4", "no host has"),
             ("mqtt://me:secret@ho st", "no host has"),

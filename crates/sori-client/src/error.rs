@@ -23,6 +23,16 @@ pub enum Error {
     Unreachable(String, Arc<io::Error>),
     /// The server did not answer in time: its address, how long it was waited for, what was missing.
     TimedOut(String, Duration, &'static str),
+    /// A certificate was not accepted: the server's address, what is wrong, the words of the TLS library.
+    Certificate(String, CertificateFault, String),
+    /// The handshake of TLS or of the WebSocket failed: the server's address, and why.
+    Handshake(String, String),
+    /// The proxy did not open the way to this server, and why.
+    Proxy(String, String),
+    /// A file for TLS cannot be used: which one, and why.
+    TlsFiles(String),
+    /// The store cannot be used: which one, and why.
+    Store(String),
     /// What answered at this address does not speak MQTT.
     NotMqtt(String, Violation),
     /// The connection was closed before an answer to CONNECT.
@@ -67,6 +77,44 @@ pub enum Error {
     Machine(&'static str, Arc<io::Error>),
 }
 
+/// What is wrong with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateFault {
+    /// The server's certificate has expired.
+    Expired,
+    /// Its time has not begun.
+    NotYetValid,
+    /// It is for another name than the URL's.
+    OtherName,
+    /// It comes from no authority that is trusted.
+    NotTrusted,
+    /// It was revoked.
+    Revoked,
+    /// The server did not accept the certificate of this client, or wants one.
+    Refused,
+    /// Something else.
+    Other,
+}
+
+impl CertificateFault {
+    /// What it is, and what to do.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Expired => "its certificate has expired: it needs a new one; or this machine's clock is wrong",
+            Self::NotYetValid => "its certificate is not valid yet: look at this machine's clock",
+            Self::OtherName => "its certificate is for another name: use that name in the URL",
+            Self::NotTrusted => {
+                "its certificate comes from no authority that is trusted here: if it is your own, name its file with \
+                 Tls::ca_file"
+            }
+            Self::Revoked => "its certificate was revoked: do not trust it",
+            Self::Refused => "it wants another certificate of this client: see Tls::client_certificate",
+            Self::Other => "its certificate cannot be used",
+        }
+    }
+}
+
 impl Error {
     /// Whether the same may succeed at another time without anybody changing anything here. Reconnecting takes care of
     /// lost connections by itself.
@@ -77,6 +125,7 @@ impl Error {
             | Self::Unreachable(..)
             | Self::TimedOut(..)
             | Self::ClosedEarly(_)
+            | Self::Proxy(..)
             | Self::Lost(_)
             | Self::QueueFull
             | Self::Dropped
@@ -94,6 +143,10 @@ impl Error {
             Self::Closed(cause) => cause.as_ref().is_some_and(|cause| cause.is_retryable()),
             Self::Url(..)
             | Self::Options(_)
+            | Self::Certificate(..)
+            | Self::Handshake(..)
+            | Self::TlsFiles(_)
+            | Self::Store(_)
             | Self::NotMqtt(..)
             | Self::Violation(_)
             | Self::AnswerTooLarge(_)
@@ -207,6 +260,13 @@ impl fmt::Display for Error {
                 "{address} closed the connection before it answered; is it the port for this kind of connection, and \
                  does it take this client identifier?"
             ),
+            Self::Certificate(address, fault, text) => write!(f, "{address}: {} ({text})", fault.advice()),
+            Self::Handshake(address, text) => {
+                write!(f, "{address}: {text}; is it the port and the path for this kind of connection?")
+            }
+            Self::Proxy(address, text) => write!(f, "the way to {address}: {text}"),
+            Self::TlsFiles(text) => f.write_str(text),
+            Self::Store(text) => write!(f, "the store of messages: {text}"),
             Self::Refused(address, farewell) => {
                 write!(f, "{address} refused the connection: ")?;
                 write_farewell(f, farewell)

@@ -27,6 +27,19 @@
 //! - **What a server sends cannot make it panic**, nor make it keep more than its bounds.
 //! - **Errors say what to do**, and [`Error::is_retryable`] whether waiting helps.
 //!
+//! # Features
+//!
+//! | feature | brings | dependencies |
+//! |---|---|---|
+//! | `tls` | `mqtts://` and `wss://` | rustls |
+//! | `websocket` | `ws://` and `wss://` | |
+//! | `proxy` | SOCKS5 and HTTP proxies | |
+//! | `store` | messages that outlive the program | the store of sori |
+//! | `test-broker` | a broker in memory, for tests in virtual time | the core of sori's broker |
+//! | `router` | messages to functions by patterns of topics, JSON | serde |
+//!
+//! None is on by default.
+//!
 //! # Inside
 //!
 //! Everything is decided by a value without I/O, the `Driver` around a [`ClientSession`](sori_mqtt::ClientSession): bytes and
@@ -47,10 +60,16 @@ mod reconnect;
 pub mod router;
 mod shared;
 mod state;
+#[cfg(feature = "store")]
+mod store;
 mod subscribe;
+#[cfg(feature = "test-broker")]
+pub mod test_broker;
+#[cfg(feature = "transport")]
+mod way;
 
 pub use client::{Client, States, Subscription};
-pub use error::Error;
+pub use error::{CertificateFault, Error};
 pub use io::{ByteStream, Connect, Connecting};
 pub use message::{Ack, Message};
 pub use options::{Options, WhenFull};
@@ -58,7 +77,11 @@ pub use publish::{Payload, Publish, Receipt};
 pub use reconnect::Reconnect;
 pub use shared::Delivery;
 pub use state::State;
+#[cfg(feature = "store")]
+pub use store::Store;
 pub use subscribe::{Overflow, Subscribe};
+#[cfg(feature = "tls")]
+pub use way::Tls;
 
 // The words of the standard that options and errors are made of.
 pub use sori_mqtt::client_session::{Farewell, OptionError, RequestError, Violation};

@@ -50,6 +50,8 @@ pub struct Options {
     pub(crate) connect_timeout: Duration,
     pub(crate) close_timeout: Duration,
     pub(crate) seed: u64,
+    #[cfg(feature = "store")]
+    pub(crate) store: Option<crate::Store>,
 }
 
 /// What happens to a message when too much waits to be sent already.
@@ -65,8 +67,9 @@ pub enum WhenFull {
 }
 
 impl Options {
-    /// A server by its URL: `mqtt://user:password@host:port` or `unix:/path/of/a/socket`. What is not in it has the value
-    /// of the standard: port 1883.
+    /// A server by its URL: `mqtt://user:password@host:port`, `mqtts://`, `ws://host:port/path`, `wss://` or
+    /// `unix:/path/of/a/socket`. Without a port it is the registered one: 1883, 8883, 80 or 443. A WebSocket without a path has
+    /// `/mqtt`.
     ///
     /// # Errors
     /// The URL is not one of a server.
@@ -105,7 +108,55 @@ impl Options {
             connect_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(10),
             seed: chance(),
+            #[cfg(feature = "store")]
+            store: None,
         }
+    }
+
+    /// Whom to trust with `mqtts://` and `wss://`, and how to prove who this client is. For other URLs it is an error.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::Tls) -> Self {
+        if let Endpoint::Tcp(host) = &mut self.endpoint {
+            host.way.tls = Some(tls);
+        }
+        self
+    }
+
+    /// Another header in the request that opens a WebSocket: credentials for what stands in front of the broker, an
+    /// `Origin`.
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn websocket_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        if let Endpoint::Tcp(host) = &mut self.endpoint {
+            host.way.headers.push((name.into(), value.into()));
+        }
+        self
+    }
+
+    /// Goes through a proxy: `socks5://user:password@host:port` or `http://host:port` (CONNECT). The proxy resolves the
+    /// server's name. Unix sockets need none.
+    ///
+    /// # Errors
+    /// The URL is not one of a proxy.
+    #[cfg(feature = "proxy")]
+    pub fn proxy(mut self, url: &str) -> Result<Self, Error> {
+        let proxy = crate::way::ProxyServer::parse(url)?;
+        if let Endpoint::Tcp(host) = &mut self.endpoint {
+            host.way.proxy = Some(proxy);
+        }
+        Ok(self)
+    }
+
+    /// Reads the files that are needed to connect, so that what is wrong with them is told at once.
+    pub(crate) fn load(&mut self) -> Result<(), Error> {
+        #[cfg(feature = "transport")]
+        if let Endpoint::Tcp(host) = &mut self.endpoint {
+            let mut way = host.way.clone();
+            way.load(host)?;
+            host.way = way;
+        }
+        Ok(())
     }
 
     /// The client identifier. Without it the server assigns one.
@@ -207,6 +258,15 @@ impl Options {
     pub fn queue_bytes_max(mut self, bytes: usize, when_full: WhenFull) -> Self {
         self.session.queue_bytes_max = bytes;
         self.when_full = when_full;
+        self
+    }
+
+    /// Keeps messages with QoS 1 and 2 in a folder until they have their receipt, so that the next program sends what this one
+    /// could not.
+    #[cfg(feature = "store")]
+    #[must_use]
+    pub fn store(mut self, store: crate::Store) -> Self {
+        self.store = Some(store);
         self
     }
 

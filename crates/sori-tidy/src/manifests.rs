@@ -36,7 +36,7 @@ const LEVELS: [Allowed; 16] = [
     with_io("sori-store", &[]),
     with_io("sori-dtls", &[]),
     with_io("sori-net", &["sori-coap", "sori-dtls"]),
-    with_io("sori-client", &["sori-net", "sori-mqtt", "sori-coap", "sori-store"]),
+    with_io("sori-client", &["sori-net", "sori-mqtt", "sori-broker", "sori-coap", "sori-store"]),
     // Level 3, programs.
     with_io("sori-server", &["sori-broker", "sori-mqtt", "sori-store", "sori-net", "sori-coap", "sori-client"]),
     with_io("sori-fleet", &["sori-client", "sori-ota", "sori-net"]),

@@ -220,6 +220,8 @@ impl Driver {
         self.end = Some(error.clone());
         self.session.connection_lost();
         self.end_receipts();
+        #[cfg(feature = "store")]
+        self.kept.close();
         self.end_requests();
         self.streams.end(&mut self.wakes);
         self.watchers.tell(State::Closed { error }, &mut self.wakes);

@@ -15,6 +15,8 @@
 
 mod connection;
 mod filters;
+#[cfg(feature = "store")]
+mod keeping;
 mod publishing;
 mod replies;
 mod streams;
@@ -68,6 +70,8 @@ pub(crate) struct Driver {
     end: Option<Option<Arc<Error>>>,
     handles: usize,
     receipts: BTreeMap<Token, Slot>,
+    #[cfg(feature = "store")]
+    kept: keeping::Kept,
     streams: Streams,
     filters: Filters,
     replies: Replies,
@@ -111,9 +115,18 @@ pub(crate) enum Link {
 }
 
 impl Driver {
-    pub(crate) fn new(options: Options, first_must_succeed: bool) -> Result<Self, Error> {
-        let mut session = ClientSession::new(options.connect_options()?)?;
+    pub(crate) fn new(mut options: Options, first_must_succeed: bool) -> Result<Self, Error> {
+        options.load()?;
+        #[cfg(feature = "store")]
+        let mut kept = keeping::Kept::open(&options)?;
+        #[cfg_attr(not(feature = "store"), allow(unused_mut))]
+        let mut connect_options = options.connect_options()?;
+        #[cfg(feature = "store")]
+        kept.make_room(&mut connect_options);
+        let mut session = ClientSession::new(connect_options)?;
         session.hold_messages(true);
+        #[cfg(feature = "store")]
+        kept.send_again(&mut session);
         let mut random = Random::new(options.seed);
         let backoff = Backoff::new(options.reconnect.clone(), Random::new(random.next()));
         let replies = Replies::new(random.next());
@@ -131,6 +144,8 @@ impl Driver {
             end: None,
             handles: 0,
             receipts: BTreeMap::new(),
+            #[cfg(feature = "store")]
+            kept,
             streams: Streams::new(options.incoming_bytes_max, !options.session.clean_start),
             filters: Filters::default(),
             replies,
@@ -217,7 +232,12 @@ impl Driver {
             Stage::Closing { since, .. } => Some(since + LAST_WORDS_MAX),
             Stage::Ended => return None,
         };
-        [of_stage, self.closing, self.replies.deadline(), self.streams.deadline()].into_iter().flatten().min()
+        #[cfg(feature = "store")]
+        let of_store = self.kept.deadline(self.now);
+        #[cfg(not(feature = "store"))]
+        let of_store = None;
+        let others = [self.closing, self.replies.deadline(), self.streams.deadline(), of_store];
+        others.into_iter().chain([of_stage]).flatten().min()
     }
 
     /// Time has passed.
@@ -225,6 +245,8 @@ impl Driver {
         self.now = now;
         self.expire_requests();
         self.release_unclaimed();
+        #[cfg(feature = "store")]
+        self.kept.handle_timeout(now);
         match self.stage {
             Stage::Opening { since } if now >= since + self.options.connect_timeout => self.open_timed_out(),
             Stage::Open => {

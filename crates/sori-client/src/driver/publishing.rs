@@ -33,7 +33,12 @@ impl Driver {
         }
         let packet = publish.as_packet();
         let token = loop {
-            match self.session.publish(&packet) {
+            #[cfg(feature = "store")]
+            let has_room = self.kept.has_room(&packet)?;
+            #[cfg(not(feature = "store"))]
+            let has_room = true;
+            let published = if has_room { self.session.publish(&packet) } else { Err(RequestError::QueueFull) };
+            match published {
                 Ok(token) => break token,
                 Err(RequestError::QueueFull) if self.session.unfinished() == 0 && self.session.output().is_empty() => {
                     return Err(Error::TooLargeForQueue(self.options.session.queue_bytes_max));
@@ -42,6 +47,8 @@ impl Driver {
                     if self.options.when_full != WhenFull::DropOldest || !self.session.drop_oldest() {
                         return Err(Error::QueueFull);
                     }
+                    // What was dropped leaves its room in the store, too.
+                    self.drain();
                 }
                 Err(RequestError::TopicName(error)) => return Err(Error::Topic(publish.topic.to_string(), error)),
                 Err(RequestError::TooLarge) => {
@@ -51,9 +58,17 @@ impl Driver {
                 Err(error) => return Err(Error::Request(error)),
             }
         };
+        // Nothing is sent before this returns, because the driver is locked.
+        #[cfg(feature = "store")]
+        self.kept.keep(self.now, token, &packet)?;
         self.receipts.insert(token, slot);
         self.drain();
-        if self.stage == Stage::Open {
+        // A store wants to be synced later, also without a connection.
+        #[cfg(feature = "store")]
+        let has_store = self.kept.has_store();
+        #[cfg(not(feature = "store"))]
+        let has_store = false;
+        if self.stage == Stage::Open || has_store {
             self.wake_io();
         }
         Ok(token)
@@ -67,6 +82,8 @@ impl Driver {
     /// A publish has come to its end.
     pub(super) fn published(&mut self, token: Token, outcome: Outcome, reason_string: Option<String>) {
         self.room.wake_all(&mut self.wakes);
+        #[cfg(feature = "store")]
+        self.kept.done(self.now, token);
         let result = match outcome {
             Outcome::Sent => Ok(Receipt { reason_code: ReasonCode::Success, reason_string: None }),
             Outcome::Acknowledged(reason_code) if reason_code.is_error() => {

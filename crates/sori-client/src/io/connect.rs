@@ -10,31 +10,54 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Host};
 use crate::error::Error;
+#[cfg(feature = "transport")]
+use crate::way::Way;
 
 use super::ByteStream;
+#[cfg(feature = "transport")]
+use super::transported::HandshakeError;
 
 /// An address that does not answer delays the next one by so much, if there is a next one.
 const ADDRESS_TIME: Duration = Duration::from_secs(3);
 
+/// Opens a connection to where the driver wants one.
 pub(super) async fn open(endpoint: &Endpoint) -> Result<Box<dyn ByteStream>, Error> {
     let unreachable = |error| Error::Unreachable(endpoint.to_string(), Arc::new(error));
     match endpoint {
-        Endpoint::Tcp { host, port } => {
-            let resolve = |error| Error::Resolve(host.clone(), Arc::new(error));
-            let addresses: Vec<SocketAddr> = lookup_host((host.as_str(), *port)).await.map_err(resolve)?.collect();
-            let stream = open_first(&addresses).await.map_err(unreachable)?;
-            // Without it small packets would wait for the acknowledgement of those before.
-            stream.set_nodelay(true).map_err(unreachable)?;
-            Ok(Box::new(stream))
-        }
+        Endpoint::Tcp(host) => open_tcp(host).await,
         Endpoint::Unix(path) => {
             let stream = UnixStream::connect(path).await.map_err(unreachable)?;
             Ok(Box::new(stream))
         }
         Endpoint::Own(connect) => connect.connect().await.map_err(unreachable),
     }
+}
+
+async fn open_tcp(host: &Host) -> Result<Box<dyn ByteStream>, Error> {
+    #[cfg(feature = "transport")]
+    if let Some(transport) = host.way.transport(host).map_err(|error| Way::failed(error, host))? {
+        let (name, port) = host.way.first_stop(host);
+        let socket = open_socket(name, port).await?;
+        let stream = super::transported::Transported::open(socket, transport).await;
+        return match stream {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(HandshakeError::Transport(error)) => Err(Way::failed(error, host)),
+            Err(HandshakeError::Socket(error)) => Err(Error::Unreachable(host.to_string(), Arc::new(error))),
+        };
+    }
+    Ok(Box::new(open_socket(&host.name, host.port).await?))
+}
+
+async fn open_socket(name: &str, port: u16) -> Result<TcpStream, Error> {
+    let unreachable = |error| Error::Unreachable(format!("{name}:{port}"), Arc::new(error));
+    let resolve = |error| Error::Resolve(name.to_owned(), Arc::new(error));
+    let addresses: Vec<SocketAddr> = lookup_host((name, port)).await.map_err(resolve)?.collect();
+    let stream = open_first(&addresses).await.map_err(unreachable)?;
+    // Without it small packets would wait for the acknowledgement of those before.
+    stream.set_nodelay(true).map_err(unreachable)?;
+    Ok(stream)
 }
 
 /// The first address that answers, in the order in which the system prefers them.

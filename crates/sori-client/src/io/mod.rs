@@ -3,6 +3,8 @@
 mod connect;
 mod pump;
 mod thread;
+#[cfg(feature = "transport")]
+mod transported;
 
 use std::future::Future;
 use std::io;
@@ -31,6 +33,15 @@ pub trait ByteStream: Send {
     /// # Errors
     /// The connection is broken.
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Sees to it that what was written leaves, where something between keeps it.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = cx;
+        Poll::Ready(Ok(()))
+    }
 
     /// Nothing more will be written.
     ///

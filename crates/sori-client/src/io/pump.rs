@@ -126,7 +126,10 @@ fn poll_write(
             buffers.written = 0;
             shared.with(|driver, _| driver.take_output(&mut buffers.output));
             if buffers.output.is_empty() {
-                return Ok(true);
+                return match stream.poll_flush(cx) {
+                    Poll::Ready(flushed) => flushed.map(|()| true),
+                    Poll::Pending => Ok(false),
+                };
             }
         }
         let waiting = buffers.output.get(buffers.written..).unwrap_or_default();

@@ -44,11 +44,18 @@ pub(crate) struct Broker {
     child: Child,
     directory: PathBuf,
     pub(crate) port: u16,
+    /// The ports of its other listeners.
+    others: Vec<u16>,
 }
 
 impl Broker {
     /// None if it is not installed.
     pub(crate) fn start(kind: Kind) -> Option<Self> {
+        Self::start_with(kind, "", &[])
+    }
+
+    /// With more lines in its configuration, for listeners at these ports.
+    pub(crate) fn start_with(kind: Kind, more: &str, others: &[u16]) -> Option<Self> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         if kind == Kind::Mosquitto && Command::new(MOSQUITTO).arg("-h").output().is_err() {
             return None;
@@ -62,11 +69,11 @@ impl Broker {
         let user = if kind == Kind::Mosquitto { "user root\n" } else { "" };
         let configuration = format!(
             "{user}listener {port} 127.0.0.1\nlistener 0 {at}/socket\nallow_anonymous true\nlog_dest none\n\
-             persistence true\npersistence_location {at}/\nmax_queued_messages 0\nmax_inflight_messages 100\n"
+             persistence true\npersistence_location {at}/\nmax_queued_messages 0\nmax_inflight_messages 100\n{more}"
         );
         std::fs::write(directory.join("conf"), configuration).expect("can be written");
         let child = spawn(kind, &directory);
-        let broker = Self { kind, child, directory, port };
+        let broker = Self { kind, child, directory, port, others: others.to_vec() };
         broker.wait_until_ready();
         Some(broker)
     }
@@ -78,7 +85,8 @@ impl Broker {
     fn wait_until_ready(&self) {
         let until = Instant::now() + PATIENCE;
         let socket = self.directory.join("socket");
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() || UnixStream::connect(&socket).is_err() {
+        let is_open = |port: &u16| TcpStream::connect(("127.0.0.1", *port)).is_ok();
+        while !is_open(&self.port) || !self.others.iter().all(is_open) || UnixStream::connect(&socket).is_err() {
             assert!(Instant::now() < until, "{:?} listens", self.kind);
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -143,7 +151,7 @@ fn spawn(kind: Kind, directory: &std::path::Path) -> Child {
 }
 
 /// A port that nobody listens on, below those that the system gives to clients, which come and go.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static TRIED: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + std::process::id() % 200 * 100;
     loop {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use sori_client::{Publish, Subscribe, blocking::Client};
 
-use super::brokers::{Broker, PATIENCE, Way};
+use super::brokers::{Broker, Kind, PATIENCE, Way, free_port};
+use super::certificates::{Ca, Certificate};
 
 #[path = "../../examples/building_topics.rs"]
 mod building_topics;
@@ -29,6 +30,8 @@ mod router;
 mod subscribe;
 #[path = "../../examples/threshold_alert.rs"]
 mod threshold_alert;
+#[path = "../../examples/tls_credentials.rs"]
+mod tls_credentials;
 
 /// Which example this process is to be.
 const EXAMPLE: &str = "SORI_TEST_EXAMPLE";
@@ -49,6 +52,7 @@ fn process() {
         "router" => router::main().map_err(|error| told(&error)),
         "subscribe" => subscribe::main().map_err(|error| told(&error)),
         "threshold_alert" => threshold_alert::main().map_err(|error| told(&error)),
+        "tls_credentials" => tls_credentials::main().map_err(|error| told(&error)),
         _ => Err(format!("no example {name}")),
     };
     std::process::exit(match done {
@@ -277,4 +281,20 @@ fn building_topics_refuses_names_that_are_none() {
     example.prints("buildings/hq/floor-2/big-lab/temperature: 21.5");
     example.prints("buildings/hq/floor-2/kitchen/temperature: 23.0");
     example.succeeds();
+}
+
+#[test]
+fn tls_credentials_publishes_to_a_server_that_it_trusts() {
+    for certificate in [Certificate::Good, Certificate::Expired] {
+        let (ca, port) = (Ca::new(), free_port());
+        let (certfile, keyfile) = ca.server(certificate);
+        let listener =
+            format!("listener {port} 127.0.0.1\ncertfile {}\nkeyfile {}\n", certfile.display(), keyfile.display());
+        let broker = Broker::start_with(Kind::Sori, &listener, &[port]).expect("is always there");
+        let (url, file) = (format!("mqtts://localhost:{port}"), ca.file());
+        let environment = [("MQTT_URL", url.as_str()), ("MQTT_CA", file.to_str().expect("is text"))];
+        let example = Example::start("tls_credentials", &broker, &environment);
+        example.prints(if certificate == Certificate::Good { "published" } else { "needs a new certificate" });
+        example.succeeds();
+    }
 }
