@@ -12,7 +12,7 @@ use crate::way::Way;
 /// Where to connect to.
 #[derive(Clone)]
 pub(crate) enum Endpoint {
-    Tcp(Host),
+    Tcp(Box<Host>),
     Unix(PathBuf),
     /// Whatever makes connections: another part of this program, a test.
     Own(Arc<dyn Connect>),
@@ -99,7 +99,7 @@ impl Endpoint {
         };
         let Authority { user_name, password, host, port } = Authority::parse(authority).map_err(wrong)?;
         let port = port.unwrap_or(scheme.port);
-        let endpoint = Self::Tcp(Host {
+        let endpoint = Self::Tcp(Box::new(Host {
             name: host,
             port,
             #[cfg(feature = "tls")]
@@ -108,7 +108,7 @@ impl Endpoint {
             websocket,
             #[cfg(feature = "transport")]
             way: Way::default(),
-        });
+        }));
         Ok(Parsed { endpoint, user_name, password })
     }
 }

@@ -85,10 +85,12 @@ struct Route {
     begin: Begin,
 }
 
+type TakeApart<W> = Box<dyn Fn(Incoming<'_>) -> Result<W, String> + Send + Sync>;
+
 /// Takes a message apart for its handler.
 enum Begin {
-    Async(Box<dyn Fn(Incoming<'_>) -> Result<Work, String> + Send + Sync>),
-    Blocking(Box<dyn Fn(Incoming<'_>) -> Result<BlockingWork, String> + Send + Sync>),
+    Async(TakeApart<Work>),
+    Blocking(TakeApart<BlockingWork>),
 }
 
 /// A message that was not dealt with.

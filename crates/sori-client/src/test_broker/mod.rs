@@ -163,6 +163,7 @@ impl TestBroker {
 impl Inner {
     fn new() -> Self {
         let settings = Arc::new(Settings::default());
+        #[allow(clippy::arc_with_non_send_sync)] // The core wants an `Arc`; it stays in its thread.
         let (space, access) = (Arc::new(PlainSpace::default()), Arc::new(OpenAccess));
         Self {
             shard: Shard::new(ShardId(0), 1, settings, space, access, 1, Time(0)),
