@@ -71,7 +71,8 @@ fn nothing_that_was_accepted_is_lost_when_the_program_is_killed() {
     let mut missing: BTreeSet<u64> = (0..next).collect();
     while !missing.is_empty() {
         let message = messages.next_timeout(PATIENCE);
-        let message = message.unwrap_or_else(|| std::panic::panic_any(format!("{missing:?} of {next} are lost")));
+        assert!(message.is_some(), "{missing:?} of {next} are lost");
+        let message = message.expect("is there");
         missing.remove(&message.text().expect("is text").parse().expect("is a number"));
     }
     let _ = std::fs::remove_dir_all(&directory);

@@ -95,8 +95,9 @@ impl Example {
         let until = Instant::now() + PATIENCE;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let line =
-                self.lines.recv_timeout(left).unwrap_or_else(|_| std::panic::panic_any(format!("no \"{part}\"")));
+            let line = self.lines.recv_timeout(left);
+            assert!(line.is_ok(), "no \"{part}\"");
+            let line = line.expect("is there");
             if line.contains(part) {
                 return;
             }
