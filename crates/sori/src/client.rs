@@ -5,81 +5,35 @@
 //! type's methods and its [`Event`].
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use sori_mqtt::client_session::{self, ClientSession, ConnectOptions, Outcome, RequestError, Token};
+use sori_mqtt::client_session::{self, ClientSession, ConnectOptions, RequestError, Token};
 use sori_mqtt::{Direction, Disconnect, Properties, Publish, QoS, ReasonCode, SubscribeOptions, TopicFilter, Version};
 
+use crate::event::{Event, owned};
 use crate::failure::{Cause, Failure};
-use crate::message::Message;
+use crate::inputs::{Input, read, watch_signals};
 use crate::settings::{Connection, Reconnect};
-use crate::stream::{RESPONSE_TIMEOUT, Stream};
+use crate::stream::RESPONSE_TIMEOUT;
 use crate::trace::Trace;
+use crate::way::{Dialer, Link};
 
-/// How much is read at once.
-const READ_BYTES: usize = 64 * 1024;
 /// How many inputs wait for the owner; beyond it the threads wait, and with them the peer.
 const INPUTS_MAX: usize = 16;
+/// How a listener for TLS answers whoever begins without. RFC 8446 section 5.1
+const TLS_ALERT: [u8; 2] = [21, 3];
 /// Output is written when nothing more is to be done, or when it is this long.
 const OUTPUT_BYTES: usize = 64 * 1024;
-
-/// What the threads report.
-pub(crate) enum Input {
-    /// With the number of the connection that it came from.
-    Received(u64, Vec<u8>),
-    /// The connection of this number is gone; with an error or by its regular end.
-    Closed(u64, Option<io::Error>),
-    /// One line of standard input; none at its end.
-    Line(Option<io::Result<Vec<u8>>>),
-    /// There is a signal.
-    Interrupted,
-}
-
-/// One thing that happened.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// The broker accepted the connection, the first or a later one.
-    Connected,
-    /// It is acknowledged when the next event is asked for.
-    Message(Message),
-    /// A publish is at its end.
-    Published {
-        number: u16,
-        refusal: Option<Refusal>,
-    },
-    /// SUBACK, with one reason code for each filter.
-    Subscribed {
-        number: u16,
-        reason_codes: Vec<ReasonCode>,
-        reason_string: Option<String>,
-    },
-    Unsubscribed,
-    /// The connection is gone, and a new one is being made.
-    Lost(Failure),
-    /// One line of standard input; none at its end.
-    Line(Option<io::Result<Vec<u8>>>),
-    Interrupted,
-    TimedOut,
-}
-
-/// Why the broker did not take a message.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) reason: String,
-    pub(crate) reason_string: Option<String>,
-}
 
 /// A connection that is being made or used.
 pub(crate) struct Client {
     session: ClientSession,
-    stream: Stream,
+    link: Link,
     /// Numbers the connections, so that what an old one says late is not taken for the new one's.
     connection: u64,
     line: Line,
@@ -97,9 +51,7 @@ pub(crate) struct Client {
 
 /// What is needed to connect again and to say goodbye.
 struct Kept {
-    endpoint: crate::settings::Endpoint,
-    bind: Option<String>,
-    no_delay: bool,
+    dialer: Dialer,
     disconnect_properties: sori_mqtt::PropertyBuffer,
     reconnect: Option<Reconnect>,
 }
@@ -122,7 +74,9 @@ impl Client {
     pub(crate) fn connect(connection: &Connection) -> Result<Self, Failure> {
         let options = options(connection);
         let mut session = ClientSession::new(options)?;
-        let stream = Stream::open(&connection.endpoint, connection.bind.as_deref(), connection.no_delay)?;
+        let (endpoint, way) = (connection.endpoint.clone(), connection.way.clone());
+        let dialer = Dialer::new(endpoint, connection.bind.clone(), connection.no_delay, way)?;
+        let link = dialer.open()?;
         let (sender, inputs) = sync_channel(INPUTS_MAX);
         let interrupted = watch_signals(sender.clone())?;
         session.connect(Duration::ZERO)?;
@@ -130,15 +84,13 @@ impl Client {
         let traces =
             connection.trace.map(|style| (trace(style, Direction::ToServer), trace(style, Direction::ToClient)));
         let settings = Kept {
-            endpoint: connection.endpoint.clone(),
-            bind: connection.bind.clone(),
-            no_delay: connection.no_delay,
+            dialer,
             disconnect_properties: connection.disconnect_properties.clone(),
             reconnect: connection.reconnect,
         };
         let mut client = Self {
             session,
-            stream,
+            link,
             connection: 0,
             line: Line::Connecting,
             inputs,
@@ -265,12 +217,20 @@ impl Client {
 
     fn take(&mut self, input: Input) -> Result<Option<Event>, Failure> {
         match input {
-            Input::Received(connection, bytes) if connection == self.connection => {
+            Input::Received(connection, wire) if connection == self.connection => {
+                let (bytes, failure) = self.link.receive(wire);
+                if !self.session.is_connected() && !self.link.speaks_tls && bytes.starts_with(&TLS_ALERT) {
+                    let failure = Failure::new(format!(
+                        "{} speaks TLS: name the CA that has signed its certificate (--cafile)",
+                        self.link.peer
+                    ));
+                    return self.lost(failure.with_cause(Cause::Tls)).map(Some);
+                }
                 if let Some((_, received)) = &mut self.traces {
                     received.bytes(&bytes);
                 }
                 self.session.receive(self.start.elapsed(), &bytes);
-                Ok(None)
+                failure.map(|failure| self.lost(failure)).transpose()
             }
             Input::Closed(connection, error) if connection == self.connection => {
                 let failure = self.closed(error.as_ref());
@@ -331,7 +291,7 @@ impl Client {
         else {
             return Err(failure);
         };
-        self.stream.close();
+        self.link.close();
         self.session.connection_lost();
         self.connection += 1;
         self.line = Line::Down { retry_at: Instant::now() + reconnect.first, wait: reconnect.first };
@@ -343,8 +303,8 @@ impl Client {
         let longest = kept.reconnect.map_or(wait, |reconnect| reconnect.longest);
         let wait = (wait * 2).min(longest);
         self.line = Line::Down { retry_at: Instant::now() + wait, wait };
-        if let Ok(stream) = Stream::open(&kept.endpoint, kept.bind.as_deref(), kept.no_delay) {
-            self.stream = stream;
+        if let Ok(link) = kept.dialer.open() {
+            self.link = link;
             self.start_reading()?;
             self.session.connect(self.start.elapsed())?;
             self.line = Line::Up;
@@ -353,38 +313,41 @@ impl Client {
     }
 
     fn start_reading(&self) -> Result<(), Failure> {
-        let reader = self.stream.try_clone().map_err(|error| Failure::new(error.to_string()))?;
+        let reader = self.link.reader().map_err(|error| Failure::new(error.to_string()))?;
         let (inputs, connection) = (self.sender.clone(), self.connection);
         thread::spawn(move || read(reader, connection, &inputs));
         Ok(())
     }
 
-    /// Writes the output.
+    /// Writes the output, as far as the way to the broker is open.
     fn flush(&mut self) {
-        let output = self.session.output();
-        if output.is_empty() || matches!(self.line, Line::Down { .. }) {
+        if matches!(self.line, Line::Down { .. }) {
             return;
         }
-        if let Some((sent, _)) = &mut self.traces {
-            sent.bytes(output);
+        let output = self.session.output();
+        if output.is_empty() {
+            return;
         }
-        let (length, result) = (output.len(), self.stream.write_all(output));
-        self.session.written(length);
+        let (taken, result) = self.link.send(output);
+        if let Some((sent, _)) = &mut self.traces {
+            sent.bytes(output.get(..taken).unwrap_or_default());
+        }
+        self.session.written(taken);
         if result.is_err() {
             // A broker that closes has often said why: the reading thread reports that and then the end.
-            self.stream.close();
+            self.link.close();
         }
     }
 
     fn closed(&self, error: Option<&io::Error>) -> Failure {
         let cause = error.map_or(String::new(), |error| format!(": {error}"));
-        let peer = self.stream.peer();
+        let (peer, with) = (&self.link.peer, if self.link.speaks_tls { "with" } else { "without" });
         let message = if self.session.is_connected() {
             format!("the broker at {peer} closed the connection{cause}")
         } else {
             format!(
                 "{peer} closed the connection before it answered{cause}: does it speak this version of MQTT (-V), and \
-                 is it a listener for MQTT without TLS?"
+                 is it a listener for MQTT {with} TLS?"
             )
         };
         Failure::new(message).with_cause(Cause::Lost)
@@ -408,6 +371,7 @@ impl Client {
         if self.session.disconnect(&Disconnect { reason_code, properties }).is_ok() {
             self.flush();
         }
+        self.link.say_good_bye();
     }
 }
 
@@ -442,78 +406,4 @@ fn options(connection: &Connection) -> ConnectOptions {
 
 fn filter(text: &str) -> Result<TopicFilter<'_>, Failure> {
     TopicFilter::new(text).map_err(|error| Failure::new(format!("cannot subscribe to \"{text}\": {error}")))
-}
-
-/// The session's event without what it borrows; `None` for what no command asks for.
-fn owned(event: client_session::Event<'_>, numbers: &mut HashMap<Token, u16>) -> Option<Event> {
-    let mut number = |token| numbers.remove(&token).unwrap_or_default();
-    Some(match event {
-        client_session::Event::Connected { .. } => Event::Connected,
-        client_session::Event::Message(publish) => Event::Message(Message::from(&publish)),
-        client_session::Event::Published { token, outcome, properties } => {
-            let reason = match outcome {
-                Outcome::Acknowledged(reason_code) if reason_code.is_error() => Some(reason_code.text().to_owned()),
-                Outcome::NotSent(error) => Some(error.to_string()),
-                Outcome::Dropped => Some("it was given up to make room".to_owned()),
-                Outcome::SessionLost => Some("the session ended before it was acknowledged".to_owned()),
-                Outcome::Sent | Outcome::Acknowledged(_) => None,
-            };
-            let reason_string = properties.reason_string().map(str::to_owned);
-            let refusal = reason.map(|reason| Refusal { reason, reason_string });
-            Event::Published { number: number(token), refusal }
-        }
-        client_session::Event::Subscribed { token, reason_codes, properties } => Event::Subscribed {
-            number: number(token),
-            reason_codes: reason_codes.iter().collect(),
-            reason_string: properties.reason_string().map(str::to_owned),
-        },
-        client_session::Event::Unsubscribed { token, .. } => {
-            number(token);
-            Event::Unsubscribed
-        }
-        client_session::Event::RequestLost { token } => {
-            number(token);
-            return None;
-        }
-        client_session::Event::Challenge { .. } | client_session::Event::Authenticated { .. } => return None,
-    })
-}
-
-/// The reading thread.
-fn read(mut stream: Stream, connection: u64, inputs: &SyncSender<Input>) {
-    loop {
-        let mut bytes = vec![0; READ_BYTES];
-        let input = match stream.read(&mut bytes) {
-            Ok(0) => Input::Closed(connection, None),
-            Ok(length) => {
-                bytes.truncate(length);
-                Input::Received(connection, bytes)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => Input::Closed(connection, Some(error)),
-        };
-        let last = matches!(input, Input::Closed(..));
-        if inputs.send(input).is_err() || last {
-            return;
-        }
-    }
-}
-
-/// The first Ctrl-C (or SIGTERM) is a request, the second one is not.
-fn watch_signals(inputs: SyncSender<Input>) -> Result<Arc<AtomicBool>, Failure> {
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM]).map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    thread::spawn(move || {
-        for (count, _) in signals.forever().enumerate() {
-            if count > 0 {
-                std::process::exit(crate::failure::status::INTERRUPTED.into());
-            }
-            flag.store(true, Ordering::Relaxed);
-            // A full channel wakes the owner as well.
-            let _ = inputs.try_send(Input::Interrupted);
-        }
-    });
-    Ok(interrupted)
 }

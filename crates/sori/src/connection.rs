@@ -9,6 +9,9 @@ use sori_mqtt::{Property, PropertyBuffer, QoS, Version};
 
 use crate::failure::Failure;
 use crate::settings::{Connection, Endpoint, Reconnect, TraceStyle};
+use crate::transport::TransportArguments;
+use crate::url::Url;
+use crate::way::Way;
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
@@ -16,9 +19,12 @@ pub(crate) struct ConnectionArguments {
     /// The broker's name or address
     #[arg(short = 'h', long, default_value = "localhost")]
     host: String,
-    /// The broker's port
-    #[arg(short, long, default_value_t = 1883)]
-    port: u16,
+    /// The broker's port; without it 1883, and 8883 with TLS
+    #[arg(short, long)]
+    port: Option<u16>,
+    /// All in one: mqtt://, mqtts://, ws:// or wss://, as in wss://user:password@host:443/mqtt
+    #[arg(short = 'L', long, value_parser = broker_url, conflicts_with_all = ["host", "port", "unix"])]
+    url: Option<BrokerUrl>,
     /// Connect to this Unix socket instead of a host
     #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port"])]
     unix: Option<PathBuf>,
@@ -70,6 +76,35 @@ pub(crate) struct ConnectionArguments {
     /// Print every packet to standard error
     #[arg(short, long)]
     debug: bool,
+    #[command(flatten)]
+    transport: TransportArguments,
+}
+
+/// A URL of `-L`, and what its scheme means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct BrokerUrl {
+    endpoint: Endpoint,
+    tls: bool,
+    web_socket: Option<String>,
+    user_name: Option<String>,
+    password: Option<String>,
+}
+
+fn broker_url(text: &str) -> Result<BrokerUrl, String> {
+    let Url { scheme, user_name, password, host, port, path } = Url::parse(text)?;
+    let (tls, usual_port, is_web_socket) = match scheme.as_str() {
+        "mqtt" => (false, 1883, false),
+        "mqtts" => (true, 8883, false),
+        "ws" => (false, 80, true),
+        "wss" => (true, 443, true),
+        _ => return Err("it begins with mqtt://, mqtts://, ws:// or wss://".to_owned()),
+    };
+    if !is_web_socket && !matches!(path.as_str(), "" | "/") {
+        return Err("behind the port of mqtt:// comes nothing; the topic is an option of its own".to_owned());
+    }
+    let web_socket = is_web_socket.then(|| if path.starts_with('/') { path } else { format!("/{path}") });
+    let endpoint = Endpoint::Tcp { host, port: port.unwrap_or(usual_port) };
+    Ok(BrokerUrl { endpoint, tls, web_socket, user_name, password })
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -119,10 +154,26 @@ impl ConnectionArguments {
 
     /// The broker, for people.
     pub(crate) fn broker(&self) -> String {
-        match &self.unix {
-            Some(path) => path.display().to_string(),
-            None => format!("{}:{}", self.host, self.port),
+        match self.endpoint() {
+            Endpoint::Unix(path) => path.display().to_string(),
+            Endpoint::Tcp { host, port } => format!("{host}:{port}"),
         }
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        match (&self.url, &self.unix) {
+            (Some(url), _) => url.endpoint.clone(),
+            (None, Some(path)) => Endpoint::Unix(path.clone()),
+            (None, None) => {
+                let port = self.port.unwrap_or(if self.transport.asks_for_tls() { 8883 } else { 1883 });
+                Endpoint::Tcp { host: self.host.clone(), port }
+            }
+        }
+    }
+
+    fn way(&self) -> Result<Way, Failure> {
+        let (tls, web_socket) = self.url.as_ref().map_or((false, None), |url| (url.tls, url.web_socket.clone()));
+        self.transport.way(tls, web_socket)
     }
 
     pub(crate) fn connection(&self) -> Result<Connection, Failure> {
@@ -131,14 +182,12 @@ impl ConnectionArguments {
         self.needs_version_5("--will-delay", self.will_delay.is_some())?;
         let kept_by_default = if self.disable_clean_session { u32::MAX } else { 0 };
         Ok(Connection {
-            endpoint: match &self.unix {
-                Some(path) => Endpoint::Unix(path.clone()),
-                None => Endpoint::Tcp { host: self.host.clone(), port: self.port },
-            },
+            endpoint: self.endpoint(),
+            way: self.way()?,
             bind: self.bind.clone(),
             client_id: self.client_id(),
-            user_name: self.username.clone(),
-            password: self.password.clone().map(String::into_bytes),
+            user_name: self.username.clone().or_else(|| self.url.as_ref()?.user_name.clone()),
+            password: self.password.clone().or_else(|| self.url.as_ref()?.password.clone()).map(String::into_bytes),
             keep_alive: self.keepalive,
             version,
             clean_start: !self.disable_clean_session,
@@ -187,6 +236,23 @@ mod tests {
         assert_eq!(session_expiry("∞"), Ok(u32::MAX));
         assert_eq!(session_expiry("90"), Ok(90));
         assert!(session_expiry("-2").is_err() && session_expiry("soon").is_err());
+    }
+
+    #[test]
+    fn the_scheme_of_a_url_says_what_lies_between() {
+        let check = |text: &str, port, tls, web_socket: Option<&str>| {
+            let url = broker_url(text).expect("a URL");
+            assert_eq!(url.endpoint, Endpoint::Tcp { host: "h".to_owned(), port }, "{text}");
+            assert_eq!((url.tls, url.web_socket.as_deref()), (tls, web_socket), "{text}");
+        };
+        check("mqtt://h", 1883, false, None);
+        check("mqtts://h:1", 1, true, None);
+        check("ws://h", 80, false, Some("/"));
+        check("wss://h/mqtt?x", 443, true, Some("/mqtt?x"));
+        check("ws://h?x", 80, false, Some("/?x"));
+        for text in ["http://h", "mqtt://h/topic", "h"] {
+            assert!(broker_url(text).is_err(), "{text}");
+        }
     }
 
     #[test]

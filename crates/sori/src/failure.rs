@@ -31,6 +31,10 @@ pub(crate) enum Cause {
     HostUnknown,
     /// No connection came about.
     CannotConnect,
+    /// TLS did not come about, or was broken.
+    Tls,
+    /// The proxy refused.
+    Proxy,
     /// The broker refused the CONNECT.
     Refused(ReasonCode, Version),
     /// The connection was lost.
@@ -77,7 +81,9 @@ impl Failure {
     /// The exit status of sori's own commands.
     pub(crate) const fn status(&self) -> u8 {
         match self.cause {
-            Cause::Other | Cause::HostUnknown | Cause::CannotConnect | Cause::TooLarge => status::ERROR,
+            Cause::Other | Cause::HostUnknown | Cause::CannotConnect | Cause::Tls | Cause::Proxy | Cause::TooLarge => {
+                status::ERROR
+            }
             // MQTT 3 has its own numbers; the reason code says the same in all versions.
             Cause::Refused(reason_code, _) => reason_code.value(),
             Cause::Lost | Cause::Disconnected(_) | Cause::Protocol | Cause::Silent => status::CONNECTION_LOST,
@@ -90,7 +96,7 @@ impl Failure {
     /// Whether another connection may go better.
     pub(crate) const fn is_retryable(&self) -> bool {
         match self.cause {
-            Cause::CannotConnect | Cause::Lost | Cause::Silent => true,
+            Cause::CannotConnect | Cause::Proxy | Cause::Lost | Cause::Silent => true,
             // The one who took the session over would lose it again, and both for ever.
             Cause::Disconnected(reason_code) => !matches!(reason_code, ReasonCode::SessionTakenOver),
             _ => false,

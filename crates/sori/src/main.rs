@@ -3,6 +3,7 @@
 //! `sori` alone is `sori serve`. The arguments of `serve` are Mosquitto's and pass through unparsed, also without the
 //! word: `sori -p 1884 -v`. Called as `mosquitto`, the program is `serve` and nothing else.
 
+mod bench;
 mod certs;
 mod check;
 mod client;
@@ -10,9 +11,11 @@ mod completions;
 mod config;
 mod connection;
 mod display;
+mod event;
 mod explain;
 mod failure;
 mod format;
+mod inputs;
 mod link;
 mod man;
 mod message;
@@ -34,8 +37,11 @@ mod sub;
 mod subscribing;
 mod topic;
 mod trace;
+mod transport;
 mod tree;
+mod url;
 mod voice;
+mod way;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -84,6 +90,9 @@ enum Command {
     /// Send a request and show the response
     #[command(disable_help_flag = true)]
     Rr(Box<rr::Arguments>),
+    /// See what QoS 0, 1 and 2 do, on a broker of its own
+    #[command(disable_help_flag = true)]
+    Bench(bench::Arguments),
     /// Ask about topics and filters
     #[command(disable_help_flag = true)]
     Topic(topic::Arguments),
@@ -136,6 +145,7 @@ fn run(command: Command) -> ExitCode {
         Command::Sub(arguments) => sub::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Rr(arguments) => rr::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Topic(arguments) => topic::run(&arguments),
         Command::Passwd(arguments) => passwd::run(&arguments),
         Command::Certs(arguments) => certs::run(&arguments),

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use sori_mqtt::TopicName;
 
-use crate::client::{Client, Event, Input};
+use crate::client::Client;
+use crate::event::Event;
 use crate::failure::{Cause, Failure};
+use crate::inputs::Input;
 use crate::settings::{Connection, Payload, PublishOrder};
 use crate::voice::Voice;
 

@@ -10,10 +10,12 @@ use sori_mqtt::client_session::{Authentication, WillOptions};
 use sori_mqtt::{PropertyBuffer, QoS, SubscribeOptions, Version};
 
 use crate::format::Format;
+use crate::way::Way;
 
 /// Where to connect, and as whom.
 pub(crate) struct Connection {
     pub(crate) endpoint: Endpoint,
+    pub(crate) way: Way,
     /// The local address or name to connect from.
     pub(crate) bind: Option<String>,
     /// Empty: the broker assigns one.
@@ -47,6 +49,7 @@ impl Default for Connection {
     fn default() -> Self {
         Self {
             endpoint: Endpoint::Tcp { host: "localhost".to_owned(), port: 1883 },
+            way: Way::default(),
             bind: None,
             client_id: String::new(),
             user_name: None,

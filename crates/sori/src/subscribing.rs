@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use sori_mqtt::{Properties, QoS, TopicFilter, TopicName};
 
-use crate::client::{Client, Event};
+use crate::client::Client;
+use crate::event::Event;
 use crate::failure::{Cause, Failure};
 use crate::message::Message;
 use crate::printer::{OutputEnd, Printer};

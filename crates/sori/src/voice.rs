@@ -5,7 +5,7 @@
 
 use sori_mqtt::{ReasonCode, Version};
 
-use crate::client::Refusal;
+use crate::event::Refusal;
 use crate::failure::{Cause, Failure, status};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +120,8 @@ impl Voice {
 mod number {
     pub(super) const PROTOCOL: u8 = 2;
     pub(super) const CONNECTION_LOST: u8 = 7;
+    pub(super) const TLS: u8 = 8;
+    pub(super) const PROXY: u8 = 16;
     pub(super) const KEEP_ALIVE: u8 = 19;
     pub(super) const OVERSIZE_PACKET: u8 = 25;
     pub(super) const TIMEOUT: u8 = 27;
@@ -133,6 +135,8 @@ fn mosquitto_end(failure: &Failure) -> (Vec<String>, u8) {
         Cause::Other if failure.message.starts_with("All subscription") => (vec![failure.message.clone()], 0),
         Cause::Other | Cause::CannotConnect => (error(&failure.message), 1),
         Cause::HostUnknown => (vec![format!("Unable to connect (Lookup error). {}", failure.message)], 1),
+        Cause::Tls => (error(&format!("A TLS error occurred. ({})", failure.message)), number::TLS),
+        Cause::Proxy => (error(&format!("Proxy error. ({})", failure.message)), number::PROXY),
         Cause::Refused(reason_code, version) => refused(reason_code, version),
         Cause::Lost => (error(&format!("The connection was lost. ({})", failure.message)), number::CONNECTION_LOST),
         Cause::Disconnected(_) => {
@@ -203,6 +207,8 @@ mod tests {
             (Cause::Other, 1),
             (Cause::HostUnknown, 1),
             (Cause::CannotConnect, 1),
+            (Cause::Tls, 8),
+            (Cause::Proxy, 16),
             (Cause::Lost, 7),
             (Cause::Protocol, 2),
             (Cause::Silent, 19),

@@ -553,7 +553,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "",
         "--insecure",
         "PSR",
-        "do not check the broker's certificate: whoever stands between can read everything",
+        "do not compare the broker's name with its certificate: whoever has any certificate of these CAs can read along",
         |options| {
             options.tls.insecure = true;
             Ok(())
@@ -567,7 +567,7 @@ pub(super) const FLAGS: &[Flag] = &[
         ("", "--psk"),
         "PSR",
         ("key", "no key specified"),
-        "TLS with this shared key, in hexadecimal",
+        "TLS with this shared key; not possible here",
         |options, value| {
             options.tls.psk = Some(value.owned("--psk")?);
             Ok(())

@@ -11,6 +11,7 @@ mod options_file;
 mod parse;
 mod property;
 mod run;
+mod transport;
 mod url;
 mod usage;
 

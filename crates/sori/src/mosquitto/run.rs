@@ -9,10 +9,10 @@ use sori_mqtt::SubscribeOptions;
 
 use super::answer::Answer;
 use super::options::{Options, PayloadFrom};
-use super::{Program, parse, usage};
+use super::{Program, parse, transport, usage};
 use crate::failure::Failure;
 use crate::settings::{
-    Connection, Endpoint, Form, Output, Payload, PublishOrder, Reconnect, RequestOrder, SubscribeOrder, TraceStyle,
+    Connection, Form, Output, Payload, PublishOrder, Reconnect, RequestOrder, SubscribeOrder, TraceStyle,
 };
 use crate::voice::Voice;
 use crate::{publishing, requesting, subscribing};
@@ -21,6 +21,9 @@ use crate::{publishing, requesting, subscribing};
 const USAGE_STATUS: u8 = 1;
 /// So many bytes a payload can have in MQTT.
 const PAYLOAD_MAX: usize = 268_435_455;
+
+/// As often Mosquitto's clients try to connect again.
+const RECONNECT: Reconnect = Reconnect { first: Duration::from_secs(1), longest: Duration::from_secs(1) };
 
 /// The whole program.
 pub(super) fn run(program: Program, arguments: &[OsString]) -> u8 {
@@ -44,6 +47,8 @@ fn work(mut options: Options) -> u8 {
             return USAGE_STATUS;
         }
     };
+    // Lines may come for days; a message by itself is better told to be lost.
+    let reconnects = matches!(payload, Some(Payload::Lines));
     let result = match options.program {
         Program::Sub => {
             let host = options.host.clone();
@@ -53,6 +58,7 @@ fn work(mut options: Options) -> u8 {
         }
         Program::Pub => match (options.topics.pop(), payload) {
             (Some(topic), Some(payload)) => connection(&mut options).and_then(|connection| {
+                let connection = Connection { reconnect: reconnects.then_some(RECONNECT), ..connection };
                 publishing::publish(&connection, &publish_order(&options, topic, payload), voice)
             }),
             _ => {
@@ -118,7 +124,10 @@ fn without_number(error: &io::Error) -> String {
 
 /// The connection, as far as the flags about it go together.
 fn connection(options: &mut Options) -> Result<Connection, Failure> {
-    check_transport(options)?;
+    let (way, warning) = transport::way(options)?;
+    if let Some(warning) = warning.filter(|_| !options.quiet) {
+        eprintln!("{warning}");
+    }
     let mut connection = core::mem::take(&mut options.connection);
     connection.version = options.version;
     connection.will = options.will.options();
@@ -129,47 +138,15 @@ fn connection(options: &mut Options) -> Result<Connection, Failure> {
         (None, None) if options.version == sori_mqtt::Version::V31 => format!("mosq-{}", std::process::id()),
         (None, None) => String::new(),
     };
-    connection.endpoint = endpoint(options);
+    connection.endpoint = transport::endpoint(options);
+    connection.way = way;
     connection.trace = options.debug.then_some(TraceStyle::Mosquitto);
     // With fewer in flight than are wanted, the broker keeps the rest for the next one.
     if let Some(count) = options.count.and_then(|count| u16::try_from(count).ok()).filter(|count| *count < 20) {
         connection.receive_maximum.get_or_insert(count);
     }
-    connection.reconnect = (options.program == Program::Sub)
-        .then_some(Reconnect { first: Duration::from_secs(1), longest: Duration::from_secs(1) });
+    connection.reconnect = (options.program == Program::Sub).then_some(RECONNECT);
     Ok(connection)
-}
-
-fn endpoint(options: &mut Options) -> Endpoint {
-    let host = options.host.take().unwrap_or_else(|| "localhost".to_owned());
-    match (options.unix.take(), options.port) {
-        (Some(path), _) => Endpoint::Unix(path),
-        // Without a port, the host is the path of a socket.
-        (None, Some(0)) => Endpoint::Unix(host.into()),
-        (None, Some(port)) => Endpoint::Tcp { host, port },
-        (None, None) => Endpoint::Tcp { host, port: 1883 },
-    }
-}
-
-/// What this program cannot do is said before anything is sent, and never left out in silence.
-fn check_transport(options: &Options) -> Result<(), Failure> {
-    let tls = &options.tls;
-    let asks_for_tls = tls.ca_file.is_some() || tls.ca_path.is_some() || tls.psk.is_some() || tls.system_roots;
-    for path in [&tls.ca_file, &tls.ca_path].into_iter().flatten() {
-        if !tls.off && !path.exists() {
-            return Err(Failure::new("Problem setting TLS options: File not found."));
-        }
-    }
-    if asks_for_tls && !tls.off {
-        return Err(Failure::new("TLS is not available in this build of sori."));
-    }
-    if options.web_socket {
-        return Err(Failure::new("WebSocket is not available in this build of sori."));
-    }
-    if options.proxy.is_some() {
-        return Err(Failure::new("Proxies are not available in this build of sori."));
-    }
-    Ok(())
 }
 
 fn publish_order(options: &Options, topic: String, payload: Payload) -> PublishOrder {

@@ -1,5 +1,6 @@
 //! `sori rr`, `sub` and `pub` beyond one message, and the names of Mosquitto's clients.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -12,15 +13,15 @@ fn start(command: &str, words: &str, broker: &Broker) -> Child {
     sori(&format!("{command} -h 127.0.0.1 -p {{port}} {words}"), broker.port).spawn().expect("starts")
 }
 
-fn end(child: Child) -> (i32, String, String) {
+pub(crate) fn end(child: Child) -> (i32, String, String) {
     result(&child.wait_with_output().expect("ends"))
 }
 
 /// A folder with links, which is removed in the end.
-struct Links(PathBuf);
+pub(crate) struct Links(PathBuf);
 
 impl Links {
-    fn new(test: &str) -> Self {
+    pub(crate) fn new(test: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("sori-links-{}-{test}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         for name in ["mosquitto_pub", "mosquitto_sub", "mosquitto_rr"] {
@@ -29,7 +30,7 @@ impl Links {
         Self(folder)
     }
 
-    fn start(&self, words: &str, port: u16) -> Child {
+    pub(crate) fn start(&self, words: &str, port: u16) -> Child {
         let words = words.replace("{port}", &port.to_string());
         let (name, words) = words.split_once(' ').unwrap_or((&words, ""));
         let mut command = Command::new(self.0.join(name));
@@ -138,6 +139,27 @@ fn a_lost_connection_is_made_again() {
     let (status, out, err) = end(child);
     assert_eq!((status, out.as_str()), (0, "before\nafter\n"));
     assert!(err.contains("connecting again"), "{err}");
+}
+
+#[test]
+fn lines_go_on_after_a_lost_connection() {
+    let (links, broker) = (Links::new("lines"), Broker::new());
+    let mut command = Command::new(links.0.join("mosquitto_pub"));
+    command.args(["-h", "127.0.0.1", "-p", &broker.port.to_string(), "-t", "a", "-l"]);
+    command.env("XDG_CONFIG_HOME", links.0.join("config"));
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut stdin = child.stdin.take().expect("is a pipe");
+    let mut peer = broker.connected();
+    stdin.write_all(b"before\n").expect("is read");
+    assert_eq!(peer.publish().2, "before");
+    drop(peer);
+    let mut peer = broker.connected();
+    stdin.write_all(b"after\n").expect("is read");
+    assert_eq!(peer.publish().2, "after");
+    drop(stdin);
+    peer.expect_goodbye();
+    assert_eq!(end(child), (0, String::new(), String::new()));
 }
 
 /// With the identifier of this SUBSCRIBE.

@@ -1,5 +1,6 @@
 //! The `sori` program from outside, against a broker that plays a script.
 
+mod bench;
 mod broker;
 mod certs;
 mod check;
@@ -17,6 +18,7 @@ mod reload;
 mod serve;
 mod store;
 mod subscribe;
+mod transports;
 
 use std::process::{Command, Output, Stdio};
 

@@ -1,0 +1,54 @@
+//! `sori bench`, with the broker that it starts itself.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::serve::Directory;
+use crate::{result, sori};
+
+fn report(words: &str) -> Value {
+    let (status, out, err) = result(&sori(words, 0).output().expect("starts"));
+    assert_eq!((status, err.as_str()), (0, ""), "{words}: {out}");
+    serde_json::from_str(&out).expect("one JSON object")
+}
+
+fn counts(report: &Value, qos: usize) -> Vec<u64> {
+    let names = ["qos", "sent", "acknowledged", "received", "lost", "duplicated", "reordered"];
+    names.iter().map(|name| report["qos"][qos][name].as_u64().expect("a number")).collect()
+}
+
+#[test]
+fn without_a_restart_everything_comes_once_and_in_order() {
+    let report = report("bench qos --messages 20 --rate 500 --json");
+    assert_eq!(counts(&report, 0), [0, 20, 0, 20, 0, 0, 0]);
+    assert_eq!(counts(&report, 1), [1, 20, 20, 20, 0, 0, 0]);
+    assert_eq!(counts(&report, 2), [2, 20, 20, 20, 0, 0, 0]);
+    assert_eq!(report["qos"].as_array().map(Vec::len), Some(3));
+    assert_eq!((&report["messages"], &report["restart_at"]), (&20.into(), &Value::Null));
+}
+
+#[test]
+fn a_broker_that_is_killed_loses_nothing_of_qos_1_and_doubles_nothing_of_qos_2() {
+    let directory = Directory::new("bench");
+    let csv = directory.0.join("arrivals.csv");
+    let words = format!("bench qos --messages 100 --rate 200 --restart-at 50% --kill --json --csv {}", csv.display());
+    let report = report(&words);
+    let [_, sent, acknowledged, received, lost, duplicated, _] = counts(&report, 1)[..] else { unreachable!() };
+    assert_eq!((sent, acknowledged, lost), (100, 100, 0), "{report}");
+    assert_eq!(received, 100 + duplicated, "{report}");
+    assert_eq!(counts(&report, 2), [2, 100, 100, 100, 0, 0, 0], "{report}");
+    let csv = fs::read_to_string(&csv).expect("was written");
+    assert!(csv.starts_with("qos,number,sent,received\n"), "{csv}");
+    let lines_of = |qos: &str| csv.lines().filter(|line| line.starts_with(qos)).count();
+    assert_eq!(lines_of("2,"), 100, "{csv}");
+}
+
+#[test]
+fn a_broker_that_is_stopped_in_peace_does_not_either_and_the_table_says_so() {
+    let words = "bench qos --messages 20 --rate 200 --restart-at 50%";
+    let (status, out, err) = result(&sori(words, 0).output().expect("starts"));
+    assert_eq!(status, 0, "{err}");
+    assert!(out.starts_with("20 messages of each QoS, 200 per second; the broker was stopped and started"), "{out}");
+    assert!(out.contains("\nQoS 1, at least once: "), "{out}");
+}
