@@ -90,7 +90,7 @@ enum Command {
     /// Send a request and show the response
     #[command(disable_help_flag = true)]
     Rr(Box<rr::Arguments>),
-    /// See what QoS 0, 1 and 2 do, on a broker of its own
+    /// Measure a broker: throughput, latency, connections, and what QoS 0, 1 and 2 keep
     #[command(disable_help_flag = true)]
     Bench(bench::Arguments),
     /// Ask about topics and filters

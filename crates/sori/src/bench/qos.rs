@@ -2,12 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::{Args, value_parser};
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::qos_run::{self, Plan};
 use super::tally::Tally;
@@ -69,17 +67,12 @@ struct Report<'a> {
     qos: &'a [Tally],
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&interrupted))
-            .map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))?;
-    }
+pub(super) fn run(arguments: &Arguments, interrupted: &AtomicBool) -> Result<(), Failure> {
     if !arguments.json {
         let seconds = f64::from(arguments.messages) / arguments.rate;
         eprintln!("sori: publishing for {seconds:.0} s; Ctrl-C ends it");
     }
-    let courses = qos_run::run(&arguments.plan(), &interrupted)?;
+    let courses = qos_run::run(&arguments.plan(), interrupted)?;
     if let Some(path) = &arguments.csv {
         let mut csv = "qos,number,sent,received\n".to_owned();
         courses.iter().for_each(|course| course.csv(&mut csv));

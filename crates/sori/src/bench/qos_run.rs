@@ -230,7 +230,7 @@ fn wait_for_arrivals(receivers: &[Receiver], messages: u32, interrupted: &Atomic
     }
 }
 
-fn wait_until(instant: Instant, interrupted: &AtomicBool) -> Result<(), Failure> {
+pub(super) fn wait_until(instant: Instant, interrupted: &AtomicBool) -> Result<(), Failure> {
     loop {
         stop_if(interrupted)?;
         let left = instant.saturating_duration_since(Instant::now());
@@ -241,6 +241,6 @@ fn wait_until(instant: Instant, interrupted: &AtomicBool) -> Result<(), Failure>
     }
 }
 
-fn stop_if(interrupted: &AtomicBool) -> Result<(), Failure> {
+pub(super) fn stop_if(interrupted: &AtomicBool) -> Result<(), Failure> {
     if interrupted.load(Ordering::Relaxed) { Err(Failure::quiet(Cause::Interrupted)) } else { Ok(()) }
 }

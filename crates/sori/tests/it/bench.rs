@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::serve::Directory;
+use crate::broker::unused_port;
+use crate::serve::{Directory, Running};
 use crate::{result, sori};
 
 fn report(words: &str) -> Value {
@@ -51,4 +52,35 @@ fn a_broker_that_is_stopped_in_peace_does_not_either_and_the_table_says_so() {
     assert_eq!(status, 0, "{err}");
     assert!(out.starts_with("20 messages of each QoS, 200 per second; the broker was stopped and started"), "{out}");
     assert!(out.contains("\nQoS 1, at least once: "), "{out}");
+}
+
+#[test]
+fn a_given_broker_is_measured() {
+    let (directory, port) = (Directory::new("bench-load"), unused_port());
+    let _broker = Running::start(sori("serve -p {port} -v", port), " running\n");
+    let picture = directory.0.join("bars.svg");
+    let url = format!("mqtt://127.0.0.1:{port}");
+    let words = format!("bench throughput {url} -q 1 --seconds 1 --publishers 2 --json --svg {}", picture.display());
+    let throughput = report(&words);
+    let count = |name: &str| throughput[name].as_u64().expect("a number");
+    // A subscriber that is slower than two publishers loses what its queue in the broker does not hold.
+    assert!(count("received") > 0, "{throughput}");
+    assert_eq!(count("received") + count("lost"), count("published"), "{throughput}");
+    assert!(fs::read_to_string(&picture).is_ok_and(|text| text.starts_with("<svg ")));
+    let latency = report(&format!("bench latency {url} -q 1 --seconds 1 --rate 50 --json"));
+    assert_eq!((&latency["published"], &latency["received"]), (&50.into(), &50.into()), "{latency}");
+    assert!(latency["milliseconds"]["p50"].as_f64() > Some(0.0), "{latency}");
+    let connections = report(&format!("bench connections {url} --count 5 --seconds 0 --json"));
+    assert_eq!((&connections["connected"], &connections["stayed"]), (&5.into(), &5.into()), "{connections}");
+    let (status, out, _) =
+        result(&sori(&format!("bench connections {url} --count 2 --seconds 0"), 0).output().expect("starts"));
+    assert!(status == 0 && out.contains("connected 2, one after the other") && out.contains('█'), "{out}");
+}
+
+#[test]
+fn a_broker_that_is_not_there_is_an_error() {
+    let (status, _, err) =
+        result(&sori("bench latency mqtt://127.0.0.1:{port}", unused_port()).output().expect("starts"));
+    assert_eq!(status, 1);
+    assert!(err.starts_with("sori: ") && err.contains("127.0.0.1"), "{err}");
 }
