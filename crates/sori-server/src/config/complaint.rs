@@ -73,9 +73,6 @@ pub(super) fn not_here(word: &str, entry: &Entry, needs: &str) -> Complaint {
     let text = format!("The '{word}' option is not available in this version: it needs {needs}.");
     let complaint = Complaint::about_word(text);
     match entry.takes {
-        Takes::Structure(Structure::Plugin) => {
-            complaint.hint("name users in a password_file, and their rights in an acl_file.")
-        }
         Takes::Structure(Structure::Connection) => {
             complaint.hint("until then, a client of both brokers can pass the messages on.")
         }

@@ -408,9 +408,9 @@ fn whole(reader: parse::Reader, source: &Source<'_>, with_named_files: bool) -> 
     let mut config = finish::resolve(draft, source, &mut remarks);
     if with_named_files {
         files::read(&mut config, &settings, &mut remarks);
-    }
-    if let Some(at) = special_characters {
-        access_files::refuse_wildcards_in_names(&config, at, &mut remarks);
+        if let Some(at) = special_characters {
+            access_files::refuse_wildcards_in_names(&config, at, &mut remarks);
+        }
     }
     if remarks.iter().any(Remark::is_error) {
         return Err(remarks);

@@ -177,6 +177,10 @@ impl Reader {
         // What is not in this version has no path; it is refused by its word and for its reason.
         match options::find(path).filter(|entry| entry.toml.is_empty()) {
             Some(entry) if matches!(entry.scope, Scope::Bridge | Scope::Plugin) => Err(homeless(path, entry.scope)),
+            Some(entry) if matches!(entry.takes, Takes::Structure(Structure::Plugin)) => {
+                let complaint = Complaint::about_word(format!("The '{path}' option is not one of a TOML file."));
+                Err(complaint.hint("write what the plugin stands for: password_file and acl_file."))
+            }
             Some(entry) => {
                 let is_false = matches!(pair.value.get_ref(), DeValue::Boolean(false));
                 self.answer_standing(scene, entry, path, if is_false { "false" } else { "" }).map(|()| None)

@@ -208,6 +208,10 @@ fn mistakes_have_their_place_and_advice() {
             "1:3: Error: The 'connection' option is not available in this version: it needs bridges.",
         ),
         (
+            "plugin = \"/a.so\"",
+            "1:1: Error: The 'plugin' option is not one of a TOML file. Hint: write what the plugin",
+        ),
+        (
             "keepalive_interval = 5",
             "1:1: Error: The 'keepalive_interval' option requires a bridge to be defined first.",
         ),

@@ -47,7 +47,7 @@ fn every_command_has_a_page_with_its_options() {
     assert!(commands.len() > 10, "{commands:?}");
     for command in &commands {
         let name = format!("sori-{}.1", command.replace(' ', "-"));
-        let page = fs::read_to_string(directory.0.join("man1").join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let page = fs::read_to_string(directory.0.join("man1").join(&name)).expect(&name);
         for option in options(command) {
             assert!(page.contains(&roff(&option)), "{option} is not in {name}");
         }

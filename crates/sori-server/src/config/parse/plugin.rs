@@ -13,7 +13,7 @@ use super::{Reader, Scene};
 
 /// What the options below belong to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::config) enum Above {
+pub(in super::super) enum Above {
     /// No plugin's line.
     #[default]
     Nothing,
