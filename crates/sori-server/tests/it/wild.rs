@@ -114,7 +114,7 @@ const FILES: &[(&str, &str, Comes)] = &[
         "users in a database",
         "allow_anonymous false\n\nlistener 1883\n\nauth_plugin /usr/lib/mosquitto/go-auth.so\nauth_opt_backends http\n\
          auth_opt_log_level debug\nauth_opt_http_host 127.0.0.1\nauth_opt_http_port 8000\n",
-        Refused(&[(5, "so give the users a password_file and their rights an acl_file")]),
+        Refused(&[(5, "Hint: users and rights in files are password_file")]),
     ),
     (
         "a bridge to another broker",
