@@ -26,6 +26,11 @@ fn main() -> io::Result<()> {
     for (target, name, text) in FILES {
         write(target, name, text.as_bytes())?;
     }
+    for (name, text) in CONFIGURATIONS {
+        // The first byte chooses the form.
+        let form = u8::from(name.ends_with(".toml"));
+        write("config", name, &[&[form], text.as_bytes()].concat())?;
+    }
     for (target, name, bytes) in PREAMBLES {
         write(target, name, bytes)?;
     }
