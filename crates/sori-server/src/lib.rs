@@ -23,6 +23,7 @@ mod carrier;
 mod check;
 pub mod command_line;
 pub mod config;
+mod door;
 pub mod explain;
 pub mod import;
 mod inbox;

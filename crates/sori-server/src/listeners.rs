@@ -4,6 +4,7 @@ use crate::access::place_number;
 use crate::admission::{Places, Refusal};
 use crate::carrier::Carrier;
 use crate::config::ListenerConfig;
+use crate::door::Door;
 use crate::inbox::{Inbox, Letter};
 use crate::log::{Log, lines};
 use crate::opening::{IS_NO_DELAY_INHERITED, Listening, OpenSocket};
@@ -21,6 +22,8 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_millis(200);
 /// Connections accepted from one listener before the others have their turn.
 const ACCEPTS_MAX: usize = 256;
+/// How often a closed door is looked at.
+const DOOR_WAIT: Duration = Duration::from_millis(1);
 
 struct Listener {
     socket: Arc<OpenSocket>,
@@ -41,6 +44,7 @@ pub(crate) struct Listeners {
     connection_messages: bool,
     next_worker: usize,
     paused_until: Option<Instant>,
+    door: Door,
     /// Connections wait, and the log says so.
     is_short: bool,
 }
@@ -51,6 +55,7 @@ impl Listeners {
         connection_messages: bool,
         inboxes: Vec<Arc<Inbox>>,
         places: Arc<Places>,
+        door: Door,
         log: Log,
     ) -> Listeners {
         Listeners {
@@ -61,6 +66,7 @@ impl Listeners {
             connection_messages,
             next_worker: 0,
             paused_until: None,
+            door,
             is_short: false,
         }
     }
@@ -90,6 +96,10 @@ impl Listeners {
     pub(crate) fn accept_ready(&mut self) {
         let now = Instant::now();
         if self.paused_until.is_some_and(|until| until > now) {
+            return;
+        }
+        if self.door.is_closed() {
+            self.paused_until = Some(now + DOOR_WAIT);
             return;
         }
         self.paused_until = None;

@@ -91,6 +91,8 @@ struct Broker {
 impl Broker {
     /// SIGHUP: log files are opened anew, and the configuration is read again. A file with a mistake changes nothing.
     fn reload(&mut self) {
+        // Who connects after the signal is under the new rules.
+        let _closed = self.server.close_door();
         let log = &self.startup.log;
         log.information(format_args!("{}", lines::reloading()));
         log.reopen();

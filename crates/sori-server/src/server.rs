@@ -4,6 +4,7 @@ use crate::access::ConfiguredAccess;
 use crate::admission::{Limits, Places};
 use crate::board::Board;
 use crate::config::Config;
+use crate::door::{Closed, Door};
 use crate::inbox::{Inbox, Letter, NewSettings};
 use crate::link;
 use crate::listeners::Listeners;
@@ -62,6 +63,8 @@ pub struct Server {
     /// Tells that thread who waits.
     registry: Registry,
     board: Arc<Board>,
+    /// Closed while the configuration changes.
+    door: Door,
     /// The rules behind those of the configuration.
     access: Arc<dyn Access + Send + Sync>,
     checking: Arc<Checking>,
@@ -130,6 +133,7 @@ impl Server {
             roster,
             registry,
             board,
+            door: Door::default(),
             access,
             checking,
             log,
@@ -225,7 +229,8 @@ impl Server {
     fn start_acceptor(&mut self, poll: Poll, connection_messages: bool) -> Result<(), RunError> {
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (inboxes, places) = (self.inboxes.clone(), Arc::clone(&self.places));
-        let listeners = Listeners::new(&self.roster, connection_messages, inboxes, places, self.log.clone());
+        let listeners =
+            Listeners::new(&self.roster, connection_messages, inboxes, places, self.door.clone(), self.log.clone());
         let (sender, orders) = channel();
         let log = self.log.clone();
         let thread = std::thread::Builder::new()
@@ -277,6 +282,11 @@ impl Server {
             Some(store) => store.write_anew(),
             None => self.log.notice(format_args!("There is nothing to save: persistence is off.")),
         }
+    }
+
+    /// Who comes from now on waits to be let in, as long as what is returned lives.
+    pub(crate) fn close_door(&self) -> Closed {
+        self.door.close()
     }
 
     /// Use another configuration from now on, as far as it can change while the broker runs. Listeners that are new
