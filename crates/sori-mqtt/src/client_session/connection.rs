@@ -17,7 +17,8 @@ use super::authentication::Exchange;
 use super::error::{ConnectionError, Farewell, RequestError, Violation};
 use super::event::{Event, LocalEvent, Outcome};
 use super::options::OptionError;
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, StoredPublish};
+use super::progress::Progress;
 use super::server_limits::ServerLimits;
 use super::topic_alias::{IncomingAliases, OutgoingAliases};
 use super::{Core, Stage, properties};
@@ -194,23 +195,26 @@ impl Core {
         self.has_session = false;
         self.incoming.clear();
         self.acknowledgements.clear();
-        let in_flight: Vec<Outgoing> = self.outgoing.drain().collect();
-        let messages = in_flight.into_iter().filter_map(|kept| match kept {
+        let released = core::mem::take(&mut self.released).into_values().map(|released| released.message);
+        let unacknowledged = self.outgoing.drain().filter_map(|kept| match kept {
             Outgoing::Publish(message) => Some(message),
             _ => None,
         });
+        let mut messages: Vec<StoredPublish> = unacknowledged.chain(released).collect();
+        if messages.is_empty() {
+            return;
+        }
+        // Messages are sent in the order of their tokens.
+        messages.sort_unstable_by_key(|message| message.token);
+        self.note(Progress::Forgotten);
         if self.options.send_anew {
-            // Before what was never sent, in the old order.
-            for message in messages.rev() {
+            // Before what was never sent, in the old order. A server may have published what it has released, or may
+            // have lost it with the session: nobody can tell, and lost is worse than doubled.
+            for message in messages.into_iter().rev() {
                 self.queue.push_front(message);
             }
         } else {
-            messages.for_each(|message| self.finish_stored(&message, Outcome::SessionLost));
-        }
-        for (_, (token, pubrec)) in core::mem::take(&mut self.released) {
-            // With its PUBREC the server has taken the message over: sending it anew could only double it.
-            let outcome = if self.options.send_anew { Outcome::Acknowledged(pubrec) } else { Outcome::SessionLost };
-            self.local_events.push_back(LocalEvent::Published(token, outcome));
+            messages.iter().for_each(|message| self.finish_stored(message, Outcome::SessionLost));
         }
     }
 }

@@ -43,6 +43,7 @@ mod incoming;
 mod keep_alive;
 mod options;
 mod outgoing;
+mod progress;
 mod properties;
 mod request;
 mod server_limits;
@@ -61,7 +62,7 @@ use crate::{
 use acknowledging::Acknowledgements;
 use authentication::Exchange;
 use keep_alive::Due;
-use outgoing::{Outgoing, StoredPublish};
+use outgoing::{Outgoing, Released, StoredPublish};
 use topic_alias::IncomingAliases;
 use wire::Wire;
 
@@ -69,6 +70,7 @@ pub use acknowledging::Delivery;
 pub use error::{ConnectionError, Farewell, RequestError, Violation};
 pub use event::{Event, Outcome, ReasonCodes, Token};
 pub use options::{Authentication, ConnectOptions, OptionError, WillOptions};
+pub use progress::Progress;
 pub use server_limits::ServerLimits;
 
 /// One MQTT session as its client sees it, and the connection it has at the moment.
@@ -92,7 +94,7 @@ struct Core {
     has_session: bool,
     outgoing: OutgoingMessages<Outgoing>,
     /// QoS 2 messages that the server owns and whose PUBCOMP is missing.
-    released: BTreeMap<PacketId, (Token, ReasonCode)>,
+    released: BTreeMap<PacketId, Released>,
     incoming: IncomingMessages,
     acknowledgements: Acknowledgements,
     /// Messages that were not sent yet.
@@ -102,6 +104,7 @@ struct Core {
     /// Messages wait, though the server would take them.
     is_held: bool,
     local_events: VecDeque<event::LocalEvent>,
+    progress: VecDeque<Progress>,
     next_token: u64,
 }
 
@@ -139,6 +142,7 @@ impl ClientSession {
             stored_bytes: 0,
             is_held: false,
             local_events: VecDeque::new(),
+            progress: VecDeque::new(),
             next_token: 0,
             options,
         };
@@ -212,6 +216,26 @@ impl ClientSession {
     /// The message is not legal, the server has said that it does not take it, or the bound of kept bytes is reached.
     pub fn publish(&mut self, publish: &Publish<'_>) -> Result<Token, RequestError> {
         self.core.publish(publish)
+    }
+
+    /// Puts back a message that an earlier process had in flight with the packet identifier of `publish`; with
+    /// `is_released` its PUBREC had come. All of them in the order in which they were sent, before the first
+    /// [`connect`](Self::connect) and before anything is published; with
+    /// [`session_known`](ConnectOptions::session_known), because a server that has the session is right then.
+    ///
+    /// They go on as after any other loss of the connection: PUBLISH with DUP and the same identifier, or PUBREL
+    /// [MQTT-4.4.0-1] [MQTT311-4.4.0-1]. If the server has lost the session, [`send_anew`](ConnectOptions::send_anew)
+    /// decides.
+    ///
+    /// `None`: no session can have that message there, and nothing changed.
+    pub fn restore(&mut self, publish: &Publish<'_>, is_released: bool) -> Option<Token> {
+        self.core.restore(publish, is_released)
+    }
+
+    /// With [`report_progress`](ConnectOptions::report_progress): the next step of the outgoing messages. To be taken
+    /// until there is none, and made to last, before the output that stands there is written.
+    pub fn poll_progress(&mut self) -> Option<Progress> {
+        self.core.progress.pop_front()
     }
 
     /// Gives up the oldest message that was not sent ([`Outcome::Dropped`]), so that there is room for another one.

@@ -56,9 +56,12 @@ pub struct ConnectOptions {
     /// Acknowledge messages as they come; otherwise the caller does it
     /// ([`acknowledge`](super::ClientSession::acknowledge)).
     pub acknowledge_at_once: bool,
-    /// When the server has lost the session, send the messages that it did not acknowledge as new ones, instead of
-    /// giving them up ([`Outcome::SessionLost`](super::Outcome::SessionLost)): it may have had some of them already.
+    /// When the server has lost the session, send the messages whose delivery it did not complete as new ones, instead
+    /// of giving them up ([`Outcome::SessionLost`](super::Outcome::SessionLost)): it may have had some of them already.
     pub send_anew: bool,
+    /// Report how far each message is ([`poll_progress`](super::ClientSession::poll_progress)), for a caller that keeps
+    /// the state of the session in a file.
+    pub report_progress: bool,
     /// How long to wait for CONNACK and PINGRESP.
     pub response_timeout: Duration,
 }
@@ -110,6 +113,7 @@ impl Default for ConnectOptions {
             queue_bytes_max: 64 << 20,
             acknowledge_at_once: true,
             send_anew: false,
+            report_progress: false,
             response_timeout: Duration::from_secs(10),
         }
     }

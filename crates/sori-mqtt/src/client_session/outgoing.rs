@@ -7,6 +7,7 @@ use crate::{Ack, AckError, PacketId, PacketType, PropertyBuffer, PubRec, Publish
 
 use super::error::{ConnectionError, RequestError, Violation};
 use super::event::{Event, LocalEvent, Outcome, Token};
+use super::progress::Progress;
 use super::{Core, Stage, properties};
 
 /// What is kept for a packet identifier.
@@ -20,7 +21,7 @@ pub(super) enum Outgoing {
 /// A message that may have to be sent later, or again.
 #[derive(Debug)]
 pub(super) struct StoredPublish {
-    token: Token,
+    pub(super) token: Token,
     qos: QoS,
     retain: bool,
     topic: String,
@@ -28,8 +29,17 @@ pub(super) struct StoredPublish {
     payload: Vec<u8>,
 }
 
+/// A QoS 2 message that the server has taken over. It is kept until PUBCOMP, because many servers publish it no earlier
+/// than PUBREL comes: if they lose the session before, they lose the message.
+#[derive(Debug)]
+pub(super) struct Released {
+    pub(super) message: StoredPublish,
+    /// Of the PUBREC.
+    pub(super) reason_code: ReasonCode,
+}
+
 impl StoredPublish {
-    fn new(token: Token, publish: &Publish<'_>) -> Self {
+    pub(super) fn new(token: Token, publish: &Publish<'_>) -> Self {
         let mut properties = PropertyBuffer::new();
         properties.extend(publish.properties);
         Self {
@@ -54,7 +64,7 @@ impl StoredPublish {
         }
     }
 
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         bytes(&self.publish(None, false))
     }
 }
@@ -99,7 +109,7 @@ impl Core {
         true
     }
 
-    fn check_publish(&self, publish: &Publish<'_>) -> Result<(), RequestError> {
+    pub(super) fn check_publish(&self, publish: &Publish<'_>) -> Result<(), RequestError> {
         // [MQTT-3.3.2-1] [MQTT-3.3.2-2] [MQTT311-3.3.2-1] [MQTT311-3.3.2-2]
         TopicName::new(publish.topic).map_err(RequestError::TopicName)?;
         properties::check(publish.properties, PacketType::Publish).map_err(RequestError::Property)?;
@@ -163,8 +173,10 @@ impl Core {
             return;
         };
         let Some(Outgoing::Publish(message)) = self.outgoing.get(packet_id) else { return };
-        if let Err(error) = self.wire.publish(&message.publish(Some(packet_id), false)) {
-            self.give_up(packet_id, qos, error);
+        let token = message.token;
+        match self.wire.publish(&message.publish(Some(packet_id), false)) {
+            Ok(()) => self.note(Progress::Sent { token, packet_id }),
+            Err(error) => self.give_up(packet_id, qos, error),
         }
     }
 
@@ -194,8 +206,8 @@ impl Core {
     pub(super) fn handle_pubrec<'a>(&mut self, ack: Ack<'a>) -> Result<Option<Event<'a>>, ConnectionError> {
         let answer = match self.outgoing.pubrec(ack.packet_id, ack.reason_code) {
             PubRec::Release(Some(Outgoing::Publish(message))) => {
-                self.stored_bytes -= message.bytes();
-                self.released.insert(ack.packet_id, (message.token, ack.reason_code));
+                self.note(Progress::Released { token: message.token });
+                self.released.insert(ack.packet_id, Released { message, reason_code: ack.reason_code });
                 ReasonCode::Success
             }
             PubRec::Release(_) => ReasonCode::Success,
@@ -213,9 +225,13 @@ impl Core {
     pub(super) fn handle_pubcomp<'a>(&mut self, ack: Ack<'a>) -> Result<Option<Event<'a>>, ConnectionError> {
         match self.outgoing.pubcomp(ack.packet_id) {
             Ok(()) => {
-                let Some((token, pubrec)) = self.released.remove(&ack.packet_id) else { return Ok(None) };
+                let Some(Released { message, reason_code }) = self.released.remove(&ack.packet_id) else {
+                    return Ok(None);
+                };
                 // PUBREC has told more than "released".
-                let reason_code = if ack.reason_code.is_error() { ack.reason_code } else { pubrec };
+                let reason_code = if ack.reason_code.is_error() { ack.reason_code } else { reason_code };
+                let token = message.token;
+                self.stored_bytes -= message.bytes();
                 self.send_what_waits();
                 let outcome = Outcome::Acknowledged(reason_code);
                 Ok(Some(Event::Published { token, outcome, properties: ack.properties }))

@@ -145,16 +145,22 @@ fn after_a_lost_session_messages_are_sent_anew_in_their_order() {
     }
 }
 
+/// A server that publishes a QoS 2 message no earlier than PUBREL comes has lost it together with the session.
 #[test]
-fn what_the_server_took_over_before_it_lost_the_session_is_not_sent_anew() {
+fn what_the_server_had_not_completed_when_it_lost_the_session_is_sent_anew_too() {
     let mut client = Client::new(ConnectOptions { send_anew: true, ..lasting(Version::V5) });
     client.connect(false, &[]);
-    client.publish(2, "a").expect("room");
-    client.answer(PacketType::PubRec, 1, ReasonCode::NoMatchingSubscribers);
+    for topic in ["a", "b", "c"] {
+        client.publish(2, topic).expect("room");
+    }
+    client.answer(PacketType::PubRec, 2, ReasonCode::NoMatchingSubscribers);
+    client.answer(PacketType::PubRec, 3, ReasonCode::Success);
+    client.answer(PacketType::PubComp, 3, ReasonCode::Success);
     client.session.connection_lost();
     client.sent();
-    assert_eq!(client.connect(false, &[]), ["connected, session present false", "published 1 0x10"]);
-    assert_eq!(client.sent(), [""; 0]);
+    assert_eq!(client.connect(false, &[]), ["connected, session present false"]);
+    assert_eq!(client.sent(), ["PUBLISH d0 q2 r0 m4 'a'", "PUBLISH d0 q2 r0 m5 'b'"]);
+    assert_eq!(client.session.unfinished(), 2);
 }
 
 #[test]

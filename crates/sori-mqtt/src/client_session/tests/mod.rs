@@ -7,6 +7,7 @@ mod hostile_server;
 mod incoming;
 mod keep_alive;
 mod outgoing;
+mod progress;
 mod requests;
 mod session;
 
