@@ -1,9 +1,9 @@
-//! Messages in the store, and which publishes of the session they are.
+//! Messages in the store, which publishes of the session they are, and how far these are.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sori_mqtt::client_session::{ConnectOptions, Token};
+use sori_mqtt::client_session::{ConnectOptions, Progress, Token};
 use sori_mqtt::{ClientSession, Publish, QoS};
 
 use crate::error::Error;
@@ -26,22 +26,52 @@ impl Kept {
         Ok(Self { store, numbers: BTreeMap::new() })
     }
 
-    /// What an earlier program has left has room beside what this one publishes.
-    pub(super) fn make_room(&self, options: &mut ConnectOptions) {
+    /// What an earlier program has left has room beside what this one publishes, and the store wants to know what becomes of
+    /// the messages.
+    pub(super) fn prepare(&self, options: &mut ConnectOptions) {
         let Some(store) = &self.store else { return };
-        let more = store.bytes() + store.messages().count() * MESSAGE_OVERHEAD_BYTES;
+        let more = store.bytes() + store.len() * MESSAGE_OVERHEAD_BYTES;
         options.queue_bytes_max = options.queue_bytes_max.saturating_add(more);
+        options.report_progress = true;
     }
 
-    /// Publishes what an earlier program has left.
-    pub(super) fn send_again(&mut self, session: &mut ClientSession) {
+    /// Goes on with what an earlier program has left: in the session that it had, if the server still has that.
+    pub(super) fn go_on(&mut self, session: &mut ClientSession) {
         let Some(store) = &self.store else { return };
-        for (number, publish) in store.messages() {
+        for kept in store.in_flight() {
+            if let Some(token) = session.restore(&kept.publish, kept.is_released) {
+                self.numbers.insert(token, kept.number);
+            }
+        }
+        for (number, publish) in store.unsent() {
             // What this session cannot send (in another version, perhaps) stays for another program.
             if let Ok(token) = session.publish(&publish) {
                 self.numbers.insert(token, number);
             }
         }
+    }
+
+    /// Writes down how far the messages are, before the output says it to the server.
+    pub(super) fn follow(&mut self, now: Duration, session: &mut ClientSession) {
+        let Some(store) = &mut self.store else { return };
+        while let Some(progress) = session.poll_progress() {
+            let number = |token| self.numbers.get(&token).copied();
+            match progress {
+                Progress::Sent { token, packet_id } => {
+                    if let Some(number) = number(token) {
+                        store.sent(number, packet_id);
+                    }
+                }
+                Progress::Released { token } => {
+                    if let Some(number) = number(token) {
+                        store.released(number);
+                    }
+                }
+                Progress::Forgotten => store.forget(),
+            }
+        }
+        // A failure is told to whoever publishes next. What is on its way goes on: otherwise it would be lost.
+        let _ = store.fence(now);
     }
 
     /// Whether one was chosen.

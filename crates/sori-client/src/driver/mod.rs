@@ -122,11 +122,11 @@ impl Driver {
         #[cfg_attr(not(feature = "store"), allow(unused_mut))]
         let mut connect_options = options.connect_options()?;
         #[cfg(feature = "store")]
-        kept.make_room(&mut connect_options);
+        kept.prepare(&mut connect_options);
         let mut session = ClientSession::new(connect_options)?;
         session.hold_messages(true);
         #[cfg(feature = "store")]
-        kept.send_again(&mut session);
+        kept.go_on(&mut session);
         let mut random = Random::new(options.seed);
         let backoff = Backoff::new(options.reconnect.clone(), Random::new(random.next()));
         let replies = Replies::new(random.next());
@@ -216,6 +216,8 @@ impl Driver {
 
     /// Takes the bytes for the server; `buffer` gets them, and what it held is forgotten.
     pub(crate) fn take_output(&mut self, buffer: &mut Vec<u8>) {
+        #[cfg(feature = "store")]
+        self.kept.follow(self.now, &mut self.session);
         self.session.take_output(buffer);
         if !buffer.is_empty() {
             // Output counts as waiting until it is taken.

@@ -1,25 +1,23 @@
-//! Messages that outlive the program: what was accepted is in a file until its receipt is there.
-//!
-//! Records, in the frames of [`sori_store`]; all numbers little-endian:
-//!
-//! ```text
-//!  accepted  1, number u64, flags u8 (QoS, +4 retain), topic length u32, properties length u32, payload length u32,
-//!            topic, properties, payload
-//!  done      2, number u64
-//! ```
+//! Messages that outlive the program: what was accepted is in a file until its receipt is there, and with it how far it is.
 //!
 //! The messages that are open are also kept in memory, because a checkpoint writes them anew; so the bound of the store is one of
 //! memory, too.
 
-use std::collections::BTreeMap;
+mod book;
+mod record;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sori_mqtt::{Properties, Publish, QoS};
+use sori_mqtt::{PacketId, Publish, QoS};
 use sori_store::{CheckpointOrder, Committer, Disk, Durability, FileDisk, Outcome, Piece, State, Step};
 
 use crate::error::Error;
+
+use book::Book;
+
+pub(crate) use book::InFlight;
 
 /// A power cut may lose what was accepted in this time, unless [`Store::sync`] is on.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -33,11 +31,8 @@ const RESERVE_BYTES: u64 = 1 << 20;
 const FILES_FACTOR: u64 = 4;
 /// Writers do not wait for a checkpoint of this store longer than this many steps.
 const STEPS_MAX: usize = 1_000;
-
-const ACCEPTED: u8 = 1;
-const DONE: u8 = 2;
-/// Kind, number, flags, three lengths.
-const HEAD_BYTES: usize = 22;
+/// With this bit numbers are those of fences, and not of messages. Nobody waits for the one that is nothing else.
+const FENCE: u64 = 1 << 63;
 
 /// Where messages with QoS 1 and 2 wait for their receipts across restarts of the program.
 ///
@@ -49,9 +44,16 @@ const HEAD_BYTES: usize = 22;
 /// ```
 ///
 /// A message is accepted when it is in the file: then it survives the end of the program, kill -9 included, and the next client with
-/// this folder sends it. It may have been delivered already, so a message may come twice, with QoS 2, too. Messages with QoS 0 are
-/// not kept. When the disk fails, publishing gives an error, and no later message is accepted; the one that got the error may be
-/// delivered nevertheless.
+/// this folder sends it. Messages with QoS 0 are not kept.
+///
+/// With QoS 2 it is delivered once, if the session is kept, too: the same [client identifier](crate::Options::client_id) and
+/// [`clean_start(false)`](crate::Options::clean_start), and the server still has the session
+/// ([`session_expiry`](crate::Options::session_expiry), 300 seconds unless something else is chosen). The file then knows which
+/// packet identifier each message was sent with and which of them the server has taken over, and the next client goes on there. In
+/// a new session all that had no receipt is sent anew, and may come twice.
+///
+/// When the disk fails, publishing gives an error, and no later message is accepted; the one that got the error may be delivered
+/// nevertheless. What was accepted before is still delivered, and may then come twice if the program is killed.
 #[derive(Debug, Clone)]
 pub struct Store {
     directory: PathBuf,
@@ -97,35 +99,45 @@ impl Store {
             reserve_bytes: RESERVE_BYTES,
             ..sori_store::Options::default()
         };
-        let (mut open, mut next) = (BTreeMap::new(), 0);
-        let mut replay = |_, records: &[u8]| replay(records, &mut open, &mut next);
+        let mut book = Book::default();
+        let mut replay = |_, records: &[u8]| book.replay(records);
         let committer = Committer::open(disk, options, 1, &mut replay)
             .map_err(|error| Error::Store(format!("{}: {error}", self.directory.display())))?;
-        let bytes = open.values().map(Vec::len).sum();
-        Ok(Open { committer, messages: open, next, bytes, bytes_max: self.bytes_max, failure: None })
+        Ok(Open { committer, book, fences: 0, owes_fence: false, bytes_max: self.bytes_max, failure: None })
     }
 }
 
 /// A store that is open.
 pub(crate) struct Open {
     committer: Committer,
-    /// The records of messages that have no receipt.
-    messages: BTreeMap<u64, Vec<u8>>,
-    next: u64,
-    bytes: usize,
+    /// The messages that have no receipt.
+    book: Book,
+    fences: u64,
+    /// Something was noted that is to be safe before the output is written.
+    owes_fence: bool,
     bytes_max: usize,
     failure: Option<String>,
 }
 
 impl Open {
-    /// What an earlier program has left, in the order in which it was accepted.
-    pub(crate) fn messages(&self) -> impl Iterator<Item = (u64, Publish<'_>)> {
-        self.messages.iter().filter_map(|(number, record)| Some((*number, decode(record)?.1)))
+    /// What an earlier program had in flight, in the order in which it was sent.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = InFlight<'_>> {
+        self.book.in_flight()
+    }
+
+    /// What it had not sent, in the order in which it was accepted.
+    pub(crate) fn unsent(&self) -> impl Iterator<Item = (u64, Publish<'_>)> {
+        self.book.unsent()
+    }
+
+    /// How many messages are open.
+    pub(crate) fn len(&self) -> usize {
+        self.book.len()
     }
 
     /// The bytes of these.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.book.bytes()
     }
 
     /// Whether there is room for this message.
@@ -136,11 +148,11 @@ impl Open {
         if let Some(text) = &self.failure {
             return Err(Error::Store(text.clone()));
         }
-        let length = encoded_len(publish);
+        let length = record::encoded_len(publish);
         if length > self.bytes_max {
             return Err(Error::TooLargeForQueue(self.bytes_max));
         }
-        Ok(self.bytes + length <= self.bytes_max)
+        Ok(self.book.bytes() + length <= self.bytes_max)
     }
 
     /// Writes all that waits.
@@ -151,12 +163,10 @@ impl Open {
 
     /// Keeps a message; with the number it is safe.
     pub(crate) fn accept(&mut self, now: Duration, publish: &Publish<'_>) -> Result<u64, Error> {
-        let number = self.next;
-        let record = encode(number, publish);
-        self.next += 1;
-        self.bytes += record.len();
+        let number = self.book.next();
+        let record = record::accepted(number, publish);
         self.submit(number, record.clone(), None);
-        self.messages.insert(number, record);
+        self.book.accept(number, record);
         let outcome = self.step(now, Some(number));
         if outcome.is_err() {
             // It may be in the file nevertheless, and then comes back: it was not promised that it does not.
@@ -167,12 +177,46 @@ impl Open {
 
     /// A message has its receipt.
     pub(crate) fn done(&mut self, now: Duration, number: u64) {
-        let Some(record) = self.messages.remove(&number) else { return };
-        self.bytes -= record.len();
-        let bytes = [&[DONE][..], &number.to_le_bytes()].concat();
-        // Nobody waits: if this is lost, the message is sent once more.
-        self.committer.submit(Piece { upto: number, bytes, ..Piece::default() });
-        let _ = self.step(now, None);
+        if self.book.done(number) {
+            // Nobody waits: if this is lost, QoS 1 is sent once more, and QoS 2 is released once more.
+            self.submit_unawaited(number, record::done(number));
+            let _ = self.step(now, None);
+        }
+    }
+
+    /// A message was given this packet identifier; [`fence`](Self::fence) makes that safe.
+    pub(crate) fn sent(&mut self, number: u64, packet_id: PacketId) {
+        if let Some(qos) = self.book.sent(number, packet_id) {
+            self.submit_unawaited(number, record::sent(number, packet_id));
+            // A message with QoS 1 may come twice, so nobody has to wait for this.
+            self.owes_fence |= qos == QoS::ExactlyOnce;
+        }
+    }
+
+    /// The server has taken it over; [`fence`](Self::fence) makes that safe.
+    pub(crate) fn released(&mut self, number: u64) {
+        if self.book.released(number) {
+            self.submit_unawaited(number, record::released(number));
+            self.owes_fence = true;
+        }
+    }
+
+    /// The session is gone.
+    pub(crate) fn forget(&mut self) {
+        self.book.forget();
+        self.submit_unawaited(0, record::forgotten());
+        self.owes_fence = true;
+    }
+
+    /// Makes safe what was noted.
+    pub(crate) fn fence(&mut self, now: Duration) -> Result<(), Error> {
+        if !std::mem::take(&mut self.owes_fence) {
+            return Ok(());
+        }
+        self.fences += 1;
+        let fence = FENCE | self.fences;
+        self.submit(fence, Vec::new(), None);
+        self.step(now, Some(fence))
     }
 
     /// When [`step`](Self::step) is to be called at the latest.
@@ -189,7 +233,7 @@ impl Open {
                     Outcome::Durable { upto, .. } => is_safe |= awaited == Some(upto),
                     Outcome::Checkpoint { number, order: CheckpointOrder::Begin } => self.walk(number),
                     Outcome::Checkpoint { number, order: CheckpointOrder::Pass } => {
-                        self.submit(self.next, Vec::new(), Some(Step::Passed(number)));
+                        self.submit(FENCE, Vec::new(), Some(Step::Passed(number)));
                     }
                     Outcome::State(State::Failed { text }) => self.failure = Some(text),
                     Outcome::State(_) | Outcome::Cleaned { .. } | Outcome::Unreadable(_) => {}
@@ -211,84 +255,23 @@ impl Open {
 
     /// For a checkpoint all that is open is written once more, so that older files can go.
     fn walk(&mut self, number: u64) {
-        let messages = std::mem::take(&mut self.messages);
-        for (number, record) in &messages {
-            self.submit(*number, record.clone(), None);
+        for bytes in self.book.walk() {
+            self.committer.submit(Piece { upto: FENCE, is_awaited: true, bytes, ..Piece::default() });
         }
-        self.messages = messages;
-        self.submit(self.next, Vec::new(), Some(Step::Walked(number)));
+        self.submit(FENCE, Vec::new(), Some(Step::Walked(number)));
     }
 
     fn submit(&mut self, upto: u64, bytes: Vec<u8>, step: Option<Step>) {
         self.committer.submit(Piece { upto, is_awaited: true, bytes, step, ..Piece::default() });
     }
+
+    fn submit_unawaited(&mut self, upto: u64, bytes: Vec<u8>) {
+        self.committer.submit(Piece { upto, bytes, ..Piece::default() });
+    }
 }
 
 fn millis(now: Duration) -> u64 {
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn encoded_len(publish: &Publish<'_>) -> usize {
-    HEAD_BYTES + publish.topic.len() + publish.properties.bytes().len() + publish.payload.len()
-}
-
-fn encode(number: u64, publish: &Publish<'_>) -> Vec<u8> {
-    let parts = [publish.topic.as_bytes(), publish.properties.bytes(), publish.payload];
-    let mut record = Vec::with_capacity(encoded_len(publish));
-    record.push(ACCEPTED);
-    record.extend(number.to_le_bytes());
-    record.push(publish.qos as u8 | if publish.retain { 4 } else { 0 });
-    for part in parts {
-        // No packet is longer.
-        record.extend(u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
-    }
-    record.extend(parts.concat());
-    record
-}
-
-/// The message of a record, and how long the record is.
-fn decode(record: &[u8]) -> Option<(usize, Publish<'_>)> {
-    let head = record.get(..HEAD_BYTES)?;
-    let length = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?) as usize);
-    let flags = head[9];
-    let (topic, rest) = record[HEAD_BYTES..].split_at_checked(length(10)?)?;
-    let (properties, rest) = rest.split_at_checked(length(14)?)?;
-    let payload = rest.get(..length(18)?)?;
-    let publish = Publish {
-        dup: false,
-        qos: if flags & 3 == 2 { QoS::ExactlyOnce } else { QoS::AtLeastOnce },
-        retain: flags & 4 != 0,
-        topic: std::str::from_utf8(topic).ok()?,
-        packet_id: None,
-        properties: Properties::from_checked(properties),
-        payload,
-    };
-    Some((HEAD_BYTES + topic.len() + properties.len() + payload.len(), publish))
-}
-
-/// What the records of a frame say about which messages are open.
-fn replay(records: &[u8], open: &mut BTreeMap<u64, Vec<u8>>, next: &mut u64) -> Result<(), String> {
-    let mut rest = records;
-    while let Some(kind) = rest.first() {
-        let damaged = || "a record that this version does not know".to_owned();
-        let number = rest.get(1..9).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
-        let number = number.ok_or_else(damaged)?;
-        let length = match *kind {
-            ACCEPTED => {
-                let length = decode(rest).ok_or_else(damaged)?.0;
-                open.insert(number, rest[..length].to_vec());
-                length
-            }
-            DONE => {
-                open.remove(&number);
-                9
-            }
-            _ => return Err(damaged()),
-        };
-        *next = (*next).max(number + 1);
-        rest = &rest[length..];
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,18 +1,23 @@
 //! With a store nothing that was accepted is lost when the program is killed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use sori_client::{Error, Publish, QoS, Store, Subscribe, Version, WhenFull, blocking::Client};
 
-use super::brokers::{Broker, PATIENCE, Way, options};
+use super::brokers::{Broker, Kind, PATIENCE, Way, options};
 
 /// The folder, the URL and the first number, one per line, when this process is to be the program that is killed.
 const PROGRAM: &str = "SORI_TEST_DURABLE";
 /// In so many lives the program publishes.
 const LIVES: usize = 8;
+/// The same for the program that keeps its session.
+const SESSION_LIVES: usize = 12;
+
+/// The folder, the URL, the version and the life, one per line, when it is the program that keeps its session.
+const SESSION_PROGRAM: &str = "SORI_TEST_DURABLE_SESSION";
 
 /// Not a case of its own: a program that publishes numbers and prints those that were accepted.
 #[test]
@@ -75,6 +80,81 @@ fn nothing_that_was_accepted_is_lost_when_the_program_is_killed() {
         let message = message.expect("is there");
         missing.remove(&message.text().expect("is text").parse().expect("is a number"));
     }
+    let _ = std::fs::remove_dir_all(&directory);
+}
+
+/// The client whose session outlives its programs.
+fn kept_session(directory: &Path, url: &str, version: Version) -> Client {
+    let options = options(url).version(version).client_id("durable").clean_start(false).store(Store::new(directory));
+    Client::start(options).expect("opens")
+}
+
+/// Not a case of its own: a program that publishes with QoS 2, never says the same twice, and prints what was accepted.
+#[test]
+fn session_process() {
+    let Ok(arguments) = std::env::var(SESSION_PROGRAM) else { return };
+    let [directory, url, version, life] = arguments.lines().collect::<Vec<_>>()[..] else { return };
+    let version = if version == "5" { Version::V5 } else { Version::V311 };
+    let client = kept_session(Path::new(directory), url, version);
+    for number in 0_u64.. {
+        let said = format!("{life}.{number}");
+        drop(client.send(Publish::new("once", said.as_str()).qos(QoS::ExactlyOnce)).expect("is accepted"));
+        println!("accepted {said}");
+    }
+}
+
+fn start_session(directory: &Path, url: &str, version: Version, life: usize) -> Child {
+    let mut command = Command::new(std::env::current_exe().expect("has a path"));
+    command.args(["durable::session_process", "--exact", "--nocapture", "--test-threads=1"]);
+    let version = if version.is_v5() { "5" } else { "3.1.1" };
+    command.env(SESSION_PROGRAM, format!("{}\n{url}\n{version}\n{life}", directory.display()));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts")
+}
+
+/// The identifiers of what is in flight, and what the server has taken over, outlive the program.
+#[test]
+fn with_a_kept_session_qos_2_comes_once_when_the_program_is_killed() {
+    for kind in [Kind::Sori, Kind::Mosquitto] {
+        let Some(broker) = Broker::start(kind) else { continue };
+        for version in [Version::V5, Version::V311] {
+            comes_once(&broker, kind, version);
+        }
+    }
+}
+
+fn comes_once(broker: &Broker, kind: Kind, version: Version) {
+    let directory = folder(&format!("once-{kind:?}-{version:?}"));
+    let subscriber = Client::connect(broker.options(Way::Tcp, Version::V5)).expect("is let in");
+    let subscribe = Subscribe::new("once").qos(QoS::ExactlyOnce).queue(1_000_000, sori_client::Overflow::Wait);
+    let mut messages = subscriber.subscribe(subscribe).expect("granted");
+    let mut accepted = BTreeSet::new();
+    let url = broker.url(Way::Tcp);
+    for life in 0..SESSION_LIVES {
+        let mut child = start_session(&directory, &url, version, life);
+        let lines = BufReader::new(child.stdout.take().expect("is piped")).lines().map_while(Result::ok);
+        let mut said = lines.filter_map(|line| Some(line.split_once("accepted ")?.1.to_owned()));
+        for _ in 0..25 + 7 * life {
+            accepted.insert(said.next().expect("goes on"));
+        }
+        // The deliveries are in full swing.
+        child.kill().expect("runs");
+        child.wait().expect("ends");
+        accepted.extend(said);
+    }
+    kept_session(&directory, &url, version).close().expect("all is delivered");
+    // Behind all the others.
+    subscriber.publish(Publish::new("once", "end").qos(QoS::ExactlyOnce)).expect("taken");
+    let mut came = BTreeMap::new();
+    loop {
+        let message = messages.next_timeout(PATIENCE).expect("the end comes");
+        match message.text().expect("is text") {
+            "end" => break,
+            said => *came.entry(said.to_owned()).or_insert(0) += 1,
+        }
+    }
+    let lost: Vec<_> = accepted.iter().filter(|said| !came.contains_key(*said)).collect();
+    let doubled: Vec<_> = came.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(lost.is_empty() && doubled.is_empty(), "{kind:?} {version:?}: lost {lost:?}, doubled {doubled:?}");
     let _ = std::fs::remove_dir_all(&directory);
 }
 
