@@ -133,6 +133,25 @@ impl MessageRef<'_> {
     }
 }
 
+#[cfg(test)]
+impl<'a> MessageRef<'a> {
+    /// What tests begin with: QoS 0, from nobody, for ever.
+    pub(crate) fn plain(topic: &'a str, payload: &'a [u8]) -> MessageRef<'a> {
+        MessageRef {
+            topic,
+            payload,
+            properties: &[],
+            qos: QoS::AtMostOnce,
+            retain: false,
+            expires: Time::NEVER,
+            publisher: SessionRef::NOBODY,
+            retained_version: 0,
+            recorded: Recorded::default(),
+            wire: Wire::default(),
+        }
+    }
+}
+
 /// A message that waits in a queue, in flight or as a retained value. Clones share it: one allocation with topic,
 /// properties and payload.
 #[derive(Clone, Debug)]

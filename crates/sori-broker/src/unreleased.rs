@@ -86,31 +86,16 @@ const KEPT_MAX: usize = 128;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::SessionRef;
     use crate::memory::MemoryUse;
-    use crate::message::{MessageRef, Recorded, Wire};
-    use crate::time::Time;
+    use crate::message::MessageRef;
     use alloc::vec::Vec;
-    use sori_mqtt::QoS;
 
     fn id(number: u16) -> PacketId {
         PacketId::new(number).expect("not zero")
     }
 
     fn unreleased(number: u16, payload: &[u8]) -> Unreleased {
-        let message = MessageRef {
-            topic: "t",
-            payload,
-            properties: &[],
-            qos: QoS::ExactlyOnce,
-            retain: false,
-            expires: Time::NEVER,
-            publisher: SessionRef::NOBODY,
-            retained_version: 0,
-            recorded: Recorded::default(),
-            wire: Wire::default(),
-        };
-        let message = message.to_shared(&MemoryUse::default());
+        let message = MessageRef::plain("t", payload).to_shared(&MemoryUse::default());
         Unreleased { packet_id: id(number), message, has_come_again: false }
     }
 

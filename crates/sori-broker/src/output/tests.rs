@@ -2,25 +2,11 @@
 
 use super::*;
 use crate::memory::MemoryUse;
-use crate::message::{MessageRef, Recorded, Wire};
-use crate::time::Time;
-use crate::{SessionRef, random::Random};
-use sori_mqtt::QoS;
+use crate::message::MessageRef;
+use crate::random::Random;
 
 fn message(payload: &[u8]) -> Message {
-    let message = MessageRef {
-        topic: "t",
-        payload,
-        properties: &[],
-        qos: QoS::AtMostOnce,
-        retain: false,
-        expires: Time::NEVER,
-        publisher: SessionRef::NOBODY,
-        retained_version: 0,
-        recorded: Recorded::default(),
-        wire: Wire::default(),
-    };
-    message.to_shared(&MemoryUse::default())
+    MessageRef::plain("t", payload).to_shared(&MemoryUse::default())
 }
 
 #[test]

@@ -6,24 +6,12 @@ use hashbrown::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ids::SessionRef;
 use crate::memory::MemoryUse;
-use crate::message::{MessageRef, Recorded, Wire};
+use crate::message::MessageRef;
 
 fn delivery(memory: &MemoryUse, topic: &str, length: usize, qos: QoS, expires: Time) -> Delivery {
     let payload = alloc::vec![0; length];
-    let message = MessageRef {
-        topic,
-        payload: &payload,
-        properties: &[],
-        qos,
-        retain: false,
-        expires,
-        publisher: SessionRef::NOBODY,
-        retained_version: 0,
-        recorded: Recorded::default(),
-        wire: Wire::default(),
-    };
+    let message = MessageRef { qos, expires, ..MessageRef::plain(topic, &payload) };
     let message = message.to_shared(memory);
     Delivery { message, key: 0, extra: None, order: Order::default(), qos, retain: false }
 }

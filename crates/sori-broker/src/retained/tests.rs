@@ -6,26 +6,14 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use proptest::prelude::*;
-use sori_mqtt::QoS;
 
 use super::*;
-use crate::ids::SessionRef;
 use crate::memory::MemoryUse;
-use crate::message::{MessageRef, Recorded, Wire};
+use crate::message::MessageRef;
 
 fn message(memory: &MemoryUse, topic: &str, payload: u8, expires: Time, version: u64) -> RetainedMessage {
-    let message = MessageRef {
-        topic,
-        payload: &[payload],
-        properties: &[],
-        qos: QoS::AtMostOnce,
-        retain: true,
-        expires,
-        publisher: SessionRef::NOBODY,
-        retained_version: version,
-        recorded: Recorded::default(),
-        wire: Wire::default(),
-    };
+    let (payload, retained_version) = ([payload], version);
+    let message = MessageRef { retain: true, expires, retained_version, ..MessageRef::plain(topic, &payload) };
     RetainedMessage { message: message.to_shared(memory), version, owner: None }
 }
 
