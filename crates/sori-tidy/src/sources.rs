@@ -54,7 +54,7 @@ fn unfinished_lines(file: &File) -> impl Iterator<Item = String> {
     })
 }
 
-/// Is `word` in `line`, and not as the middle of a longer one (`XXXL`)?
+/// Is `word` in `line`, and not as a part of a longer one?
 fn contains_word(line: &str, word: &str) -> bool {
     let letter = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(at, _)| {

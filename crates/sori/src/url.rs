@@ -26,7 +26,7 @@ impl Url {
         let (user_name, password) =
             match user.map(|user| user.split_once(':').map_or((user, None), |(a, b)| (a, Some(b)))) {
                 None => (None, None),
-                Some((name, password)) => (Some(decoded(name)?), password.map(decoded).transpose()?),
+                Some((name, password)) => (Some(percent_decoded(name)?), password.map(percent_decoded).transpose()?),
             };
         let (host, port) = split_port(host_and_port).ok_or("the port is a number from 1 to 65535")?;
         if host.is_empty() {
@@ -51,8 +51,8 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-/// RFC 3986 section 2.1
-fn decoded(text: &str) -> Result<String, String> {
+/// What stands for itself and what is written as `%` and two digits; the error says what is wrong. RFC 3986 section 2.1
+pub(crate) fn percent_decoded(text: &str) -> Result<String, &'static str> {
     let mut decoded = Vec::new();
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -64,7 +64,7 @@ fn decoded(text: &str) -> Result<String, String> {
         let value = digit().zip(digit()).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
         decoded.push(value.ok_or("a % in the user name or password is not followed by two digits")?);
     }
-    String::from_utf8(decoded).map_err(|_| "the user name or password is no UTF-8".to_owned())
+    String::from_utf8(decoded).map_err(|_| "the user name or password is no UTF-8")
 }
 
 #[cfg(test)]

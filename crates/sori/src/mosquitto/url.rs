@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use super::answer::{Answer, Value, wrong, wrong_briefly};
 use super::flags::add_topic;
 use super::options::Options;
+use crate::url::percent_decoded;
 
 /// The schemes of `-L`: name, port, TLS, WebSocket.
 const SCHEMES: &[(&str, u16, bool, bool)] = &[
@@ -91,19 +92,9 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
+/// The text itself is not told: it may be the password.
 fn decoded(text: &str) -> Result<String, Answer> {
-    let mut decoded = Vec::new();
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let digits = [bytes.next().unwrap_or_default(), bytes.next().unwrap_or_default()];
-        let value = std::str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        decoded.push(value.map_or_else(|| wrong(format!("Invalid proxy: {text} has a % without two digits.")), Ok)?);
-    }
-    String::from_utf8(decoded).map_or_else(|_| wrong("Invalid proxy: the user name or password is no UTF-8."), Ok)
+    percent_decoded(text).map_or_else(|why| wrong(format!("Invalid proxy: {why}.")), Ok)
 }
 
 fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
@@ -159,7 +150,15 @@ mod tests {
         check("socks5h://h:1", "h", 1, None, None);
         check("socks5h://u@h", "h", 1080, Some("u"), None);
         check("socks5h://u%40:p%3Aq%25@[::1]:2", "::1", 2, Some("u@"), Some("p:q%"));
-        for url in ["socks5://h", "socks5h://", "socks5h://h:0", "socks5h://h:x", "socks5h://:p@h", "socks5h://u%4@h"] {
+        for url in [
+            "socks5://h",
+            "socks5h://",
+            "socks5h://h:0",
+            "socks5h://h:x",
+            "socks5h://:p@h",
+            "socks5h://u%4@h",
+            "socks5h://u%+4@h",
+        ] {
             assert!(proxy(url).is_err(), "{url}");
         }
     }
