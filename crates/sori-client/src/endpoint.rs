@@ -12,24 +12,33 @@ use crate::way::Way;
 /// Where to connect to.
 #[derive(Clone)]
 pub(crate) enum Endpoint {
-    Tcp(Box<Host>),
-    Unix(PathBuf),
+    Socket(Box<Server>),
     /// Whatever makes connections: another part of this program, a test.
     Own(Arc<dyn Connect>),
 }
 
-/// A server on the network, and what is spoken on the way to it.
+/// A server behind a socket, and what is spoken on the way to it.
 #[derive(Clone)]
-pub(crate) struct Host {
-    pub(crate) name: String,
-    pub(crate) port: u16,
+pub(crate) struct Server {
+    pub(crate) place: Place,
+    /// The address or name of this machine to connect from.
+    pub(crate) local: Option<String>,
+    pub(crate) no_delay: bool,
+    /// What the URL says about TLS; without a URL that is known by its options.
     #[cfg(feature = "tls")]
-    pub(crate) is_secure: bool,
+    pub(crate) is_secure: Option<bool>,
     /// The path of a WebSocket, if it is one.
     #[cfg(feature = "websocket")]
     pub(crate) websocket: Option<String>,
     #[cfg(feature = "transport")]
     pub(crate) way: Way,
+}
+
+/// Where its socket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Tcp { name: String, port: u16 },
+    Unix(PathBuf),
 }
 
 /// What a URL says.
@@ -59,8 +68,23 @@ const SCHEMES: [Scheme; 5] = [
 
 /// Where brokers have their WebSocket, unless the URL says something else.
 const WEBSOCKET_PATH: &str = "/mqtt";
+/// What a server behind a Unix socket is called where a name is needed.
+#[cfg(any(feature = "tls", feature = "websocket"))]
+const LOCAL_NAME: &str = "localhost";
 
 impl Endpoint {
+    pub(crate) fn at(place: Place) -> Self {
+        Self::Socket(Box::new(Server::at(place)))
+    }
+
+    /// The server, if it is behind a socket.
+    pub(crate) fn server_mut(&mut self) -> Option<&mut Server> {
+        match self {
+            Self::Socket(server) => Some(server),
+            Self::Own(_) => None,
+        }
+    }
+
     /// Reads `mqtt://user:password@host:port`, `mqtts://`, `ws://host:port/path`, `wss://`, or `unix:/path`.
     pub(crate) fn parse(url: &str) -> Result<Parsed, Error> {
         let wrong = |why| Error::Url(without_credentials(url), why);
@@ -69,13 +93,14 @@ impl Endpoint {
             if path.is_empty() {
                 return Err(wrong("behind unix: stands the path of a socket"));
             }
-            return Ok(Parsed { endpoint: Self::Unix(PathBuf::from(path)), user_name: None, password: None });
+            return Ok(Parsed { endpoint: Self::at(Place::Unix(path.into())), user_name: None, password: None });
         }
         let (scheme, rest) =
             url.split_once("://").ok_or_else(|| wrong("write it as mqtt://host, or unix:/path/of/a/socket"))?;
         let scheme = SCHEMES
             .iter()
-            .find(|known| known.name == scheme)
+            // RFC 3986 section 3.1
+            .find(|known| known.name.eq_ignore_ascii_case(scheme))
             .ok_or_else(|| wrong("it begins with mqtt://, mqtts://, ws://, wss:// or unix:"))?;
         if scheme.is_secure && !cfg!(feature = "tls") {
             return Err(wrong("this program was built without the feature tls of sori-client"));
@@ -98,18 +123,49 @@ impl Endpoint {
             _ => return Err(wrong("behind the port comes nothing; topics are no part of it")),
         };
         let Authority { user_name, password, host, port } = Authority::parse(authority).map_err(wrong)?;
-        let port = port.unwrap_or(scheme.port);
-        let endpoint = Self::Tcp(Box::new(Host {
-            name: host,
-            port,
+        let server = Server {
             #[cfg(feature = "tls")]
-            is_secure: scheme.is_secure,
+            is_secure: Some(scheme.is_secure),
             #[cfg(feature = "websocket")]
             websocket,
+            ..Server::at(Place::Tcp { name: host, port: port.unwrap_or(scheme.port) })
+        };
+        Ok(Parsed { endpoint: Self::Socket(Box::new(server)), user_name, password })
+    }
+}
+
+impl Server {
+    /// Plain MQTT.
+    fn at(place: Place) -> Self {
+        Self {
+            place,
+            local: None,
+            no_delay: true,
+            #[cfg(feature = "tls")]
+            is_secure: None,
+            #[cfg(feature = "websocket")]
+            websocket: None,
             #[cfg(feature = "transport")]
             way: Way::default(),
-        }));
-        Ok(Parsed { endpoint, user_name, password })
+        }
+    }
+
+    /// The name that its certificate has.
+    #[cfg(feature = "tls")]
+    pub(crate) fn name(&self) -> &str {
+        match &self.place {
+            Place::Tcp { name, .. } => name,
+            Place::Unix(_) => LOCAL_NAME,
+        }
+    }
+
+    /// As it stands in the header `Host` of a WebSocket's request. RFC 9110 section 7.2
+    #[cfg(feature = "websocket")]
+    pub(crate) fn host(&self) -> String {
+        match &self.place {
+            Place::Tcp { .. } => self.place.to_string(),
+            Place::Unix(_) => LOCAL_NAME.to_owned(),
+        }
     }
 }
 
@@ -191,20 +247,20 @@ pub(crate) fn without_credentials(url: &str) -> String {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(host) => host.fmt(f),
-            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Socket(server) => server.place.fmt(f),
             Self::Own(connect) => f.write_str(&connect.name()),
         }
     }
 }
 
-impl fmt::Display for Host {
-    /// As it stands in a URL and in the header `Host`.
+impl fmt::Display for Place {
+    /// As it stands in a URL: the brackets keep the colons of an address apart from the one before the port. RFC 3986
+    /// section 3.2.2
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.name.contains(':') {
-            write!(f, "[{}]:{}", self.name, self.port)
-        } else {
-            write!(f, "{}:{}", self.name, self.port)
+        match self {
+            Self::Tcp { name, port } if name.contains(':') => write!(f, "[{name}]:{port}"),
+            Self::Tcp { name, port } => write!(f, "{name}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -238,6 +294,7 @@ mod tests {
         assert_eq!(parsed("mqtt://m%40e:p%3Aw%25@[::1]:99"), "[::1]:99 m@e p:w%");
         assert_eq!(parsed("mqtt://me:@host"), "host:1883 me ");
         assert_eq!(parsed("mqtts://host"), "host:8883 - -");
+        assert_eq!(parsed("MQTTS://host"), "host:8883 - -");
         assert_eq!(parsed("ws://host"), "host:80 - -");
         assert_eq!(parsed("wss://me:pw@host/path?x=1"), "host:443 me pw");
         assert_eq!(parsed("unix:/run/mqtt.sock"), "/run/mqtt.sock - -");
@@ -254,8 +311,8 @@ mod tests {
             ("ws://host?c=d", Some("/mqtt?c=d")),
             ("mqtt://host/", None),
         ] {
-            let Endpoint::Tcp(host) = Endpoint::parse(url).expect("a URL").endpoint else { unreachable!("{url}") };
-            assert_eq!(host.websocket.as_deref(), path, "{url}");
+            let Endpoint::Socket(server) = Endpoint::parse(url).expect("a URL").endpoint else { unreachable!("{url}") };
+            assert_eq!(server.websocket.as_deref(), path, "{url}");
         }
     }
 

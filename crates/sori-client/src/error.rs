@@ -31,6 +31,8 @@ pub enum Error {
     Proxy(String, String),
     /// A file for TLS cannot be used: which one, and why.
     TlsFiles(String),
+    /// Cipher suites that are not spoken here; their names.
+    TlsCiphers(String),
     /// The store cannot be used: which one, and why.
     Store(String),
     /// What answered at this address does not speak MQTT.
@@ -146,6 +148,7 @@ impl Error {
             | Self::Certificate(..)
             | Self::Handshake(..)
             | Self::TlsFiles(_)
+            | Self::TlsCiphers(_)
             | Self::Store(_)
             | Self::NotMqtt(..)
             | Self::Violation(_)
@@ -266,6 +269,12 @@ impl fmt::Display for Error {
             }
             Self::Proxy(address, text) => write!(f, "the way to {address}: {text}"),
             Self::TlsFiles(text) => f.write_str(text),
+            Self::TlsCiphers(names) => write!(
+                f,
+                "{names} is not spoken here; the cipher suites of TLS 1.2 are ECDHE-*-AES*-GCM-* and \
+                 ECDHE-*-CHACHA20-POLY1305, those of TLS 1.3 TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256 and \
+                 TLS_CHACHA20_POLY1305_SHA256"
+            ),
             Self::Store(text) => write!(f, "the store of messages: {text}"),
             Self::Refused(address, farewell) => {
                 write!(f, "{address} refused the connection: ")?;

@@ -80,6 +80,8 @@ pub use state::State;
 #[cfg(feature = "store")]
 pub use store::Store;
 pub use subscribe::{Overflow, Subscribe};
+#[cfg(feature = "proxy")]
+pub use way::Proxy;
 #[cfg(feature = "tls")]
 pub use way::Tls;
 

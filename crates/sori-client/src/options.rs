@@ -1,12 +1,13 @@
 //! How to connect, and the bounds of what is kept here.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sori_mqtt::client_session::{ConnectOptions, OptionError};
 use sori_mqtt::{Property, Version};
 
-use crate::endpoint::{Endpoint, Parsed};
+use crate::endpoint::{Endpoint, Parsed, Place};
 use crate::error::Error;
 use crate::io::Connect;
 use crate::publish::Publish;
@@ -81,6 +82,25 @@ impl Options {
         Ok(options)
     }
 
+    /// A server by the name or address of its host and the port: plain MQTT, unless [`tls`](Self::tls) or
+    /// [`websocket`](Self::websocket) say something else. For programs that have the parts of a URL and not the whole.
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "tls", feature = "websocket"))] {
+    /// use sori_client::{Options, Tls};
+    ///
+    /// let options = Options::tcp("broker.example", 8443).tls(Tls::new()).websocket("/mqtt");
+    /// # }
+    /// ```
+    pub fn tcp(host: impl Into<String>, port: u16) -> Self {
+        Self::to(Endpoint::at(Place::Tcp { name: host.into(), port }))
+    }
+
+    /// A server by the path of its Unix socket. Where TLS or a WebSocket need a name, it is `localhost`.
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        Self::to(Endpoint::at(Place::Unix(path.into())))
+    }
+
     /// A server that is reached by something else than a socket: in the same program, in a test.
     pub fn over(connect: impl Connect) -> Self {
         Self::to(Endpoint::Own(Arc::new(connect)))
@@ -113,12 +133,23 @@ impl Options {
         }
     }
 
-    /// Whom to trust with `mqtts://` and `wss://`, and how to prove who this client is. For other URLs it is an error.
+    /// Whom to trust with `mqtts://` and `wss://`, and how to prove who this client is. For other URLs it is an error; where
+    /// there was no URL ([`tcp`](Self::tcp), [`unix`](Self::unix)) TLS is spoken from now on.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: crate::Tls) -> Self {
-        if let Endpoint::Tcp(host) = &mut self.endpoint {
-            host.way.tls = Some(tls);
+        if let Some(server) = self.endpoint.server_mut() {
+            server.way.tls = Some(tls);
+        }
+        self
+    }
+
+    /// MQTT in a WebSocket at this path, with a query if there is one: what `ws://host/path` says in a URL.
+    #[cfg(feature = "websocket")]
+    #[must_use]
+    pub fn websocket(mut self, path: impl Into<String>) -> Self {
+        if let Some(server) = self.endpoint.server_mut() {
+            server.websocket = Some(path.into());
         }
         self
     }
@@ -128,33 +159,61 @@ impl Options {
     #[cfg(feature = "websocket")]
     #[must_use]
     pub fn websocket_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        if let Endpoint::Tcp(host) = &mut self.endpoint {
-            host.way.headers.push((name.into(), value.into()));
+        if let Some(server) = self.endpoint.server_mut() {
+            server.way.headers.push((name.into(), value.into()));
         }
         self
     }
 
-    /// Goes through a proxy: `socks5://user:password@host:port` or `http://host:port` (CONNECT). The proxy resolves the
-    /// server's name. Unix sockets need none.
+    /// Goes through a [`Proxy`](crate::Proxy), or its URL: `socks5://user:password@host:port` or `http://host:port`
+    /// (CONNECT). The proxy resolves the server's name. No proxy leads to a Unix socket: that is an error on connecting.
     ///
     /// # Errors
     /// The URL is not one of a proxy.
     #[cfg(feature = "proxy")]
-    pub fn proxy(mut self, url: &str) -> Result<Self, Error> {
-        let proxy = crate::way::ProxyServer::parse(url)?;
-        if let Endpoint::Tcp(host) = &mut self.endpoint {
-            host.way.proxy = Some(proxy);
+    pub fn proxy<P: TryInto<crate::Proxy>>(mut self, proxy: P) -> Result<Self, Error>
+    where
+        Error: From<P::Error>,
+    {
+        let proxy = proxy.try_into()?;
+        if let Some(server) = self.endpoint.server_mut() {
+            server.way.proxy = Some(proxy);
         }
         Ok(self)
+    }
+
+    /// Connects from this address of this machine, or from the one that this name has: for machines with several.
+    #[must_use]
+    pub fn local_address(mut self, address: impl Into<String>) -> Self {
+        if let Some(server) = self.endpoint.server_mut() {
+            server.local = Some(address.into());
+        }
+        self
+    }
+
+    /// Whether small packets go at once (the default), or wait until the server's machine has acknowledged those before
+    /// (RFC 896): fewer bytes on the network, and up to some hundred milliseconds more until they arrive.
+    #[must_use]
+    pub fn no_delay(mut self, no_delay: bool) -> Self {
+        if let Some(server) = self.endpoint.server_mut() {
+            server.no_delay = no_delay;
+        }
+        self
+    }
+
+    /// The server in words for people: its host and port, or its path.
+    #[must_use]
+    pub fn server(&self) -> String {
+        self.endpoint.to_string()
     }
 
     /// Reads the files that are needed to connect, so that what is wrong with them is told at once.
     pub(crate) fn load(&mut self) -> Result<(), Error> {
         #[cfg(feature = "transport")]
-        if let Endpoint::Tcp(host) = &mut self.endpoint {
-            let mut way = host.way.clone();
-            way.load(host)?;
-            host.way = way;
+        if let Some(server) = self.endpoint.server_mut() {
+            let mut way = server.way.clone();
+            way.load(server)?;
+            server.way = way;
         }
         Ok(())
     }
@@ -163,6 +222,20 @@ impl Options {
     #[must_use]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.session.client_id = client_id.into();
+        self
+    }
+
+    /// A user name, without touching the password.
+    #[must_use]
+    pub fn user_name(mut self, user_name: impl Into<String>) -> Self {
+        self.session.user_name = Some(user_name.into());
+        self
+    }
+
+    /// A password, without touching the user name; MQTT 5.0 has it also without one [MQTT-3.1.2-19].
+    #[must_use]
+    pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
+        self.session.password = Some(password.into());
         self
     }
 
@@ -239,9 +312,15 @@ impl Options {
 
     /// MQTT 5.0: how many topic aliases either side uses at most; the default is 16.
     #[must_use]
-    pub fn topic_alias_maximum(mut self, aliases: u16) -> Self {
-        self.session.topic_alias_maximum = aliases;
-        self.session.topic_alias_outgoing_max = aliases;
+    pub fn topic_alias_maximum(self, aliases: u16) -> Self {
+        self.topic_aliases(aliases, aliases)
+    }
+
+    /// MQTT 5.0: the same with a number of its own for each side: how many the server may use, and this client.
+    #[must_use]
+    pub fn topic_aliases(mut self, incoming_max: u16, outgoing_max: u16) -> Self {
+        self.session.topic_alias_maximum = incoming_max;
+        self.session.topic_alias_outgoing_max = outgoing_max;
         self
     }
 

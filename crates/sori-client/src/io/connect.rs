@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
 
-use crate::endpoint::{Endpoint, Host};
+use crate::endpoint::{Endpoint, Place, Server};
 use crate::error::Error;
 #[cfg(feature = "transport")]
 use crate::way::Way;
@@ -24,52 +24,59 @@ const ADDRESS_TIME: Duration = Duration::from_secs(3);
 
 /// Opens a connection to where the driver wants one.
 pub(super) async fn open(endpoint: &Endpoint) -> Result<Box<dyn ByteStream>, Error> {
-    let unreachable = |error| Error::Unreachable(endpoint.to_string(), Arc::new(error));
     match endpoint {
-        Endpoint::Tcp(host) => open_tcp(host).await,
-        Endpoint::Unix(path) => {
-            let stream = UnixStream::connect(path).await.map_err(unreachable)?;
-            Ok(Box::new(stream))
+        Endpoint::Socket(server) => open_server(server).await,
+        Endpoint::Own(connect) => {
+            connect.connect().await.map_err(|error| Error::Unreachable(connect.name(), Arc::new(error)))
         }
-        Endpoint::Own(connect) => connect.connect().await.map_err(unreachable),
     }
 }
 
-async fn open_tcp(host: &Host) -> Result<Box<dyn ByteStream>, Error> {
+async fn open_server(server: &Server) -> Result<Box<dyn ByteStream>, Error> {
     #[cfg(feature = "transport")]
-    if let Some(transport) = host.way.transport(host).map_err(|error| Way::failed(error, host))? {
-        let (name, port) = host.way.first_stop(host);
-        let socket = open_socket(name, port).await?;
+    if let Some(transport) = server.way.transport(server).map_err(|error| Way::failed(error, server))? {
+        let socket = open_socket(&server.way.first_stop(server), server).await?;
         let stream = super::transported::Transported::open(socket, transport).await;
         return match stream {
             Ok(stream) => Ok(Box::new(stream)),
-            Err(HandshakeError::Transport(error)) => Err(Way::failed(error, host)),
-            Err(HandshakeError::Socket(error)) => Err(Error::Unreachable(host.to_string(), Arc::new(error))),
+            Err(HandshakeError::Transport(error)) => Err(Way::failed(error, server)),
+            Err(HandshakeError::Socket(error)) => Err(Error::Unreachable(server.place.to_string(), Arc::new(error))),
         };
     }
-    Ok(Box::new(open_socket(&host.name, host.port).await?))
+    open_socket(&server.place, server).await
 }
 
-async fn open_socket(name: &str, port: u16) -> Result<TcpStream, Error> {
-    let unreachable = |error| Error::Unreachable(format!("{name}:{port}"), Arc::new(error));
+async fn open_socket(place: &Place, server: &Server) -> Result<Box<dyn ByteStream>, Error> {
+    let unreachable = |error| Error::Unreachable(place.to_string(), Arc::new(error));
+    let (name, port) = match place {
+        Place::Tcp { name, port } => (name, *port),
+        Place::Unix(path) => return Ok(Box::new(UnixStream::connect(path).await.map_err(unreachable)?)),
+    };
+    let local = match &server.local {
+        Some(name) => addresses(name, 0).await?,
+        None => Vec::new(),
+    };
+    let stream = open_first(&addresses(name, port).await?, &local).await.map_err(unreachable)?;
+    // With it small packets do not wait for the acknowledgement of those before.
+    stream.set_nodelay(server.no_delay).map_err(unreachable)?;
+    Ok(Box::new(stream))
+}
+
+async fn addresses(name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
     let resolve = |error| Error::Resolve(name.to_owned(), Arc::new(error));
-    let addresses: Vec<SocketAddr> = lookup_host((name, port)).await.map_err(resolve)?.collect();
-    let stream = open_first(&addresses).await.map_err(unreachable)?;
-    // Without it small packets would wait for the acknowledgement of those before.
-    stream.set_nodelay(true).map_err(unreachable)?;
-    Ok(stream)
+    Ok(lookup_host((name, port)).await.map_err(resolve)?.collect())
 }
 
 /// The first address that answers, in the order in which the system prefers them.
-async fn open_first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+async fn open_first(addresses: &[SocketAddr], local: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut failure = io::Error::other("the name has no address");
     for (index, address) in addresses.iter().enumerate() {
         let is_last = index + 1 == addresses.len();
         let opened = if is_last {
-            TcpStream::connect(address).await
+            open_address(*address, local).await
         } else {
             let silent = || io::Error::new(io::ErrorKind::TimedOut, "no answer");
-            tokio::time::timeout(ADDRESS_TIME, TcpStream::connect(address)).await.unwrap_or_else(|_| Err(silent()))
+            tokio::time::timeout(ADDRESS_TIME, open_address(*address, local)).await.unwrap_or_else(|_| Err(silent()))
         };
         match opened {
             Ok(stream) => return Ok(stream),
@@ -77,6 +84,19 @@ async fn open_first(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         }
     }
     Err(failure)
+}
+
+/// Connects from one of these addresses of this machine; from any if there are none.
+async fn open_address(address: SocketAddr, local: &[SocketAddr]) -> io::Result<TcpStream> {
+    if local.is_empty() {
+        return TcpStream::connect(address).await;
+    }
+    let local = local.iter().find(|local| local.is_ipv4() == address.is_ipv4()).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::AddrNotAvailable, "the address to connect from is of another family")
+    })?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(*local)?;
+    socket.connect(address).await
 }
 
 macro_rules! byte_streams {

@@ -2,21 +2,17 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use sori_net::Transport;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-
 use super::ByteStream;
+use sori_net::Transport;
 
 /// Bytes that are read from the socket at once.
 const READ_BYTES: usize = 16 * 1024;
 
 /// A socket, and the transport between it and MQTT.
 pub(super) struct Transported {
-    socket: TcpStream,
+    socket: Box<dyn ByteStream>,
     transport: Transport,
     wire: Vec<u8>,
     /// What came for MQTT and was not taken.
@@ -34,7 +30,7 @@ pub(super) enum HandshakeError {
 
 impl Transported {
     /// Does all handshakes.
-    pub(super) async fn open(socket: TcpStream, transport: Transport) -> Result<Self, HandshakeError> {
+    pub(super) async fn open(socket: Box<dyn ByteStream>, transport: Transport) -> Result<Self, HandshakeError> {
         let mut stream = Self { socket, transport, wire: vec![0; READ_BYTES], plain: Vec::new(), taken: 0 };
         poll_fn(|cx| stream.poll_open(cx)).await?;
         Ok(stream)
@@ -68,15 +64,13 @@ impl Transported {
 
     /// Reads from the socket.
     fn poll_wire(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(&mut self.wire);
-        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+        self.socket.poll_read(cx, &mut self.wire)
     }
 
     /// Writes to the socket what the transport has for it.
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.transport.output().is_empty() {
-            let count = ready!(Pin::new(&mut self.socket).poll_write(cx, self.transport.output()))?;
+            let count = ready!(self.socket.poll_write(cx, self.transport.output()))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -151,6 +145,6 @@ impl ByteStream for Transported {
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.transport.close();
         ready!(self.poll_output(cx))?;
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        self.socket.poll_close(cx)
     }
 }

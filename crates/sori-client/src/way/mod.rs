@@ -1,5 +1,7 @@
 //! What stands between MQTT and the socket: TLS, a WebSocket, a proxy, as options.
 
+#[cfg(feature = "proxy")]
+mod proxy;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -7,11 +9,11 @@ use std::fmt;
 
 use sori_net::{ErrorKind, Transport};
 
-use crate::endpoint::Host;
-#[cfg(feature = "proxy")]
-use crate::endpoint::{Authority, without_credentials};
+use crate::endpoint::{Place, Server};
 use crate::error::{CertificateFault, Error};
 
+#[cfg(feature = "proxy")]
+pub use proxy::Proxy;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 
@@ -27,66 +29,43 @@ pub(crate) struct Way {
     #[cfg(feature = "websocket")]
     pub(crate) headers: Vec<(String, String)>,
     #[cfg(feature = "proxy")]
-    pub(crate) proxy: Option<ProxyServer>,
-}
-
-/// Where a proxy is, and what it speaks.
-#[derive(Clone)]
-#[cfg(feature = "proxy")]
-pub(crate) struct ProxyServer {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    kind: sori_net::Proxy,
-}
-
-#[cfg(feature = "proxy")]
-impl ProxyServer {
-    /// Reads `socks5://user:password@host:port` or `http://host:port`.
-    pub(crate) fn parse(url: &str) -> Result<Self, Error> {
-        let wrong = |why| Error::Url(without_credentials(url), why);
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-        let authority = Authority::parse(rest.trim_end_matches('/')).map_err(wrong)?;
-        let credentials = authority.user_name.map(|user_name| sori_net::proxy::Credentials {
-            user_name,
-            password: authority.password.unwrap_or_default(),
-        });
-        let (kind, port) = match scheme {
-            "socks5" | "socks5h" => (sori_net::Proxy::Socks5 { credentials }, 1080),
-            "http" => (sori_net::Proxy::Http { credentials }, 8080),
-            _ => return Err(wrong("a proxy's URL begins with socks5:// or http://")),
-        };
-        Ok(Self { host: authority.host, port: authority.port.unwrap_or(port), kind })
-    }
+    pub(crate) proxy: Option<Proxy>,
 }
 
 impl Way {
     /// Reads the files that the way to this server needs.
-    pub(crate) fn load(&mut self, host: &Host) -> Result<(), Error> {
-        #[cfg(feature = "tls")]
-        match (&self.tls, host.is_secure) {
-            (Some(_), false) => {
-                return Err(Error::Url(host.to_string(), "there are options for TLS: write mqtts:// or wss://"));
-            }
-            (None, true) => self.loaded = Some(Tls::default().load()?),
-            (Some(tls), true) => self.loaded = Some(tls.load()?),
-            (None, false) => {}
+    pub(crate) fn load(&mut self, server: &Server) -> Result<(), Error> {
+        #[cfg(feature = "proxy")]
+        if let (Some(_), Place::Unix(path)) = (&self.proxy, &server.place) {
+            let url = format!("unix:{}", path.display());
+            return Err(Error::Url(url, "a Unix socket is on this machine, and no proxy leads there: leave it out"));
         }
-        let _ = host;
+        #[cfg(feature = "tls")]
+        match (&self.tls, server.is_secure) {
+            (Some(_), Some(false)) => {
+                let url = server.place.to_string();
+                return Err(Error::Url(url, "there are options for TLS: write mqtts:// or wss://"));
+            }
+            (Some(tls), _) => self.loaded = Some(tls.load()?),
+            (None, Some(true)) => self.loaded = Some(Tls::default().load()?),
+            (None, _) => {}
+        }
+        let _ = server;
         Ok(())
     }
 
     /// Where the socket goes to: the proxy, if there is one.
-    pub(crate) fn first_stop<'a>(&'a self, host: &'a Host) -> (&'a str, u16) {
+    pub(crate) fn first_stop(&self, server: &Server) -> Place {
         #[cfg(feature = "proxy")]
         if let Some(proxy) = &self.proxy {
-            return (&proxy.host, proxy.port);
+            return proxy.place.clone();
         }
-        (&host.name, host.port)
+        server.place.clone()
     }
 
     /// What a failure on this way is for the caller.
-    pub(crate) fn failed(error: sori_net::Error, host: &Host) -> Error {
-        let address = host.to_string();
+    pub(crate) fn failed(error: sori_net::Error, server: &Server) -> Error {
+        let address = server.place.to_string();
         let text = error.to_string();
         match (error.kind(), error.certificate_fault()) {
             (ErrorKind::Certificate, Some(fault)) => Error::Certificate(address, fault.into(), text),
@@ -98,22 +77,22 @@ impl Way {
     }
 
     /// The transport to this server; none if the socket is all.
-    pub(crate) fn transport(&self, host: &Host) -> Result<Option<Transport>, sori_net::Error> {
+    pub(crate) fn transport(&self, server: &Server) -> Result<Option<Transport>, sori_net::Error> {
         let mut transport = Transport::plain();
         let mut is_plain = true;
         #[cfg(feature = "proxy")]
-        if let Some(proxy) = &self.proxy {
-            transport = transport.through(&proxy.kind, &host.name, host.port)?;
+        if let (Some(proxy), Place::Tcp { name, port }) = (&self.proxy, &server.place) {
+            transport = transport.through(&proxy.kind, name, *port)?;
             is_plain = false;
         }
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.loaded {
-            transport = transport.tls_client(tls, &host.name)?;
+            transport = transport.tls_client(tls, server.name())?;
             is_plain = false;
         }
         #[cfg(feature = "websocket")]
-        if let Some(path) = &host.websocket {
-            let mut client = sori_net::WebSocketClient::new(&host.to_string(), path);
+        if let Some(path) = &server.websocket {
+            let mut client = sori_net::WebSocketClient::new(&server.host(), path);
             client.headers.clone_from(&self.headers);
             transport = transport.websocket_client(&client)?;
             is_plain = false;
@@ -128,7 +107,7 @@ impl fmt::Debug for Way {
         #[cfg(feature = "tls")]
         way.field("tls", &self.tls);
         #[cfg(feature = "proxy")]
-        way.field("proxy", &self.proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host, proxy.port)));
+        way.field("proxy", &self.proxy);
         way.finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sori_net::tls::{ServerRoots, TlsVersion};
+use sori_net::tls::{ServerRoots, TlsVersion, unknown_ciphers};
 use sori_net::{TlsClient, TlsClientOptions};
 
 use crate::error::Error;
@@ -17,7 +17,7 @@ use crate::error::Error;
 /// let options = Options::new("mqtts://broker.example")?.tls(tls);
 /// # Ok::<(), sori_client::Error>(())
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {
     options: TlsClientOptions,
 }
@@ -73,6 +73,32 @@ impl Tls {
         self
     }
 
+    /// The cipher suites that are offered, as OpenSSL writes them and separated by colons: those of TLS 1.3 by their names, those of
+    /// TLS 1.2 also as a list such as `ECDHE+AESGCM`. Of a version without any in the list all are offered.
+    ///
+    /// # Errors
+    /// A name in the list is not spoken here: a list that means less than it says is no protection.
+    pub fn ciphers(mut self, list: &str) -> Result<Self, Error> {
+        let names = list.split([':', ',', ' ']).filter(|name| !name.is_empty());
+        let (tls13, tls12): (Vec<&str>, Vec<&str>) =
+            names.partition(|name| name.starts_with("TLS_") && !name.contains("_WITH_"));
+        let lists = [(tls12.join(":"), false), (tls13.join(":"), true)];
+        let unknown: Vec<String> = lists.iter().flat_map(|(list, is_tls13)| unknown_ciphers(list, *is_tls13)).collect();
+        if !unknown.is_empty() {
+            return Err(Error::TlsCiphers(unknown.join(", ")));
+        }
+        let [tls12, tls13] = lists.map(|(list, _)| Some(list).filter(|list| !list.is_empty()));
+        (self.options.ciphers, self.options.ciphers_tls13) = (tls12, tls13);
+        Ok(self)
+    }
+
+    /// Writes the secrets of all connections to this file, for Wireshark: whoever has it can read everything.
+    #[must_use]
+    pub fn key_log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.options.key_log = Some(path.into());
+        self
+    }
+
     /// **Dangerous**: the server's certificate need not have the host's name, so whoever has any certificate of a trusted
     /// authority can read and change everything, passwords included.
     #[must_use]
@@ -91,5 +117,29 @@ impl Tls {
 
     pub(super) fn load(&self) -> Result<TlsClient, Error> {
         TlsClient::load(&self.options).map_err(|error| Error::TlsFiles(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_suites_is_two() {
+        let check = |list: &str, tls12: Option<&str>, tls13: Option<&str>| {
+            let tls = Tls::new().ciphers(list).expect("suites");
+            let found = (tls.options.ciphers.as_deref(), tls.options.ciphers_tls13.as_deref());
+            assert_eq!(found, (tls12, tls13), "{list}");
+        };
+        check("HIGH:!aNULL", Some("HIGH:!aNULL"), None);
+        check("TLS_AES_128_GCM_SHA256", None, Some("TLS_AES_128_GCM_SHA256"));
+        check(
+            "ECDHE-RSA-AES256-GCM-SHA384:TLS_AES_256_GCM_SHA384",
+            Some("ECDHE-RSA-AES256-GCM-SHA384"),
+            Some("TLS_AES_256_GCM_SHA384"),
+        );
+        for list in ["HIHG", "TLS_AES_128_CCM_SHA256", "HIGH:HIHG"] {
+            assert!(matches!(Tls::new().ciphers(list), Err(Error::TlsCiphers(_))), "{list}");
+        }
     }
 }

@@ -124,8 +124,12 @@ impl Drop for Broker {
 
 /// Options for tests.
 pub(crate) fn options(url: &str) -> Options {
+    for_tests(Options::new(url).expect("a URL"))
+}
+
+pub(crate) fn for_tests(options: Options) -> Options {
     let quick = Reconnect::default().min(Duration::from_millis(5)).max(Duration::from_millis(100));
-    Options::new(url).expect("a URL").reconnect(quick).connect_timeout(PATIENCE).close_timeout(PATIENCE)
+    options.reconnect(quick).connect_timeout(PATIENCE).close_timeout(PATIENCE)
 }
 
 const MOSQUITTO: &str = "/usr/sbin/mosquitto";

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sori_client::{CertificateFault, Client, Error, Options, Publish, QoS, Subscribe, Tls, Version, blocking};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
-use super::brokers::{Broker, Kind, free_port, options, soon};
+use super::brokers::{Broker, Kind, for_tests, free_port, options, soon};
 use super::certificates::{Ca, Certificate};
 
 /// A broker with a listener for each way to it.
@@ -286,6 +286,59 @@ async fn proxies_open_the_way() {
     let gone = options("mqtt://localhost").proxy("socks5://127.0.0.1:1").expect("a URL");
     let error = soon("an answer", Client::connect(gone)).await.map(|_| ()).expect_err("nobody is there");
     assert!(matches!(&error, Error::Unreachable(address, _) if address == "127.0.0.1:1"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_is_named_by_the_parts_of_a_url_as_well() {
+    let place = Place::sori(Certificate::Good);
+    let tcp = |port| for_tests(Options::tcp("localhost", port));
+    for way in [
+        tcp(place.broker.port).no_delay(false),
+        tcp(place.tls).tls(place.trusting()),
+        tcp(place.websocket).websocket("/mqtt"),
+        tcp(place.secure_websocket).websocket("/mqtt").tls(place.trusting()),
+    ] {
+        assert!(way.server().starts_with("localhost:"), "{}", way.server());
+        messages_come_through(way, usize::MAX).await;
+    }
+}
+
+/// Its certificate is one for localhost, and the path is no name.
+#[tokio::test]
+async fn tls_and_web_sockets_also_go_over_a_unix_socket() {
+    let place = Place::sori(Certificate::Good);
+    for (port, is_websocket) in [(place.tls, false), (place.secure_websocket, true)] {
+        let path = place.ca.file().with_file_name(format!("{port}.socket"));
+        let listener = UnixListener::bind(&path).expect("a socket");
+        tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.expect("a client");
+            let mut server = TcpStream::connect(("127.0.0.1", port)).await.expect("the broker");
+            // A connection that is cut off in the end is an end, too.
+            let _ = copy_bidirectional(&mut client, &mut server).await;
+        });
+        let way = for_tests(Options::unix(&path)).tls(place.trusting());
+        messages_come_through(if is_websocket { way.websocket("/mqtt") } else { way }, usize::MAX).await;
+    }
+}
+
+#[test]
+fn no_proxy_leads_to_a_unix_socket() {
+    let way = Options::unix("/run/mqtt.sock").proxy("socks5://localhost").expect("a URL");
+    let error = blocking::Client::connect(way).map(|_| ()).expect_err("is refused");
+    assert!(error.to_string().contains("no proxy leads there"), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_comes_from_the_address_that_was_chosen() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("has an address").port();
+    let from = |address: &str| for_tests(Options::tcp("127.0.0.1", port)).local_address(address);
+    let client = Client::start(from("127.0.0.2")).expect("begins");
+    let (_, peer) = soon("a connection", listener.accept()).await.expect("is there");
+    assert_eq!(peer.ip().to_string(), "127.0.0.2");
+    drop(client);
+    let error = soon("an answer", Client::connect(from("::1"))).await.map(|_| ()).expect_err("another family");
+    assert!(matches!(&error, Error::Unreachable(..)) && error.to_string().contains("another family"), "{error}");
 }
 
 /// A server that accepts connections and says nothing during the handshake is given up in time.
