@@ -8,6 +8,7 @@ use crate::ids::ShardId;
 use crate::record::{CheckpointOrder, RecordsStep};
 use crate::session::{SessionKey, Walk};
 use crate::shard::Shard;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use sori_mqtt::{QoS, Resend};
@@ -141,7 +142,8 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         self.recorder.write_session(me, session);
         let last = session.queue.last_order();
-        session.walk = Some(Walk { next: session.queue.first_order().unwrap_or(last.next()), end: last });
+        let next = session.queue.first_order().unwrap_or(last.next());
+        session.walk = Some(Box::new(Walk { next, end: last }));
         if session.is_persistent() {
             space.read_index(&mut |index| {
                 for (filter, s) in session.places.iter().filter_map(|place| index.describe(place, me)) {
@@ -170,7 +172,7 @@ impl Shard {
         let me = self.session_ref(key);
         let space = &self.space;
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return true };
-        let Some(mut walk) = session.walk else { return true };
+        let Some(mut walk) = session.walk.take() else { return true };
         let mut left = ENTRIES_IN_A_GO;
         let mut is_done = true;
         let is_kept = session.is_persistent();
@@ -204,7 +206,9 @@ impl Shard {
                 walk.next = order.next();
             }
         }
-        session.walk = if is_done { None } else { Some(walk) };
+        if !is_done {
+            session.walk = Some(walk);
+        }
         is_done
     }
 

@@ -282,20 +282,20 @@ impl Shard {
         if !matches!(c.phase, Phase::Moving(_)) {
             return;
         }
-        let mut place = c.timer;
+        let (due, mut place) = (c.timer, c.timer);
         self.timers.set(Timer::Connection(id.slot), &mut place, Time::NEVER);
         let Some(c) = self.connections.remove(id.slot, id.generation) else { return };
         let Phase::Moving(moving) = c.phase else { return };
         let (to, connect, admission) = *moving;
-        let Connection { listener, address, version, input, opened, .. } = c;
-        let handoff = Handoff { listener, address, version, connect, input, admission, opened };
+        let Connection { listener, address, version, input, .. } = c;
+        let handoff = Handoff { listener, address, version, connect, input, admission, due };
         self.effects.push_back(Effect::Move { connection: id, to, handoff: Box::new(handoff) });
     }
 
     /// A connection that another shard moved here: the session's home was here when that shard asked.
     pub(crate) fn take_over_connection(&mut self, handoff: Handoff) -> ConnectionId {
-        let Handoff { listener, address, version, connect, input, admission, opened } = handoff;
-        let id = self.insert_connection(listener, address, opened);
+        let Handoff { listener, address, version, connect, input, admission, due } = handoff;
+        let id = self.insert_connection(listener, address, due);
         if let Some(c) = self.connection(id) {
             c.version = version;
         }
@@ -333,7 +333,7 @@ impl Shard {
             properties: properties.as_properties(),
         };
         // [MQTT-3.1.2-24]
-        if self.connection(id).is_none_or(|c| connack.encoded_len(c.version) > c.packet_size_max) {
+        if self.connection(id).is_none_or(|c| !c.takes(connack.encoded_len(c.version))) {
             self.released.push(admission.client_id);
             let text = "its Maximum Packet Size is too small for a CONNACK";
             return self.refuse_silently(id, ReasonCode::PacketTooLarge, text);
@@ -478,7 +478,7 @@ impl Shard {
         let was_persistent = core::mem::replace(&mut session.expiry_seconds, expiry) > 0;
         session.expires_by_setting = connect.version != Version::V5 && expiry > 0;
         session.will = will;
-        (session.ends_at, session.will_at) = (Time::NEVER, Time::NEVER);
+        session.ends_at = Time::NEVER;
         session.is_refused_by_store = false;
         self.recorder.note_connected(me, session);
         // [MQTT-4.9.0-1]
@@ -535,8 +535,8 @@ impl Shard {
 }
 
 /// The client's Maximum Packet Size.
-fn packet_size_max(connect: &Connect<'_>) -> usize {
-    connect.properties.maximum_packet_size().map_or(usize::MAX, |size| size as usize)
+fn packet_size_max(connect: &Connect<'_>) -> u32 {
+    connect.properties.maximum_packet_size().unwrap_or(u32::MAX)
 }
 
 /// The name that counts: the one that the listener has proven where it names its clients, else the one of CONNECT.

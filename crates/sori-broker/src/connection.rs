@@ -26,7 +26,6 @@ pub(crate) struct Connection {
     pub(crate) address: Box<str>,
     /// The user name that the listener has proven.
     pub(crate) proven_name: Option<Box<str>>,
-    pub(crate) opened: Time,
     pub(crate) last_received: Time,
     /// One and a half times Keep Alive, in milliseconds; 0 without Keep Alive.
     pub(crate) silence_max_millis: u32,
@@ -37,8 +36,8 @@ pub(crate) struct Connection {
     pub(crate) output: Output,
     /// What waits for records that are not durable yet; `None` when nothing does.
     pub(crate) held: Option<Box<Held>>,
-    /// The client's Maximum Packet Size.
-    pub(crate) packet_size_max: usize,
+    /// The client's Maximum Packet Size; `u32::MAX`, which no packet reaches, without one.
+    pub(crate) packet_size_max: u32,
     /// Request Problem Information. [MQTT-3.1.2-29]
     pub(crate) wants_problem_information: bool,
     pub(crate) aliases_in: Option<Box<AliasesIn>>,
@@ -102,14 +101,13 @@ impl Connection {
             listener,
             address,
             proven_name: None,
-            opened: now,
             last_received: now,
             silence_max_millis: 0,
             timer: Time::NEVER,
             input: Vec::new(),
             output: Output::default(),
             held: None,
-            packet_size_max: usize::MAX,
+            packet_size_max: u32::MAX,
             wants_problem_information: true,
             aliases_in: None,
             aliases_out: None,
@@ -119,6 +117,18 @@ impl Connection {
             is_flush_due: false,
             is_leaving: false,
         }
+    }
+
+    /// Does the client take every packet, however large?
+    #[inline]
+    pub(crate) fn takes_any_size(&self) -> bool {
+        self.packet_size_max == u32::MAX
+    }
+
+    /// Does the client take a packet of so many bytes? [MQTT-3.1.2-24]
+    #[inline]
+    pub(crate) fn takes(&self, length: usize) -> bool {
+        length <= self.packet_size_max as usize
     }
 
     pub(crate) fn is_open(&self) -> bool {

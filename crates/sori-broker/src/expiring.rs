@@ -49,9 +49,11 @@ impl Shard {
             return;
         }
         session.ends_at = end_of(session.left_at, expiry);
-        session.will_at = if session.will.is_some() { session.will_at.min(session.ends_at) } else { Time::NEVER };
+        if let Some(will) = &mut session.will {
+            will.at = will.at.min(session.ends_at);
+        }
         self.recorder.note_disconnected(me, session);
-        let next = session.ends_at.min(session.will_at);
+        let next = session.next_due();
         self.timers.set(Timer::Session(key.slot), &mut session.timer, next);
     }
 }

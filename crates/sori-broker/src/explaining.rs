@@ -31,7 +31,7 @@ impl Shard {
         let end = (0..=text.len().min(TEXT_BYTES_MAX)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
         properties.push(Property::ReasonString(&text[..end]));
         // The lengths of packet and properties grow by at most three bytes each, the reason code may become needed.
-        if length + properties.as_properties().len() + 7 > c.packet_size_max {
+        if !c.takes(length + properties.as_properties().len() + 7) {
             properties.clear();
         }
         properties

@@ -20,7 +20,8 @@ pub struct Handoff {
     /// Bytes that came after it.
     pub(crate) input: Vec<u8>,
     pub(crate) admission: Admission,
-    pub(crate) opened: Time,
+    /// When its client must be in.
+    pub(crate) due: Time,
 }
 
 /// What is known of a client that has been let in but has no session yet.

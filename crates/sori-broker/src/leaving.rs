@@ -128,8 +128,8 @@ impl Shard {
             session.left_at = now;
             session.ends_at = end_of(now, expiry);
             // [MQTT-3.1.2-8]: after the Will Delay Interval, or with the session.
-            if let Some(will) = &session.will {
-                session.will_at = now.plus_seconds(u64::from(will.delay_seconds)).min(session.ends_at);
+            if let Some(will) = &mut session.will {
+                will.at = now.plus_seconds(u64::from(will.delay_seconds)).min(session.ends_at);
             }
             let me = self.session_ref(key);
             if let Some(session) = self.sessions.get(key.slot, key.generation) {
@@ -161,11 +161,11 @@ impl Shard {
             self.totals.sessions_expired += 1;
             return self.end_session(key);
         }
-        if session.will_at <= now {
+        if session.will_at() <= now {
             self.publish_will(key);
         }
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        let next = session.ends_at.min(session.will_at);
+        let next = session.next_due();
         self.timers.set(Timer::Session(key.slot), &mut session.timer, next);
     }
 

@@ -197,7 +197,7 @@ impl Recorder {
         if self.is_on && session.is_recorded {
             let out = self.begin(kind, me);
             w::time(out, session.ends_at);
-            w::time(out, session.will_at);
+            w::time(out, session.will_at());
         }
     }
 
@@ -423,7 +423,7 @@ impl Recorder {
         session_head(out, session);
         out.push(u8::from(session.connection.is_none()));
         w::time(out, session.ends_at);
-        w::time(out, session.will_at);
+        w::time(out, session.will_at());
         let last_id = session.outgoing.last_id();
         w::packet_id(out, last_id);
         w::varint(out, seen.len() as u64);
@@ -478,7 +478,7 @@ impl Recorder {
 
 /// Is it still to be written down for a checkpoint?
 fn is_unwritten(session: &Session, order: Order) -> bool {
-    session.walk.is_some_and(|walk| walk.covers(order))
+    session.walk.as_deref().is_some_and(|walk| walk.covers(order))
 }
 
 /// Which of the deliveries of a publication to a session.

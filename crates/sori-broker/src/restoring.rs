@@ -215,19 +215,24 @@ impl Shard {
             let RecoveredWill { body, delay_seconds, expiry_seconds } = will;
             let message = message_body(body).ok()?;
             let message = MessageRef { publisher: me, ..message }.to_shared(&self.memory);
-            Some(Box::new(StoredWill { message, delay_seconds: *delay_seconds, expiry_seconds: *expiry_seconds }))
+            let (delay_seconds, expiry_seconds) = (*delay_seconds, *expiry_seconds);
+            Some(Box::new(StoredWill { message, at: Time::NEVER, delay_seconds, expiry_seconds }))
         });
         let ends_at = end_of(now, session.expiry_seconds);
         let delay = session.will.as_ref().map(|will| now.plus_seconds(u64::from(will.delay_seconds)));
         let since_now = (ends_at, delay.map_or(Time::NEVER, |will_at| will_at.min(ends_at)));
-        (session.ends_at, session.will_at) = recovered.disconnected.unwrap_or(since_now);
+        let (ends_at, will_at) = recovered.disconnected.unwrap_or(since_now);
+        session.ends_at = ends_at;
+        if let Some(will) = &mut session.will {
+            will.at = will_at;
+        }
         session.left_at = beginning_of(session.ends_at, session.expiry_seconds).unwrap_or(now);
         if recovered.disconnected.is_none() {
             // Another crash does not begin the intervals once more.
             self.recorder.note_stopped(me, session);
         }
         // Not at once, though it may be due: the message of a will has subscribers that are still to be restored.
-        let next = session.ends_at.min(session.will_at);
+        let next = session.next_due();
         self.timers.set(Timer::Session(key.slot), &mut session.timer, next);
         self.apply_expiration_to(key);
     }

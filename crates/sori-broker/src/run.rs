@@ -92,7 +92,7 @@ impl Shard {
         let fits = c.owed() + run.packets.len() < OUTPUT_MAX;
         let has_room = fits && !session.queue.holds_qos0() && !c.holds_publishes();
         let is_plain = to.identifier == 0 && c.version.is_v5() == run.is_v5 && c.gets_as_it_came();
-        has_room && is_plain && c.packet_size_max == usize::MAX
+        has_room && is_plain && c.takes_any_size()
     }
 
     fn append_run(&mut self, recipients: &[Recipient], run: &Run<'_>) {

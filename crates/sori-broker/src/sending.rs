@@ -150,7 +150,7 @@ impl Shard {
             return self.enqueue(key, 0, QoS::AtMostOnce, terms, message, shared);
         }
         let form = terms.form(QoS::AtMostOnce, None);
-        if c.packet_size_max != usize::MAX && !fits(c, message, &form, self.now) {
+        if !c.takes_any_size() && !fits(c, message, &form, self.now) {
             self.totals.dropped_too_large += 1;
             return Outcome::Dropped;
         }
@@ -200,7 +200,7 @@ impl Shard {
         if !has_quota || c.owed() >= OUTPUT_MAX || !session.queue.is_empty() || session.outgoing.waiting() > 0 {
             return self.enqueue(key, number, qos, terms, message, shared);
         }
-        if c.packet_size_max != usize::MAX && !fits(c, message, &terms.form(qos, None), self.now) {
+        if !c.takes_any_size() && !fits(c, message, &terms.form(qos, None), self.now) {
             self.totals.dropped_too_large += 1;
             skip_identifier(session, qos);
             return Outcome::Dropped;
@@ -447,7 +447,7 @@ fn send_again(
     }
     let form = Form { dup: true, qos, retain: d.retain, packet_id: Some(packet_id), identifiers: d.identifiers() };
     let message = d.message.view();
-    if c.packet_size_max == usize::MAX || fits(c, &message, &form, writer.now) {
+    if c.takes_any_size() || fits(c, &message, &form, writer.now) {
         let must_wait = is_recorded && qos == QoS::ExactlyOnce && recorder.is_on() && !recorder.is_settled();
         let waits_for = (must_wait || message.recorded.waits).then(|| recorder.wait());
         writer.write(c, &message, Some(&d.message), &form, waits_for);
@@ -518,7 +518,7 @@ fn fits(c: &Connection, message: &MessageRef<'_>, form: &Form<'_>, now: Time) ->
         properties: properties.as_properties(),
         payload: message.payload,
     };
-    publish.encoded_len(c.version) <= c.packet_size_max
+    c.takes(publish.encoded_len(c.version))
 }
 
 /// The properties of a PUBLISH to a client, but for its alias. [MQTT-3.3.2-4] [MQTT-3.3.2-6] [MQTT-3.3.2-15]
@@ -582,7 +582,7 @@ impl Writer<'_> {
             identifiers: delivery.identifiers(),
         };
         let message = delivery.message.view();
-        if c.packet_size_max != usize::MAX && !fits(c, &message, &form(None), self.now) {
+        if !c.takes_any_size() && !fits(c, &message, &form(None), self.now) {
             self.totals.dropped_too_large += 1;
             session.dropped += 1;
             recorder.note_dropped(me, session, delivery);
@@ -658,7 +658,7 @@ impl Writer<'_> {
             self.scratch.push(Property::TopicAlias(number));
             let short = Publish { topic: written, properties: self.scratch.as_properties(), ..publish };
             // An alias that makes the packet too large for the client is left out.
-            if short.encoded_len(c.version) <= c.packet_size_max {
+            if c.takes(short.encoded_len(c.version)) {
                 aliased = Some((alias, written));
             } else {
                 compose(self.scratch, message, form.identifiers, self.now);

@@ -46,13 +46,12 @@ pub(crate) struct Session {
     /// When its connection went.
     pub(crate) left_at: Time,
     pub(crate) ends_at: Time,
-    pub(crate) will_at: Time,
     /// It stands in the list of those that go on next turn.
     pub(crate) is_ready: bool,
     /// Messages of it are being fetched from the store.
     pub(crate) is_fetching: bool,
     /// Which part of its queue is still to be written down for a checkpoint.
-    pub(crate) walk: Option<Walk>,
+    pub(crate) walk: Option<Box<Walk>>,
     /// The store has no room for it, and that has been told.
     pub(crate) is_refused_by_store: bool,
 }
@@ -92,12 +91,21 @@ impl Session {
             timer: Time::NEVER,
             left_at: Time::NEVER,
             ends_at: Time::NEVER,
-            will_at: Time::NEVER,
             is_ready: false,
             is_fetching: false,
             walk: None,
             is_refused_by_store: false,
         }
+    }
+
+    /// When its will is to be published.
+    pub(crate) fn will_at(&self) -> Time {
+        self.will.as_ref().map_or(Time::NEVER, |will| will.at)
+    }
+
+    /// When its will or its end is due.
+    pub(crate) fn next_due(&self) -> Time {
+        self.ends_at.min(self.will_at())
     }
 
     /// Does it outlive its connection?
@@ -136,6 +144,8 @@ impl Session {
 #[derive(Debug)]
 pub(crate) struct StoredWill {
     pub(crate) message: Message,
+    /// When it is to be published; `Time::NEVER` while the client is connected.
+    pub(crate) at: Time,
     pub(crate) delay_seconds: u32,
     /// Message Expiry Interval, which begins when the will is published.
     pub(crate) expiry_seconds: Option<u32>,

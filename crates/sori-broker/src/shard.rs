@@ -144,7 +144,8 @@ impl Shard {
     pub fn open(&mut self, now: Time, listener: Arc<ListenerSettings>, address: &str) -> ConnectionId {
         self.begin(now);
         self.totals.connections_opened += 1;
-        self.insert_connection(listener, Box::from(address), now)
+        let due = now.plus_millis(self.settings.connect_timeout_millis);
+        self.insert_connection(listener, Box::from(address), due)
     }
 
     /// The listener has found out more about a client, before anything of it was [received](Shard::receive).
@@ -494,14 +495,13 @@ impl Shard {
         &mut self,
         listener: Arc<ListenerSettings>,
         address: Box<str>,
-        opened: Time,
+        due: Time,
     ) -> ConnectionId {
         let placeholder = ConnectionId { slot: 0, generation: 0 };
-        let (slot, generation) = self.connections.insert(Connection::new(placeholder, listener, address, opened));
+        let (slot, generation) = self.connections.insert(Connection::new(placeholder, listener, address, self.now));
         let id = ConnectionId { slot, generation };
         let c = self.connections.get_mut(slot, generation).expect("it was inserted just now");
         c.id = id;
-        let due = opened.plus_millis(self.settings.connect_timeout_millis);
         self.timers.set(Timer::Connection(id.slot), &mut c.timer, due);
         id
     }

@@ -74,7 +74,7 @@ impl Shard {
     fn may_answer(&self, id: ConnectionId, codes: usize) -> bool {
         // Fixed header, packet identifier and an empty property length.
         let length = 1 + sori_mqtt::variable_byte_integer_len(codes as u32 + 3) + 3 + codes;
-        self.connections.get(id.slot, id.generation).is_some_and(|c| length <= c.packet_size_max)
+        self.connections.get(id.slot, id.generation).is_some_and(|c| c.takes(length))
     }
 
     /// The Reason String of a SUBACK or UNSUBACK in which something was refused: which filter it was.

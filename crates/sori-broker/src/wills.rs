@@ -29,6 +29,7 @@ impl Shard {
         .to_shared(&self.memory);
         Box::new(StoredWill {
             message,
+            at: Time::NEVER,
             delay_seconds: will.properties.will_delay_interval().unwrap_or(0),
             expiry_seconds: will.properties.message_expiry_interval(),
         })
@@ -37,7 +38,6 @@ impl Shard {
     pub(crate) fn discard_will(&mut self, key: SessionKey) {
         let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        session.will_at = Time::NEVER;
         if session.will.take().is_some() {
             self.recorder.note_will_gone(me, session);
         }
@@ -48,7 +48,6 @@ impl Shard {
     pub(crate) fn publish_will(&mut self, key: SessionKey) {
         let (now, me) = (self.now, self.session_ref(key));
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        session.will_at = Time::NEVER;
         let Some(will) = session.will.take() else { return };
         self.recorder.note_will_gone(me, session);
         let waits = self.recorder.is_on() && session.is_recorded;
