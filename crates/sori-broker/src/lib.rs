@@ -93,6 +93,7 @@ mod holding;
 mod ids;
 mod index;
 mod leaving;
+mod line;
 mod mail;
 mod matches;
 mod memory;

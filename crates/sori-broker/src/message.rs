@@ -90,21 +90,23 @@ impl MessageRef<'_> {
     /// A copy that can wait, counted in `memory` as long as it lives.
     #[must_use]
     pub fn to_shared(self, memory: &MemoryUse) -> Message {
-        let parts = [self.topic.as_bytes(), self.properties, self.payload];
-        let length = parts.iter().map(|part| part.len()).sum();
+        let rare = Rare::of(&self);
+        let length = self.topic.len() + self.properties.len() + self.payload.len();
+        let parts = [self.topic.as_bytes(), self.properties, self.payload, rare.bytes()];
         // Most messages are small, and one allocation is enough for them.
         let (mut small, mut large) = ([0; SMALL_BYTES_MAX], Vec::new());
-        let bytes = match small.get_mut(..length) {
+        let bytes = match small.get_mut(..length + rare.bytes().len()) {
             Some(bytes) => {
-                let (topic, rest) = bytes.split_at_mut(self.topic.len());
-                let (properties, payload) = rest.split_at_mut(self.properties.len());
-                topic.copy_from_slice(parts[0]);
-                properties.copy_from_slice(parts[1]);
-                payload.copy_from_slice(parts[2]);
+                let mut rest = &mut *bytes;
+                for part in parts {
+                    let (place, behind) = rest.split_at_mut(part.len());
+                    place.copy_from_slice(part);
+                    rest = behind;
+                }
                 &*bytes
             }
             None => {
-                large.reserve_exact(length);
+                large.reserve_exact(length + rare.bytes().len());
                 parts.iter().for_each(|part| large.extend_from_slice(part));
                 &large[..]
             }
@@ -112,16 +114,14 @@ impl MessageRef<'_> {
         memory.add(memory_of(length));
         let header = Header {
             memory: memory.clone(),
+            place: AtomicU64::new(0),
+            publisher: self.publisher,
             length: length as u32,
             topic_length: self.topic.len() as u16,
-            properties_length: self.properties.len() as u32,
-            expires: self.expires,
-            publisher: self.publisher,
             qos: self.qos,
             retain: self.retain,
             waits: self.recorded.waits,
-            number: self.recorded.number,
-            place: AtomicU64::new(0),
+            has: rare.has,
         };
         Message(ThinArc::from_header_and_slice(header, bytes))
     }
@@ -153,26 +153,70 @@ impl<'a> MessageRef<'a> {
 }
 
 /// A message that waits in a queue, in flight or as a retained value. Clones share it: one allocation with topic,
-/// properties and payload.
+/// properties and payload, and behind them what few messages have.
 #[derive(Clone, Debug)]
 pub struct Message(ThinArc<Header, u8>);
 
 #[derive(Debug)]
 struct Header {
     memory: MemoryUse,
-    expires: Time,
+    /// Where it stands in the store; 0 as long as it is not durable.
+    place: AtomicU64,
     publisher: SessionRef,
     /// Of topic, properties and payload together.
     length: u32,
-    properties_length: u32,
     topic_length: u16,
     qos: QoS,
     retain: bool,
     waits: bool,
-    /// See [`Recorded::number`].
-    number: u64,
-    /// Where it stands in the store; 0 as long as it is not durable.
-    place: AtomicU64,
+    has: Has,
+}
+
+/// Which of the rare numbers a message has.
+#[derive(Copy, Clone, Debug)]
+struct Has {
+    expires: bool,
+    number: bool,
+    properties: bool,
+}
+
+/// Numbers that few messages have, and those that have not take no memory for: eight bytes each behind the payload.
+struct Rare {
+    bytes: [u8; 3 * NUMBER_BYTES],
+    has: Has,
+}
+
+const NUMBER_BYTES: usize = size_of::<u64>();
+
+impl Rare {
+    fn of(message: &MessageRef<'_>) -> Rare {
+        let has = Has {
+            expires: message.expires != Time::NEVER,
+            number: message.recorded.number != 0,
+            properties: !message.properties.is_empty(),
+        };
+        let mut bytes = [0; 3 * NUMBER_BYTES];
+        let mut places = bytes.chunks_exact_mut(NUMBER_BYTES);
+        let mut put = |is_there: bool, number: u64| {
+            if let Some(place) = is_there.then(|| places.next()).flatten() {
+                place.copy_from_slice(&number.to_ne_bytes());
+            }
+        };
+        put(has.expires, message.expires.0);
+        put(has.number, message.recorded.number);
+        put(has.properties, message.properties.len() as u64);
+        Rare { bytes, has }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.has.count() * NUMBER_BYTES]
+    }
+}
+
+impl Has {
+    fn count(self) -> usize {
+        usize::from(self.expires) + usize::from(self.number) + usize::from(self.properties)
+    }
 }
 
 /// Who published a retained message.
@@ -189,22 +233,34 @@ impl Message {
         &self.0.header.header
     }
 
+    /// One of the rare numbers, if the message has it: the one that has so many before it.
+    fn rare(&self, is_there: bool, before: usize) -> Option<u64> {
+        let (numbers, _) = self.0.slice[self.header().length as usize..].as_chunks();
+        is_there.then(|| numbers.get(before).map(|bytes| u64::from_ne_bytes(*bytes))).flatten()
+    }
+
+    fn properties_length(&self) -> usize {
+        let has = self.header().has;
+        let before = Has { properties: false, ..has }.count();
+        self.rare(has.properties, before).map_or(0, |length| length as usize)
+    }
+
     /// The message as it is routed and encoded.
     #[must_use]
     pub fn view(&self) -> MessageRef<'_> {
         let header = self.header();
-        let (topic, rest) = self.0.slice.split_at(usize::from(header.topic_length));
-        let (properties, payload) = rest.split_at(header.properties_length as usize);
+        let (topic, rest) = self.0.slice[..header.length as usize].split_at(usize::from(header.topic_length));
+        let (properties, payload) = rest.split_at(self.properties_length());
         MessageRef {
             topic: core::str::from_utf8(topic).expect("a topic is UTF-8 since it was decoded"),
             payload,
             properties,
             qos: header.qos,
             retain: header.retain,
-            expires: header.expires,
+            expires: self.expires(),
             publisher: header.publisher,
             retained_version: 0,
-            recorded: Recorded { number: header.number, key: 0, waits: header.waits && self.place() == 0 },
+            recorded: Recorded { number: self.number(), key: 0, waits: header.waits && self.place() == 0 },
             wire: Wire::default(),
         }
     }
@@ -219,23 +275,24 @@ impl Message {
     /// The payload.
     pub(crate) fn payload(&self) -> &[u8] {
         let header = self.header();
-        &self.0.slice[usize::from(header.topic_length) + header.properties_length as usize..]
+        &self.0.slice[usize::from(header.topic_length) + self.properties_length()..header.length as usize]
     }
 
     /// Bytes of its payload.
     pub(crate) fn payload_length(&self) -> u32 {
         let header = self.header();
-        header.length - u32::from(header.topic_length) - header.properties_length
+        header.length - u32::from(header.topic_length) - self.properties_length() as u32
     }
 
     /// When it expires.
     pub(crate) fn expires(&self) -> Time {
-        self.header().expires
+        self.rare(self.header().has.expires, 0).map_or(Time::NEVER, Time)
     }
 
     /// The number under which the records have it; 0 when they do not.
     pub(crate) fn number(&self) -> u64 {
-        self.header().number
+        let has = self.header().has;
+        self.rare(has.number, usize::from(has.expires)).unwrap_or(0)
     }
 
     /// Where it stands in the store; 0 as long as it is not durable.

@@ -9,11 +9,11 @@
 //! of the two fronts is the older one. What lies in the store only is fetched before its turn comes.
 
 use crate::delivery::{Delivery, Order, Stored};
+use crate::line::Line;
 use crate::memory::MemoryUse;
 use crate::message::Message;
-use crate::stored_line::{STORED_BYTES, StoredLine, StoredMut, make_room};
+use crate::stored_line::{STORED_BYTES, StoredLine, StoredMut};
 use crate::time::Time;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use sori_mqtt::QoS;
 
@@ -21,13 +21,13 @@ use sori_mqtt::QoS;
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     /// QoS 1 and 2, oldest first: what comes next.
-    front: VecDeque<Delivery>,
+    front: Line,
     /// What comes after `front`, and is not in memory.
     stored: StoredLine,
     /// What comes after `stored`; empty as long as that is empty.
-    back: VecDeque<Delivery>,
+    back: Line,
     /// QoS 0, oldest first.
-    plain: VecDeque<Delivery>,
+    plain: Line,
     bytes: u64,
     last_order: Order,
     /// Nothing in memory expires before this moment. `None` is never.
@@ -135,9 +135,7 @@ impl Queue {
             _ if self.stored.is_empty() => &mut self.front,
             _ => &mut self.back,
         };
-        make_room(line);
-        line.push_back(delivery);
-        line.back().expect("it was pushed just now")
+        line.push_back(delivery)
     }
 
     /// Put a delivery at the end that lies in the store only.
@@ -161,13 +159,9 @@ impl Queue {
         Queue::pop_from(&mut self.plain, &mut self.bytes)
     }
 
-    fn pop_from(line: &mut VecDeque<Delivery>, bytes: &mut u64) -> Option<Delivery> {
+    fn pop_from(line: &mut Line, bytes: &mut u64) -> Option<Delivery> {
         let delivery = line.pop_front()?;
         *bytes -= delivery.payload_length();
-        if line.is_empty() {
-            // An idle session holds no memory for what it once queued.
-            *line = VecDeque::new();
-        }
         Some(delivery)
     }
 
@@ -206,7 +200,11 @@ impl Queue {
         let mut taken = Vec::new();
         for line in [&mut self.front, &mut self.back, &mut self.plain] {
             for delivery in core::mem::take(line) {
-                if unwanted(&delivery) { taken.push(delivery) } else { line.push_back(delivery) }
+                if unwanted(&delivery) {
+                    taken.push(delivery);
+                } else {
+                    line.push_back(delivery);
+                }
             }
         }
         self.close_gap();
@@ -226,8 +224,7 @@ impl Queue {
                 _ if self.stored.first_order().is_some_and(|stored| stored.is_before(delivery.order)) => &mut self.back,
                 _ => &mut self.front,
             };
-            let at = line.partition_point(|other| other.order.is_before(delivery.order));
-            line.insert(at, delivery);
+            line.insert(delivery);
         }
     }
 
@@ -237,7 +234,7 @@ impl Queue {
             return Vec::new();
         }
         let expired = self.take(|d| d.message.expires() <= now);
-        let left = self.front.iter().chain(&self.back).chain(&self.plain).map(|d| d.message.expires());
+        let left = self.front.iter().chain(self.back.iter()).chain(self.plain.iter()).map(|d| d.message.expires());
         self.expires_first = left.min().filter(|first| *first != Time::NEVER);
         expired
     }
@@ -245,14 +242,11 @@ impl Queue {
     /// Take out the last queued message of this topic. The new one goes to the end: in an earlier place it would
     /// overtake what its own publisher sent before. [MQTT-4.6.0-5] [MQTT311-4.6.0-6]
     pub(crate) fn take_last_of_topic(&mut self, topic: &str) -> Option<Delivery> {
-        let last = |line: &VecDeque<Delivery>| {
-            let at = line.iter().rposition(|d| d.message.topic() == topic)?;
-            Some((line[at].order, at))
-        };
+        let last = |line: &Line| line.iter().rfind(|d| d.message.topic() == topic).map(|d| d.order);
         // Queues of which only the latest values are wanted are not moved into the store.
         let delivery = match (last(&self.front), last(&self.plain)) {
-            (Some(a), b) if b.is_none_or(|b| b.0.is_before(a.0)) => self.front.remove(a.1)?,
-            (_, b) => self.plain.remove(b?.1)?,
+            (Some(a), b) if b.is_none_or(|b| b.is_before(a)) => self.front.remove(a)?,
+            (_, b) => self.plain.remove(b?)?,
         };
         self.bytes -= delivery.payload_length();
         Some(delivery)
@@ -269,7 +263,6 @@ impl Queue {
                 return;
             }
             self.back = self.front.split_off(keep);
-            self.front.shrink_to_fit();
         }
         while self.back.front().is_some_and(may_go) {
             let Some(delivery) = self.back.pop_front() else { break };
@@ -332,11 +325,8 @@ impl Queue {
 
     /// All of QoS 1 and 2, oldest first, from the first whose place is not before `from`.
     pub(crate) fn acknowledged_from(&mut self, from: Order) -> impl Iterator<Item = Result<&Delivery, StoredMut<'_>>> {
-        let begin = |line: &VecDeque<Delivery>| line.partition_point(|d| d.order.is_before(from));
-        let (front, back) = (begin(&self.front), begin(&self.back));
-        let front = self.front.range(front..).map(Ok);
         let stored = self.stored.range_mut(from).map(Err);
-        front.chain(stored).chain(self.back.range(back..).map(Ok))
+        self.front.iter_from(from).map(Ok).chain(stored).chain(self.back.iter_from(from).map(Ok))
     }
 
     /// The session ends: nothing of it is needed from the store.

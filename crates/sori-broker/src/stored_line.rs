@@ -142,7 +142,7 @@ impl StoredMut<'_> {
 }
 
 /// Lines grow by an eighth, not to their double: most of what they take is what they hold.
-pub(crate) fn make_room<T>(line: &mut VecDeque<T>) {
+fn make_room<T>(line: &mut VecDeque<T>) {
     if line.len() == line.capacity() {
         line.reserve_exact(line.len() / 8 + 4);
     }

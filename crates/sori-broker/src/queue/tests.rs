@@ -91,7 +91,7 @@ proptest! {
                             message.set_place(place);
                         }
                     };
-                    for delivery in queue.front.iter().chain(&queue.back) {
+                    for delivery in queue.front.iter().chain(queue.back.iter()) {
                         place(&delivery.message, u64::from(delivery.order.0) + 1);
                         let copy = delivery.message.numbered(0);
                         copy.set_place(delivery.message.place());
