@@ -130,6 +130,26 @@ macro_rules! properties {
                 })
             }
 
+            /// Reads a value to see that it is legal, and for nothing else.
+            fn check_value(identifier: PropertyIdentifier, reader: &mut Reader<'a>) -> Result<(), DecodeError> {
+                match identifier {
+                    $(PropertyIdentifier::$name => <$kind as Kind>::read(reader, $text).map(drop),)*
+                    PropertyIdentifier::UserProperty => {
+                        reader.string("user property name")?;
+                        reader.string("user property value").map(drop)
+                    }
+                }
+            }
+
+            /// Goes past a value that was checked before.
+            fn skip_value(identifier: u8, reader: &mut Reader<'a>) -> Option<()> {
+                match identifier {
+                    $($id => <$kind as Kind>::skip(reader),)*
+                    0x26 => Text::skip(reader).and_then(|()| Text::skip(reader)),
+                    _ => None,
+                }
+            }
+
             /// Appends identifier and value.
             pub fn encode(&self, out: &mut Vec<u8>) {
                 out.push(self.identifier() as u8);
@@ -158,10 +178,9 @@ macro_rules! properties {
                 #[doc = concat!("The ", $text, ", if it is there.")]
                 #[must_use]
                 pub fn $getter(self) -> Option<$type> {
-                    self.iter().find_map(|property| match property {
-                        Property::$name(value) => Some(value),
-                        _ => None,
-                    })
+                    let mut reader = Reader::new(self.bytes);
+                    find(PropertyIdentifier::$name, &mut reader)?;
+                    <$kind as Kind>::read(&mut reader, $text).ok()
                 }
             )*
         }
@@ -234,10 +253,12 @@ trait Kind {
     fn read<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<Self::Value<'a>, DecodeError>;
     fn write(value: Self::Value<'_>, out: &mut Vec<u8>);
     fn len(value: Self::Value<'_>) -> usize;
+    /// Goes past a value.
+    fn skip(reader: &mut Reader<'_>) -> Option<()>;
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident $type:ty: $read:expr, $write:expr, $len:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $type:ty: $read:expr, $write:expr, $len:expr, $skip:ident $(($count:literal))?;)*) => {$(
         $(#[$doc])*
         struct $name;
 
@@ -254,6 +275,9 @@ macro_rules! kinds {
                 let len: fn(Self::Value<'_>) -> usize = $len;
                 len(value)
             }
+            fn skip(reader: &mut Reader<'_>) -> Option<()> {
+                reader.$skip($($count,)? "").ok().map(drop)
+            }
         }
     )*};
 }
@@ -264,48 +288,62 @@ kinds! {
         0 => Ok(false),
         1 => Ok(true),
         _ => Err(DecodeError::protocol(field, "is neither 0 nor 1")),
-    }, |value, out: &mut Vec<u8>| out.push(u8::from(value)), |_| 1;
+    }, |value, out: &mut Vec<u8>| out.push(u8::from(value)), |_| 1, take(1);
     /// A QoS that is 0 or 1.
     ZeroOrOne QoS: |reader, field| match reader.byte(field)? {
         0 => Ok(QoS::AtMostOnce),
         1 => Ok(QoS::AtLeastOnce),
         _ => Err(DecodeError::protocol(field, "is neither 0 nor 1")),
-    }, |value, out: &mut Vec<u8>| out.push(value as u8), |_| 1;
-    TwoBytes u16: |reader, field| reader.two_bytes(field), writer::two_bytes, |_| 2;
+    }, |value, out: &mut Vec<u8>| out.push(value as u8), |_| 1, take(1);
+    TwoBytes u16: |reader, field| reader.two_bytes(field), writer::two_bytes, |_| 2, take(2);
     NonZeroTwoBytes u16: |reader, field| match reader.two_bytes(field)? {
         0 => Err(DecodeError::protocol(field, "is zero")),
         value => Ok(value),
-    }, writer::two_bytes, |_| 2;
+    }, writer::two_bytes, |_| 2, take(2);
     /// [MQTT-3.3.2-8]
     Alias u16: |reader, field| match reader.two_bytes(field)? {
         0 => Err(DecodeError::new(ReasonCode::TopicAliasInvalid, field, "is zero")),
         value => Ok(value),
-    }, writer::two_bytes, |_| 2;
-    FourBytes u32: |reader, field| reader.four_bytes(field), writer::four_bytes, |_| 4;
+    }, writer::two_bytes, |_| 2, take(2);
+    FourBytes u32: |reader, field| reader.four_bytes(field), writer::four_bytes, |_| 4, take(4);
     NonZeroFourBytes u32: |reader, field| match reader.four_bytes(field)? {
         0 => Err(DecodeError::protocol(field, "is zero")),
         value => Ok(value),
-    }, writer::four_bytes, |_| 4;
+    }, writer::four_bytes, |_| 4, take(4);
     NonZeroVariable u32: |reader, field| match reader.variable_byte_integer(field)? {
         0 => Err(DecodeError::protocol(field, "is zero")),
         value => Ok(value),
-    }, encode_variable_byte_integer, variable_byte_integer_len;
-    Text &'a str: |reader, field| reader.string(field), writer::string, writer::string_len;
+    }, encode_variable_byte_integer, variable_byte_integer_len, variable_byte_integer;
+    Text &'a str: |reader, field| reader.string(field), writer::string, writer::string_len, binary;
     /// [MQTT-3.3.2-13] [MQTT-3.3.2-14]
     Topic &'a str: |reader, field| {
         let topic = reader.string(field)?;
         TopicName::new(topic).map_err(|error| DecodeError::protocol(field, error.text()))?;
         Ok(topic)
-    }, writer::string, writer::string_len;
-    Binary &'a [u8]: |reader, field| reader.binary(field), writer::binary, writer::binary_len;
+    }, writer::string, writer::string_len, binary;
+    Binary &'a [u8]: |reader, field| reader.binary(field), writer::binary, writer::binary_len, binary;
+}
+
+impl PropertyIdentifier {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let identifier = u8::try_from(reader.variable_byte_integer("property identifier")?).ok();
+        identifier.and_then(Self::from_u8).ok_or_else(|| DecodeError::malformed("property identifier", "is unknown"))
+    }
 }
 
 impl<'a> Property<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        let identifier = u8::try_from(reader.variable_byte_integer("property identifier")?).ok();
-        match identifier.and_then(PropertyIdentifier::from_u8) {
-            Some(identifier) => Self::read_value(identifier, reader),
-            None => Err(DecodeError::malformed("property identifier", "is unknown")),
+        Self::read_value(PropertyIdentifier::read(reader)?, reader)
+    }
+}
+
+/// Goes to the value of the next property of this kind, past others without looking into them. Properties that were checked
+/// have identifiers of one byte.
+fn find(wanted: PropertyIdentifier, reader: &mut Reader<'_>) -> Option<()> {
+    loop {
+        match reader.byte("").ok()? {
+            found if found == wanted as u8 => return Some(()),
+            other => Property::skip_value(other, reader)?,
         }
     }
 }
@@ -366,9 +404,10 @@ impl<'a> Properties<'a> {
 
     /// All subscription identifiers of a PUBLISH.
     pub fn subscription_identifiers(self) -> impl Iterator<Item = u32> {
-        self.iter().filter_map(|property| match property {
-            Property::SubscriptionIdentifier(value) => Some(value),
-            _ => None,
+        let mut reader = Reader::new(self.bytes);
+        core::iter::from_fn(move || {
+            find(PropertyIdentifier::SubscriptionIdentifier, &mut reader)?;
+            NonZeroVariable::read(&mut reader, "").ok()
         })
     }
 
@@ -388,7 +427,8 @@ impl<'a> Properties<'a> {
         let mut reader = Reader::new(self.bytes);
         let mut seen = 0_u64;
         while !reader.is_empty() {
-            let identifier = Property::read(&mut reader)?.identifier();
+            let identifier = PropertyIdentifier::read(&mut reader)?;
+            Property::check_value(identifier, &mut reader)?;
             let text = identifier.text();
             let bit = 1 << identifier as u8;
             if identifier.places() & place.bit() == 0 {
