@@ -25,7 +25,7 @@ use measuring::{Figures, Work};
 /// Messages that other clients have in flight or in their channel at most, as with ours by default towards a broker that allows it.
 const IN_FLIGHT: u16 = 1_000;
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const CLIENTS: [&str; 3] = ["sori", "rumqttc", "mqtt5"];
 const TASKS: [&str; 4] = ["publish-0", "publish-1", "receive", "receipt"];
@@ -35,11 +35,14 @@ fn main() -> Result<(), Failure> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["one", client, task, url, messages, bytes] => {
             let work = Work::new(url, messages.parse()?, bytes.parse()?)?;
-            let figures = one(client, task, &work)?;
+            let figures = one(client, task, work)?;
             println!("{figures}");
             Ok(())
         }
-        ["feed", url, messages, bytes] => run(sori::feed(&Work::new(url, messages.parse()?, bytes.parse()?)?)),
+        ["feed", url, messages, bytes] => {
+            let work = Work::new(url, messages.parse()?, bytes.parse()?)?;
+            run(async move { sori::feed(&work).await })
+        }
         [url, ref rest @ ..] if rest.len() <= 3 => {
             let number = |at: usize, default: u64| rest.get(at).map_or(Ok(default), |text| text.parse::<u64>());
             all(url, number(0, 100_000)?, number(1, 64)?, number(2, 3)?)
@@ -79,24 +82,26 @@ fn in_a_process(client: &str, task: &str, url: &str, messages: u64, bytes: u64) 
     String::from_utf8(output.stdout)?.trim().parse()
 }
 
-fn one(client: &str, task: &str, work: &Work) -> Result<Figures, Failure> {
+fn one(client: &str, task: &str, work: Work) -> Result<Figures, Failure> {
     match (client, task) {
-        ("sori", "publish-0") => run(sori::publish(work, 0)),
-        ("sori", "publish-1") => run(sori::publish(work, 1)),
-        ("sori", "receive") => run(sori::receive(work)),
-        ("sori", "receipt") => run(sori::receipt(work)),
-        ("rumqttc", "publish-0") => run(rumqttc_client::publish(work, 0)),
-        ("rumqttc", "publish-1") => run(rumqttc_client::publish(work, 1)),
-        ("rumqttc", "receive") => run(rumqttc_client::receive(work)),
-        ("rumqttc", "receipt") => run(rumqttc_client::receipt(work)),
-        ("mqtt5", "publish-0") => run(mqtt5_client::publish(work, 0)),
-        ("mqtt5", "publish-1") => run(mqtt5_client::publish(work, 1)),
-        ("mqtt5", "receive") => run(mqtt5_client::receive(work)),
-        ("mqtt5", "receipt") => run(mqtt5_client::receipt(work)),
+        ("sori", "publish-0") => run(async move { sori::publish(&work, 0).await }),
+        ("sori", "publish-1") => run(async move { sori::publish(&work, 1).await }),
+        ("sori", "receive") => run(async move { sori::receive(&work).await }),
+        ("sori", "receipt") => run(async move { sori::receipt(&work).await }),
+        ("rumqttc", "publish-0") => run(async move { rumqttc_client::publish(&work, 0).await }),
+        ("rumqttc", "publish-1") => run(async move { rumqttc_client::publish(&work, 1).await }),
+        ("rumqttc", "receive") => run(async move { rumqttc_client::receive(&work).await }),
+        ("rumqttc", "receipt") => run(async move { rumqttc_client::receipt(&work).await }),
+        ("mqtt5", "publish-0") => run(async move { mqtt5_client::publish(&work, 0).await }),
+        ("mqtt5", "publish-1") => run(async move { mqtt5_client::publish(&work, 1).await }),
+        ("mqtt5", "receive") => run(async move { mqtt5_client::receive(&work).await }),
+        ("mqtt5", "receipt") => run(async move { mqtt5_client::receipt(&work).await }),
         _ => Err(format!("no client {client} or no task {task}").into()),
     }
 }
 
-fn run<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+/// In a task of the runtime, as most of a program is: what `block_on` itself runs gets its turn only after a look at the sockets.
+fn run<T: Send + 'static>(future: impl Future<Output = Result<T, Failure>> + Send + 'static) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { tokio::spawn(future).await? })
 }
