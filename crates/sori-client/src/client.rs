@@ -113,19 +113,19 @@ impl Client {
     /// How the connection does now.
     #[must_use]
     pub fn state(&self) -> State {
-        self.handle.shared().with(|driver, _| driver.state())
+        self.handle.shared().with(|driver| driver.state())
     }
 
     /// The client identifier, which may be one that the server has assigned.
     #[must_use]
     pub fn client_id(&self) -> String {
-        self.handle.shared().with(|driver, _| driver.client_id().to_owned())
+        self.handle.shared().with(|driver| driver.client_id().to_owned())
     }
 
     /// How many messages came that no subscription was for.
     #[must_use]
     pub fn unmatched(&self) -> u64 {
-        self.handle.shared().with(|driver, _| driver.unmatched())
+        self.handle.shared().with(|driver| driver.unmatched())
     }
 
     /// Waits until everything that was published has its receipt (at most for the
@@ -179,7 +179,7 @@ impl Subscription {
 impl Stream for Subscription {
     type Item = Message;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         self.queue.poll_next(cx)
     }
 }

@@ -1,5 +1,6 @@
 //! What handles and the connection share: the driver behind a lock, and the clock.
 
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::driver::Driver;
 use crate::error::Error;
-use crate::message::{Ack, Message};
+use crate::message::{Ack, Body, Message};
 use crate::publish::{Publish, Receipt};
 use crate::state::State;
 use crate::subscribe::Subscribe;
@@ -26,15 +27,20 @@ impl Shared {
         Arc::new(Self { driver: Mutex::new(driver), started: Instant::now() })
     }
 
-    pub(crate) fn with<R>(&self, use_it: impl FnOnce(&mut Driver, Duration) -> R) -> R {
-        let now = self.started.elapsed();
+    pub(crate) fn with<R>(&self, use_it: impl FnOnce(&mut Driver) -> R) -> R {
         let (result, wakes) = {
             let mut driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
-            let result = use_it(&mut driver, now);
+            let result = use_it(&mut driver);
             (result, driver.take_wakes())
         };
         wakes.wake();
         result
+    }
+
+    /// The same for what depends on the time.
+    pub(crate) fn with_now<R>(&self, use_it: impl FnOnce(&mut Driver, Duration) -> R) -> R {
+        let now = self.started.elapsed();
+        self.with(|driver| use_it(driver, now))
     }
 
     /// When, on the clock of the runtime.
@@ -49,7 +55,7 @@ pub(crate) struct Handle(Arc<Shared>);
 
 impl Handle {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        shared.with(|driver, _| driver.add_handle());
+        shared.with(|driver| driver.add_handle());
         Self(shared)
     }
 
@@ -67,7 +73,7 @@ impl Handle {
         let mut place = RoomPlace { shared: &self.0, place: None };
         poll_fn(|cx| {
             let RoomPlace { shared, place } = &mut place;
-            shared.with(|driver, _| match driver.publish(&publish) {
+            shared.with(|driver| match driver.publish(&publish) {
                 Ok(token) => Poll::Ready(Ok(Delivery::new(shared, token))),
                 Err(Error::QueueFull) if driver.waits_for_room() => {
                     let (room, wakes) = driver.room();
@@ -82,27 +88,27 @@ impl Handle {
     }
 
     pub(crate) fn try_publish(&self, publish: &Publish<'_>) -> Result<Delivery, Error> {
-        let token = self.0.with(|driver, _| driver.publish(publish))?;
+        let token = self.0.with(|driver| driver.publish(publish))?;
         Ok(Delivery::new(&self.0, token))
     }
 
     pub(crate) async fn subscribe(&self, subscribe: Subscribe) -> Result<Queue, Error> {
-        let id = self.0.with(|driver, _| driver.subscribe(&subscribe))?;
-        let queue = Queue { handle: self.clone(), id, filters: subscribe.filters };
-        poll_fn(|cx| self.0.with(|driver, _| driver.poll_subscribed(id, cx))).await?;
+        let id = self.0.with(|driver| driver.subscribe(&subscribe))?;
+        let queue = Queue { handle: self.clone(), id, filters: subscribe.filters, batch: VecDeque::new() };
+        poll_fn(|cx| self.0.with(|driver| driver.poll_subscribed(id, cx))).await?;
         Ok(queue)
     }
 
     pub(crate) async fn request(&self, publish: Publish<'_>, timeout: Duration) -> Result<Message, Error> {
         let publish = publish.into_owned();
-        let id = self.0.with(|driver, now| driver.begin_request(now, publish, timeout))?;
+        let id = self.0.with_now(|driver, now| driver.begin_request(now, publish, timeout))?;
         let _guard = RequestGuard { shared: &self.0, id };
-        let body = poll_fn(|cx| self.0.with(|driver, _| driver.poll_reply(id, cx))).await?;
+        let body = poll_fn(|cx| self.0.with(|driver| driver.poll_reply(id, cx))).await?;
         Ok(Message::new(body, None))
     }
 
     pub(crate) async fn close(&self) -> Result<(), Error> {
-        self.0.with(|driver, now| driver.begin_close(now));
+        self.0.with_now(|driver, now| driver.begin_close(now));
         self.until(|driver| driver.close_result()).await
     }
 
@@ -111,7 +117,7 @@ impl Handle {
         let mut place = ChangePlace { shared: &self.0, place: None };
         poll_fn(|cx| {
             let ChangePlace { shared, place } = &mut place;
-            shared.with(|driver, _| match outcome(driver) {
+            shared.with(|driver| match outcome(driver) {
                 Some(result) => Poll::Ready(result),
                 None => {
                     let (changes, wakes) = driver.changes();
@@ -133,7 +139,7 @@ impl Clone for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.with(|driver, now| driver.remove_handle(now));
+        self.0.with_now(|driver, now| driver.remove_handle(now));
     }
 }
 
@@ -146,7 +152,7 @@ struct RoomPlace<'a> {
 impl Drop for RoomPlace<'_> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            self.shared.with(|driver, _| {
+            self.shared.with(|driver| {
                 let (room, wakes) = driver.room();
                 room.leave(place, wakes);
             });
@@ -163,7 +169,7 @@ struct ChangePlace<'a> {
 impl Drop for ChangePlace<'_> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            self.shared.with(|driver, _| {
+            self.shared.with(|driver| {
                 let (changes, wakes) = driver.changes();
                 changes.leave(place, wakes);
             });
@@ -178,7 +184,7 @@ struct RequestGuard<'a> {
 
 impl Drop for RequestGuard<'_> {
     fn drop(&mut self) {
-        self.shared.with(|driver, _| driver.forget_request(self.id));
+        self.shared.with(|driver| driver.forget_request(self.id));
     }
 }
 
@@ -195,7 +201,7 @@ impl Delivery {
     }
 
     pub(crate) fn poll_receipt(&self, cx: &Context<'_>) -> Poll<Result<Receipt, Error>> {
-        self.shared.with(|driver, _| driver.poll_receipt(self.token, cx))
+        self.shared.with(|driver| driver.poll_receipt(self.token, cx))
     }
 }
 
@@ -209,7 +215,7 @@ impl Future for Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.shared.with(|driver, _| driver.forget_receipt(self.token));
+        self.shared.with(|driver| driver.forget_receipt(self.token));
     }
 }
 
@@ -218,12 +224,17 @@ pub(crate) struct Queue {
     handle: Handle,
     id: u64,
     filters: Vec<String>,
+    /// Messages that were taken out with the one before.
+    batch: VecDeque<Body>,
 }
 
 impl Queue {
-    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Message>> {
+    pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Message>> {
+        if let Some(body) = self.batch.pop_front() {
+            return Poll::Ready(Some(Message::new(body, None)));
+        }
         let shared = self.handle.shared();
-        let received = match shared.with(|driver, _| driver.poll_next(self.id, cx)) {
+        let received = match shared.with(|driver| driver.poll_next(self.id, cx, &mut self.batch)) {
             Poll::Ready(Some(received)) => received,
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Pending => return Poll::Pending,
@@ -236,26 +247,26 @@ impl Queue {
     }
 
     pub(crate) fn unpark(&self) {
-        self.handle.shared().with(|driver, _| driver.unpark(self.id));
+        self.handle.shared().with(|driver| driver.unpark(self.id));
     }
 
     pub(crate) fn dropped(&self) -> u64 {
-        self.handle.shared().with(|driver, _| driver.dropped(self.id))
+        self.handle.shared().with(|driver| driver.dropped(self.id))
     }
 
     pub(crate) fn error(&self) -> Option<Error> {
-        self.handle.shared().with(|driver, _| driver.stream_error(self.id))
+        self.handle.shared().with(|driver| driver.stream_error(self.id))
     }
 
     pub(crate) async fn unsubscribe(self) {
-        self.handle.shared().with(|driver, _| driver.remove_stream(self.id, true));
+        self.handle.shared().with(|driver| driver.remove_stream(self.id, true));
         self.handle.until(|driver| (!driver.is_unsubscribing(&self.filters)).then_some(())).await;
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        self.handle.shared().with(|driver, _| driver.remove_stream(self.id, false));
+        self.handle.shared().with(|driver| driver.remove_stream(self.id, false));
     }
 }
 
@@ -267,17 +278,17 @@ pub(crate) struct Changes {
 
 impl Changes {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        let id = shared.with(|driver, _| driver.watch());
+        let id = shared.with(|driver| driver.watch());
         Self { shared: Arc::clone(shared), id }
     }
 
     pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<State>> {
-        self.shared.with(|driver, _| driver.poll_state(self.id, cx))
+        self.shared.with(|driver| driver.poll_state(self.id, cx))
     }
 }
 
 impl Drop for Changes {
     fn drop(&mut self) {
-        self.shared.with(|driver, _| driver.unwatch(self.id));
+        self.shared.with(|driver| driver.unwatch(self.id));
     }
 }

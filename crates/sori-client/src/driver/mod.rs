@@ -296,6 +296,7 @@ impl Driver {
                 Err(error) => self.connection_failed(error),
             }
         }
+        self.streams.seal();
         self.ask_what_could_not_be_asked();
         self.look_for_replies();
         self.finish_closing();

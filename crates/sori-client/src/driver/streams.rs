@@ -8,7 +8,7 @@ use sori_mqtt::client_session::Delivery;
 use sori_mqtt::{Publish, ReasonCode, TopicFilter, TopicName};
 
 use crate::error::Error;
-use crate::message::Body;
+use crate::message::{Blocks, Body};
 use crate::subscribe::{Overflow, Subscribe};
 
 use super::Driver;
@@ -23,6 +23,11 @@ pub(crate) type StreamId = u64;
 const UNCLAIMED_TIME: Duration = Duration::from_secs(5);
 /// and at most so many.
 const UNCLAIMED_MAX: usize = 1_000;
+
+/// So many messages are taken out of a queue at once, and no more than this part of what it holds: the rest of it is free for what
+/// comes meanwhile.
+const BATCH_MAX: usize = 64;
+const BATCH_PART: usize = 8;
 
 /// A message in a queue, and what is owed to the server for it.
 #[derive(Debug)]
@@ -67,7 +72,7 @@ pub(super) struct Streams {
     unclaimed: VecDeque<(Duration, Received)>,
     /// Messages that no subscription was for.
     unmatched: u64,
-    scratch: Vec<u8>,
+    blocks: Blocks,
     targets: Vec<StreamId>,
 }
 
@@ -75,6 +80,8 @@ pub(super) struct Streams {
 struct Stream {
     queue: VecDeque<Received>,
     queue_max: usize,
+    /// Messages that were taken out with another one, and count as long as they wait to be looked at.
+    batch: Batch,
     overflow: Overflow,
     manual_acks: bool,
     /// The server has taken all its filters.
@@ -86,15 +93,39 @@ struct Stream {
     waker: Option<Waker>,
 }
 
+/// What a batch has of the bounds.
+#[derive(Debug, Default, Clone, Copy)]
+struct Batch {
+    messages: usize,
+    bytes: usize,
+}
+
 impl Stream {
     fn is_full(&self) -> bool {
-        self.queue.len() >= self.queue_max
+        self.queue.len() + self.batch.messages >= self.queue_max
     }
 
     /// Whether the connection is not to be read because of this queue. Manual acknowledgements have the bound of what
     /// the server may have in flight.
     fn holds_back(&self) -> bool {
         self.overflow == Overflow::Wait && !self.manual_acks && self.is_full()
+    }
+
+    /// Takes messages out that may as well be looked at later: nothing is owed for them, and none of them would have to give
+    /// way to a newer one.
+    fn take_batch(&mut self, batch: &mut VecDeque<Body>) {
+        if self.overflow != Overflow::Wait {
+            return;
+        }
+        let count = BATCH_MAX.min(self.queue_max / BATCH_PART);
+        while batch.len() < count
+            && let Some(Received { due: Due::Nothing, .. }) = self.queue.front()
+            && let Some(received) = self.queue.pop_front()
+        {
+            self.batch.messages += 1;
+            self.batch.bytes += received.body.size();
+            batch.push_back(received.body);
+        }
     }
 }
 
@@ -111,7 +142,7 @@ impl Streams {
             may_be_inherited,
             unclaimed: VecDeque::new(),
             unmatched: 0,
-            scratch: Vec::new(),
+            blocks: Blocks::default(),
             targets: Vec::new(),
         }
     }
@@ -122,6 +153,7 @@ impl Streams {
         let stream = Stream {
             queue: VecDeque::new(),
             queue_max: subscribe.queue_max,
+            batch: Batch::default(),
             overflow: subscribe.overflow,
             manual_acks: subscribe.manual_acks,
             is_granted: false,
@@ -139,7 +171,7 @@ impl Streams {
         let Some(mut stream) = self.streams.remove(&id) else { return Vec::new() };
         self.full -= usize::from(stream.holds_back());
         wakes.take_from(&mut stream.waker);
-        self.bytes -= stream.queue.iter().map(|received| received.body.size()).sum::<usize>();
+        self.bytes -= stream.queue.iter().map(|received| received.body.size()).sum::<usize>() + stream.batch.bytes;
         let owed = stream.queue.iter().filter_map(|received| match received.due {
             Due::Nothing => None,
             Due::OnTaking(delivery) | Due::OnAcceptance(delivery) => Some(delivery),
@@ -155,6 +187,20 @@ impl Streams {
         self.full -= usize::from(did_hold_back && !stream.holds_back());
         self.bytes -= received.body.size();
         Some(received)
+    }
+
+    /// The batch that was taken out of a queue has been looked at.
+    fn give_back(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let did_hold_back = stream.holds_back();
+        self.bytes -= stream.batch.bytes;
+        stream.batch = Batch::default();
+        self.full -= usize::from(did_hold_back && !stream.holds_back());
+    }
+
+    /// The messages that were delivered can be read.
+    pub(super) fn seal(&mut self) {
+        self.blocks.seal();
     }
 
     /// Who waits for a message of this stream waits no longer.
@@ -185,11 +231,11 @@ impl Streams {
         let delivery = Delivery::new(connection, publish);
         self.find_targets(publish, filters);
         let targets = std::mem::take(&mut self.targets);
-        let body = Body::new(publish, &mut self.scratch);
+        let body = Body::new(publish, &mut self.blocks);
         let taken = if targets.is_empty() {
             self.keep_unclaimed(body, delivery, now)
         } else {
-            self.enqueue_all(&targets, &body, delivery, wakes)
+            self.enqueue_all(&targets, body, delivery, wakes)
         };
         self.targets = targets;
         taken
@@ -216,18 +262,21 @@ impl Streams {
     fn enqueue_all(
         &mut self,
         targets: &[StreamId],
-        body: &Body,
+        body: Body,
         delivery: Option<Delivery>,
         wakes: &mut Wakes,
     ) -> Option<Taken> {
         let (mut owing, mut is_done) = (0, false);
-        for target in targets {
-            match self.enqueue(*target, body, delivery, wakes) {
-                Enqueued::Owed => owing += 1,
-                Enqueued::Done => is_done = true,
-                Enqueued::Left => {}
-            }
+        let mut count = |enqueued| match enqueued {
+            Enqueued::Owed => owing += 1,
+            Enqueued::Done => is_done = true,
+            Enqueued::Left => {}
+        };
+        let (last, others) = targets.split_last()?;
+        for target in others {
+            count(self.enqueue(*target, body.clone(), delivery, wakes));
         }
+        count(self.enqueue(*last, body, delivery, wakes));
         let delivery = delivery?;
         if owing > 1 {
             self.shared.insert(delivery, owing);
@@ -239,7 +288,7 @@ impl Streams {
         }
     }
 
-    fn enqueue(&mut self, id: StreamId, body: &Body, delivery: Option<Delivery>, wakes: &mut Wakes) -> Enqueued {
+    fn enqueue(&mut self, id: StreamId, body: Body, delivery: Option<Delivery>, wakes: &mut Wakes) -> Enqueued {
         let Some(stream) = self.streams.get_mut(&id) else { return Enqueued::Done };
         let has_no_memory = self.bytes >= self.bytes_max;
         let due = match delivery {
@@ -273,8 +322,8 @@ impl Streams {
             return Enqueued::Done;
         }
         let did_hold_back = stream.holds_back();
-        stream.queue.push_back(Received { body: body.clone(), due });
         self.bytes += body.size();
+        stream.queue.push_back(Received { body, due });
         self.full += usize::from(!did_hold_back && stream.holds_back());
         wakes.take_from(&mut stream.waker);
         if is_owed { Enqueued::Owed } else { Enqueued::Done }
@@ -351,25 +400,30 @@ enum Enqueued {
 }
 
 impl Driver {
-    /// The next message of a stream; none when there will be no more.
-    pub(crate) fn poll_next(&mut self, id: StreamId, cx: &Context<'_>) -> Poll<Option<Received>> {
-        let Some(stream) = self.streams.streams.get_mut(&id) else { return Poll::Ready(None) };
-        if stream.queue.is_empty() {
-            if stream.is_ended {
-                return Poll::Ready(None);
-            }
-            self.wakes.park(&mut stream.waker, cx);
-            if self.streams.has_full() {
-                // Now that somebody waits, other queues hold the connection back no longer.
-                self.wake_io();
-            }
-            return Poll::Pending;
-        }
+    /// The next message of a stream; none when there will be no more. Others come with it in `batch`, which is empty when this
+    /// is called.
+    pub(crate) fn poll_next(
+        &mut self,
+        id: StreamId,
+        cx: &Context<'_>,
+        batch: &mut VecDeque<Body>,
+    ) -> Poll<Option<Received>> {
+        debug_assert!(batch.is_empty(), "what was taken before has been looked at");
         let full = self.streams.full;
-        let Some(received) = self.streams.pop(id) else { return Poll::Pending };
-        if self.streams.full < full {
+        self.streams.give_back(id);
+        let received = self.streams.pop(id);
+        let Some(stream) = self.streams.streams.get_mut(&id) else { return Poll::Ready(None) };
+        let is_waiting = received.is_none() && !stream.is_ended;
+        if is_waiting {
+            self.wakes.park(&mut stream.waker, cx);
+        } else {
+            stream.take_batch(batch);
+        }
+        if self.streams.full < full || (is_waiting && self.streams.has_full()) {
+            // There is room again. Or somebody waits, and other queues hold the connection back no longer.
             self.wake_io();
         }
+        let Some(received) = received else { return if is_waiting { Poll::Pending } else { Poll::Ready(None) } };
         if let Due::OnTaking(delivery) = received.due {
             // Success is legal in every version.
             let _ = self.acknowledge(delivery, ReasonCode::Success);
@@ -390,6 +444,12 @@ impl Driver {
     /// Why a stream has ended, if not because the client was closed.
     pub(crate) fn stream_error(&self, id: StreamId) -> Option<Error> {
         self.streams.streams.get(&id).and_then(|stream| stream.error.clone())
+    }
+
+    /// Memory that messages take which nobody has looked at.
+    #[cfg(test)]
+    pub(super) fn incoming_bytes(&self) -> usize {
+        self.streams.bytes
     }
 
     /// How many messages no subscription was for.
@@ -414,7 +474,7 @@ impl Driver {
                 Due::OnTaking(delivery) | Due::OnAcceptance(delivery) => Some(delivery),
                 Due::Nothing => None,
             };
-            let taken = self.streams.enqueue_all(&[id], &received.body, delivery, &mut self.wakes);
+            let taken = self.streams.enqueue_all(&[id], received.body, delivery, &mut self.wakes);
             self.delivered(taken);
         }
     }

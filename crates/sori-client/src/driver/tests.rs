@@ -1,5 +1,6 @@
 //! The driver: a server of bytes, and time that the test moves.
 
+use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use sori_mqtt::{
 };
 
 use super::{Driver, Link, Step};
+use crate::message::Message;
 use crate::{Error, Options, Overflow, Publish, Reconnect, State, Subscribe};
 
 /// A driver, its time, and what it says to the server.
@@ -143,12 +145,21 @@ impl Rig {
 
     /// How many messages a stream has.
     fn taken(&mut self, stream: u64) -> usize {
-        let mut taken = 0;
-        while let Poll::Ready(Some(_)) = self.driver.poll_next(stream, &cx()) {
-            taken += 1;
+        let (mut taken, mut batch) = (0, VecDeque::new());
+        while let Poll::Ready(Some(_)) = self.driver.poll_next(stream, &cx(), &mut batch) {
+            taken += 1 + batch.drain(..).len();
         }
         self.driver.unpark(stream);
         taken
+    }
+
+    /// One message of a stream, and how many came with it.
+    fn take(&mut self, stream: u64) -> Option<(Message, usize)> {
+        let mut batch = VecDeque::new();
+        match self.driver.poll_next(stream, &cx(), &mut batch) {
+            Poll::Ready(Some(taken)) => Some((Message::new(taken.body, None), batch.len())),
+            Poll::Ready(None) | Poll::Pending => None,
+        }
     }
 
     fn end(&self) -> Option<String> {
@@ -216,7 +227,7 @@ fn a_subscription_that_is_refused_after_a_reconnect_ends_its_stream_and_is_told(
     rig.accept(false);
     rig.sent();
     rig.grant(2, 0x87);
-    assert!(matches!(rig.driver.poll_next(stream, &cx()), Poll::Ready(None)));
+    assert!(matches!(rig.driver.poll_next(stream, &cx(), &mut VecDeque::new()), Poll::Ready(None)));
     assert!(matches!(rig.driver.stream_error(stream), Some(Error::SubscribeRefused(..))));
     let mut told = Vec::new();
     while let Poll::Ready(Some(state)) = rig.driver.poll_state(watcher, &cx()) {
@@ -338,7 +349,7 @@ fn a_full_queue_holds_the_connection_back_as_long_as_nobody_waits_for_anything_e
     rig.message(1, 2, "full", &[1]);
     assert!(!rig.driver.wants_input());
     // Somebody waits for the other stream.
-    assert!(matches!(rig.driver.poll_next(other, &cx()), Poll::Pending));
+    assert!(matches!(rig.driver.poll_next(other, &cx(), &mut VecDeque::new()), Poll::Pending));
     assert!(rig.driver.wants_input());
     rig.driver.unpark(other);
     assert!(!rig.driver.wants_input());
@@ -428,7 +439,7 @@ fn a_message_of_two_careful_streams_is_acknowledged_when_both_have_done_so() {
     rig.sent();
     rig.message(1, 7, "a/1", &[1, 2]);
     for (stream, expected) in [(one, &[][..]), (two, &["PUBACK 7"])] {
-        let received = match rig.driver.poll_next(stream, &cx()) {
+        let received = match rig.driver.poll_next(stream, &cx(), &mut VecDeque::new()) {
             Poll::Ready(received) => received.expect("goes on"),
             Poll::Pending => unreachable!("there is a message"),
         };
@@ -479,4 +490,90 @@ fn a_session_taken_over_is_not_fought_for() {
     assert_eq!(rig.driver.link(), Link::Finish);
     rig.lose();
     assert!(rig.end().is_some_and(|end| end.contains("session taken over")));
+}
+
+#[test]
+fn a_batch_counts_in_the_bounds_until_it_has_been_looked_at() {
+    let mut rig = Rig::connected(options());
+    let stream = rig.stream(Subscribe::new("t").queue(32, Overflow::Wait));
+    rig.grant(1, 1);
+    for _ in 0..32 {
+        rig.message(0, 0, "t", &[1]);
+    }
+    assert!(!rig.driver.wants_input());
+    let (message, more) = rig.take(stream).expect("there is one");
+    assert_eq!((message.topic(), message.text(), more), ("t", Ok("hi"), 32 / 8));
+    assert!(rig.driver.wants_input(), "one has left");
+    rig.message(0, 0, "t", &[1]);
+    assert!(!rig.driver.wants_input(), "and four only come with it");
+    let _ = rig.take(stream).expect("there is one");
+    for _ in 0..5 {
+        assert!(rig.driver.wants_input());
+        rig.message(0, 0, "t", &[1]);
+    }
+    assert!(!rig.driver.wants_input());
+    while rig.take(stream).is_some() {}
+    assert_eq!(rig.driver.incoming_bytes(), 0);
+    // A batch whose stream is dropped takes no memory any more.
+    for _ in 0..32 {
+        rig.message(0, 0, "t", &[1]);
+    }
+    let _ = rig.take(stream).expect("there is one");
+    rig.driver.remove_stream(stream, true);
+    assert!(rig.driver.wants_input() && rig.driver.incoming_bytes() == 0);
+}
+
+#[test]
+fn what_may_have_to_give_way_or_is_to_be_acknowledged_is_taken_alone() {
+    for (overflow, manual_acks) in
+        [(Overflow::DropOldest, false), (Overflow::DropNewest, false), (Overflow::Wait, true)]
+    {
+        let mut rig = Rig::connected(options());
+        let stream = rig.stream(Subscribe::new("t").queue(100, overflow).manual_acks(manual_acks));
+        rig.grant(1, 1);
+        for packet_id in 1..=50 {
+            rig.message(1, packet_id, "t", &[1]);
+        }
+        for _ in 0..50 {
+            assert_eq!(rig.take(stream).map(|(_, more)| more), Some(0), "{overflow:?}");
+        }
+    }
+}
+
+/// What is allocated are the blocks in which the messages lie, many in each: two allocations for 4 KiB of messages.
+#[test]
+fn a_message_that_comes_in_takes_no_memory_of_its_own() {
+    const COUNT: u16 = 500;
+    for version in [Version::V311, Version::V5] {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+            let mut rig = Rig::connected(options().version(version));
+            let stream = rig.stream(Subscribe::new("sensors/+/temperature").queue(COUNT.into(), Overflow::Wait));
+            rig.grant(1, qos as u8);
+            let (mut bytes, mut size, mut output) = (Vec::new(), 0, Vec::new());
+            let mut properties = PropertyBuffer::new();
+            if version.is_v5() {
+                properties.push(Property::SubscriptionIdentifier(1));
+            }
+            for packet_id in 1..=COUNT {
+                let packet_id = if qos == QoS::AtMostOnce { None } else { PacketId::new(packet_id) };
+                let (topic, properties) = ("sensors/17/temperature", properties.as_properties());
+                let payload = [b'x'; 64].as_slice();
+                let publish = Received { dup: false, qos, retain: false, topic, packet_id, properties, payload };
+                publish.encode(version, &mut bytes);
+                size += topic.len() + properties.len() + payload.len();
+            }
+            let mut turn = || {
+                rig.driver.received(rig.now, &bytes);
+                assert_eq!(rig.taken(stream), usize::from(COUNT));
+                rig.driver.take_output(&mut output);
+            };
+            // Buffers grow to their sizes.
+            turn();
+            turn();
+            let allocations = allocation_counter::measure(turn).count_total;
+            let blocks = size.div_ceil(4 * 1024 - size / usize::from(COUNT)) as u64;
+            // The test's own batch of messages has its memory anew, too.
+            assert!(allocations <= 2 * blocks + 8, "{version:?} {qos:?}: {allocations} for {blocks} blocks");
+        }
+    }
 }

@@ -94,7 +94,7 @@ struct Guard(Arc<Shared>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.with(|driver, _| driver.end(Some(runtime_is_gone())));
+        self.0.with(|driver| driver.end(Some(runtime_is_gone())));
     }
 }
 

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Sleep, sleep_until};
@@ -27,19 +27,19 @@ pub(super) async fn run(shared: &Arc<Shared>) {
     let mut buffers = Buffers { input: vec![0; READ_BYTES], output: Vec::new(), written: 0 };
     loop {
         let step =
-            poll_fn(|cx| alarm.poll(shared, cx, |cx| shared.with(|driver, now| driver.poll_step(now, cx)))).await;
+            poll_fn(|cx| alarm.poll(shared, cx, |cx| shared.with_now(|driver, now| driver.poll_step(now, cx)))).await;
         let Step::Open(endpoint) = step else { return };
         match open(shared, &mut alarm, &endpoint).await {
             None => {}
-            Some(Err(error)) => shared.with(|driver, now| driver.open_failed(now, error)),
+            Some(Err(error)) => shared.with_now(|driver, now| driver.open_failed(now, error)),
             Some(Ok(mut stream)) => {
-                shared.with(|driver, now| driver.opened(now));
+                shared.with_now(|driver, now| driver.opened(now));
                 (buffers.written, buffers.output) = (0, Vec::new());
                 let error = poll_fn(|cx| {
                     alarm.poll(shared, cx, |cx| poll_connection(shared, stream.as_mut(), &mut buffers, cx))
                 })
                 .await;
-                shared.with(|driver, now| driver.closed(now, error));
+                shared.with_now(|driver, now| driver.closed(now, error));
             }
         }
     }
@@ -54,7 +54,7 @@ async fn open(
     let mut opening = pin!(connect::open(endpoint));
     poll_fn(|cx| {
         alarm.poll(shared, cx, |cx| {
-            let is_wanted = shared.with(|driver, _| {
+            let is_wanted = shared.with(|driver| {
                 driver.park_io(cx);
                 driver.link() == Link::Keep
             });
@@ -86,7 +86,7 @@ fn poll_connection(
             Ok(is_written) => is_written,
             Err(error) => return Poll::Ready(Some(error)),
         };
-        let (link, wants_input) = shared.with(|driver, _| {
+        let (link, wants_input) = shared.with(|driver| {
             driver.park_io(cx);
             (driver.link(), driver.wants_input())
         });
@@ -103,7 +103,7 @@ fn poll_connection(
             Poll::Ready(Ok(0)) => return Poll::Ready(None),
             Poll::Ready(Ok(length)) => {
                 let bytes = buffers.input.get(..length).unwrap_or_default();
-                shared.with(|driver, now| driver.received(now, bytes));
+                shared.with_now(|driver, now| driver.received(now, bytes));
             }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Poll::Ready(Err(error)) => return Poll::Ready(Some(error)),
@@ -124,7 +124,7 @@ fn poll_write(
     loop {
         if buffers.written >= buffers.output.len() {
             buffers.written = 0;
-            shared.with(|driver, _| driver.take_output(&mut buffers.output));
+            shared.with(|driver| driver.take_output(&mut buffers.output));
             if buffers.output.is_empty() {
                 return match stream.poll_flush(cx) {
                     Poll::Ready(flushed) => flushed.map(|()| true),
@@ -147,6 +147,7 @@ fn poll_write(
 #[derive(Default)]
 struct Alarm {
     sleep: Option<Pin<Box<Sleep>>>,
+    /// For when it is set; none when it has rung.
     at: Option<Duration>,
 }
 
@@ -162,7 +163,7 @@ impl Alarm {
             if let Poll::Ready(result) = what(cx) {
                 return Poll::Ready(result);
             }
-            let deadline = shared.with(|driver, now| {
+            let deadline = shared.with_now(|driver, now| {
                 let deadline = driver.deadline();
                 if deadline.is_some_and(|deadline| now >= deadline) {
                     driver.handle_timeout(now);
@@ -179,12 +180,16 @@ impl Alarm {
         }
     }
 
+    /// Ready when it may be time. A deadline that has moved away, as it does with everything that comes in, is looked at again
+    /// when the time of the former one has come, which costs less than to move the timer each time.
     fn poll_sleep(&mut self, shared: &Arc<Shared>, at: Duration, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(shared.instant(at))));
-        if self.at != Some(at) {
+        if self.at.is_none_or(|set| set > at) {
             self.at = Some(at);
             sleep.as_mut().reset(shared.instant(at));
         }
-        sleep.as_mut().poll(cx)
+        ready!(sleep.as_mut().poll(cx));
+        self.at = None;
+        Poll::Ready(())
     }
 }

@@ -1,5 +1,7 @@
 //! A message that came in, and the token that acknowledges it.
 
+mod blocks;
+
 use std::fmt;
 use std::str::Utf8Error;
 use std::sync::Arc;
@@ -10,7 +12,11 @@ use sori_mqtt::{Properties, Publish, QoS, ReasonCode};
 use crate::error::Error;
 use crate::shared::Shared;
 
-/// A message from the server. Topic, properties and payload lie in one piece of memory that clones share.
+pub(crate) use blocks::Blocks;
+use blocks::Place;
+
+/// A message from the server. Topic, properties and payload lie in one piece of memory, which clones share, and small messages
+/// that came at the same time (4 KiB of them at most).
 pub struct Message {
     body: Body,
     ack: Option<Ack>,
@@ -20,7 +26,7 @@ pub struct Message {
 #[derive(Debug, Clone)]
 pub(crate) struct Body {
     /// Topic, properties, payload.
-    bytes: Arc<[u8]>,
+    place: Place,
     topic_len: u32,
     properties_len: u32,
     qos: QoS,
@@ -29,22 +35,13 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// `scratch` is memory to put the message together in; the allocation that stays is one.
-    pub(crate) fn new(publish: &Publish<'_>, scratch: &mut Vec<u8>) -> Self {
-        let properties = publish.properties.bytes();
-        let bytes = if properties.is_empty() && publish.payload.is_empty() {
-            Arc::from(publish.topic.as_bytes())
-        } else {
-            scratch.clear();
-            scratch.extend_from_slice(publish.topic.as_bytes());
-            scratch.extend_from_slice(properties);
-            scratch.extend_from_slice(publish.payload);
-            Arc::from(scratch.as_slice())
-        };
+    /// It can be read when the blocks are sealed.
+    pub(crate) fn new(publish: &Publish<'_>, blocks: &mut Blocks) -> Self {
+        let (topic, properties) = (publish.topic.as_bytes(), publish.properties.bytes());
         Self {
-            bytes,
+            place: blocks.put([topic, properties, publish.payload]),
             // Neither is longer than a packet.
-            topic_len: u32::try_from(publish.topic.len()).unwrap_or_default(),
+            topic_len: u32::try_from(topic.len()).unwrap_or_default(),
             properties_len: u32::try_from(properties.len()).unwrap_or_default(),
             qos: publish.qos,
             retain: publish.retain,
@@ -53,21 +50,21 @@ impl Body {
     }
 
     /// What it takes of a queue's memory.
-    pub(crate) fn size(&self) -> usize {
-        size_of::<Self>() + self.bytes.len()
+    pub(crate) const fn size(&self) -> usize {
+        size_of::<Self>() + self.place.len()
     }
 
     pub(crate) fn topic(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.topic_len as usize]).unwrap_or_default()
+        std::str::from_utf8(&self.place.bytes()[..self.topic_len as usize]).unwrap_or_default()
     }
 
     pub(crate) fn properties(&self) -> Properties<'_> {
         let begin = self.topic_len as usize;
-        Properties::from_checked(&self.bytes[begin..begin + self.properties_len as usize])
+        Properties::from_checked(&self.place.bytes()[begin..begin + self.properties_len as usize])
     }
 
     fn payload(&self) -> &[u8] {
-        &self.bytes[(self.topic_len + self.properties_len) as usize..]
+        &self.place.bytes()[(self.topic_len + self.properties_len) as usize..]
     }
 }
 
@@ -130,7 +127,10 @@ impl Message {
 impl From<crate::Publish<'_>> for Message {
     /// The message that a subscriber gets of this: for tests of functions that take messages.
     fn from(publish: crate::Publish<'_>) -> Self {
-        Self::new(Body::new(&publish.as_packet(), &mut Vec::new()), None)
+        let mut blocks = Blocks::default();
+        let body = Body::new(&publish.as_packet(), &mut blocks);
+        blocks.seal();
+        Self::new(body, None)
     }
 }
 
@@ -173,7 +173,7 @@ impl Ack {
     pub fn accept(mut self) {
         if let Some(delivery) = self.delivery.take() {
             // Success is a legal answer in every version; nothing else can be wrong with it.
-            let _ = self.shared.with(|driver, _| driver.acknowledge(delivery, ReasonCode::Success));
+            let _ = self.shared.with(|driver| driver.acknowledge(delivery, ReasonCode::Success));
         }
     }
 
@@ -183,7 +183,7 @@ impl Ack {
     /// Before MQTT 5.0 nobody can say so, and some reason codes are not for this; the message counts as dropped.
     pub fn reject(mut self, reason_code: ReasonCode) -> Result<(), Error> {
         let Some(delivery) = self.delivery else { return Ok(()) };
-        self.shared.with(|driver, _| driver.acknowledge(delivery, reason_code))?;
+        self.shared.with(|driver| driver.acknowledge(delivery, reason_code))?;
         self.delivery = None;
         Ok(())
     }
@@ -192,7 +192,7 @@ impl Ack {
 impl Drop for Ack {
     fn drop(&mut self) {
         if let Some(delivery) = self.delivery.take() {
-            self.shared.with(|driver, _| driver.leave(delivery));
+            self.shared.with(|driver| driver.leave(delivery));
         }
     }
 }
