@@ -27,6 +27,8 @@
 //! - **What a server sends cannot make it panic**, nor make it keep more than its bounds.
 //! - **Errors say what to do**, and [`Error::is_retryable`] whether waiting helps.
 //!
+//! For tools that decide each packet themselves there is a [`Session`]: the same connection, told event by event.
+//!
 //! # Features
 //!
 //! | feature | brings | dependencies |
@@ -58,6 +60,7 @@ mod publish;
 mod reconnect;
 #[cfg(feature = "router")]
 pub mod router;
+mod session;
 mod shared;
 mod state;
 #[cfg(feature = "store")]
@@ -75,6 +78,7 @@ pub use message::{Ack, Message};
 pub use options::{Options, WhenFull};
 pub use publish::{Payload, Publish, Receipt};
 pub use reconnect::Reconnect;
+pub use session::{Event, Interrupter, Session};
 pub use shared::Delivery;
 pub use state::State;
 #[cfg(feature = "store")]
@@ -86,5 +90,7 @@ pub use way::Proxy;
 pub use way::Tls;
 
 // The words of the standard that options and errors are made of.
-pub use sori_mqtt::client_session::{Farewell, OptionError, RequestError, Violation};
-pub use sori_mqtt::{Properties, Property, QoS, ReasonCode, RetainHandling, TopicError, Version};
+pub use sori_mqtt::client_session::{Farewell, OptionError, RequestError, Token, Violation};
+pub use sori_mqtt::{
+    Properties, Property, PropertyBuffer, QoS, ReasonCode, RetainHandling, SubscribeOptions, TopicError, Version,
+};

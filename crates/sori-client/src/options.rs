@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sori_mqtt::client_session::{ConnectOptions, OptionError};
+use sori_mqtt::client_session::{Authentication, ConnectOptions, OptionError};
 use sori_mqtt::{Property, Version};
 
 use crate::endpoint::{Endpoint, Parsed, Place};
@@ -321,6 +321,13 @@ impl Options {
     pub fn topic_aliases(mut self, incoming_max: u16, outgoing_max: u16) -> Self {
         self.session.topic_alias_maximum = incoming_max;
         self.session.topic_alias_outgoing_max = outgoing_max;
+        self
+    }
+
+    /// MQTT 5.0: the method of an enhanced authentication, and its first data if the method lets the client begin.
+    #[must_use]
+    pub fn authentication(mut self, method: impl Into<String>, data: Option<Vec<u8>>) -> Self {
+        self.session.authentication = Some(Authentication { method: method.into(), data });
         self
     }
 

@@ -14,6 +14,7 @@ use sori_mqtt::client_session::ConnectionError;
 use sori_mqtt::{Disconnect, Property, PropertyBuffer, ReasonCode, Version};
 
 use crate::error::Error;
+use crate::session::Event;
 use crate::state::State;
 
 use super::{Driver, Stage};
@@ -93,7 +94,7 @@ impl Driver {
         self.begin_closing_connection(false);
     }
 
-    fn begin_closing_connection(&mut self, is_last: bool) {
+    pub(super) fn begin_closing_connection(&mut self, is_last: bool) {
         if self.stage == Stage::Open {
             self.stage = Stage::Closing { since: self.now, is_last };
         }
@@ -137,7 +138,9 @@ impl Driver {
         }
         let Some(wait) = self.backoff.next(&error) else { return self.end(Some(error)) };
         self.stage = Stage::Waiting { at: self.now.saturating_add(wait) };
-        let state = State::Disconnected { error: Arc::new(error), retry_in: wait };
+        let error = Arc::new(error);
+        self.tell(|| Event::Lost { error: Arc::clone(&error), retry_in: wait });
+        let state = State::Disconnected { error, retry_in: wait };
         self.watchers.tell(state, &mut self.wakes);
         self.wake_io();
     }
@@ -224,6 +227,7 @@ impl Driver {
         self.kept.close();
         self.end_requests();
         self.streams.end(&mut self.wakes);
+        self.tell(|| Event::Ended { error: error.clone() });
         self.watchers.tell(State::Closed { error }, &mut self.wakes);
         self.changes.wake_all(&mut self.wakes);
         self.room.wake_all(&mut self.wakes);

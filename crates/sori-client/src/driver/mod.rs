@@ -14,6 +14,7 @@
 //! 5. Whoever waits is woken with [`take_wakes`](Driver::take_wakes), when nothing is locked.
 
 mod connection;
+mod events;
 mod filters;
 #[cfg(feature = "store")]
 mod keeping;
@@ -36,6 +37,7 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::reconnect::{Backoff, Random};
 
+use events::Events;
 use filters::Filters;
 use publishing::Slot;
 use replies::Replies;
@@ -81,6 +83,8 @@ pub(crate) struct Driver {
     changes: Waiters,
     io: Option<Waker>,
     wakes: Wakes,
+    /// What happens is told, and not sorted.
+    events: Option<Events>,
 }
 
 /// Where the driver stands.
@@ -154,6 +158,7 @@ impl Driver {
             changes: Waiters::default(),
             io: None,
             wakes: Wakes::default(),
+            events: None,
             options,
         })
     }
@@ -195,6 +200,7 @@ impl Driver {
     /// Bytes came from the server.
     pub(crate) fn received(&mut self, now: Duration, bytes: &[u8]) {
         self.now = now;
+        self.tell_received(bytes);
         self.session.receive(now, bytes);
         self.drain();
     }
@@ -206,6 +212,9 @@ impl Driver {
 
     /// A full queue holds the connection back, as long as nobody waits for anything else from it.
     fn is_held_back(&self) -> bool {
+        if self.events.is_some() {
+            return self.has_too_many_events();
+        }
         self.streams.has_full()
             && self.closing.is_none()
             && self.session.unfinished() == 0
@@ -219,6 +228,7 @@ impl Driver {
         #[cfg(feature = "store")]
         self.kept.follow(self.now, &mut self.session);
         self.session.take_output(buffer);
+        self.tell_sent(buffer);
         if !buffer.is_empty() {
             // Output counts as waiting until it is taken.
             self.room.wake_all(&mut self.wakes);
@@ -271,6 +281,9 @@ impl Driver {
 
     /// Takes what the session has to tell, to the last event.
     fn drain(&mut self) {
+        if self.events.is_some() {
+            return self.drain_events();
+        }
         loop {
             let connection = self.session.connection();
             match self.session.poll_event() {

@@ -24,10 +24,11 @@ impl Driver {
     /// Publishes: sends it or keeps it until it can be sent. [`Error::QueueFull`] means that there is no room now.
     pub(crate) fn publish(&mut self, publish: &Publish<'_>) -> Result<Token, Error> {
         let slot = Slot::Receipt { result: None, waker: None };
-        self.publish_for(publish, slot)
+        self.publish_for(publish, Some(slot))
     }
 
-    pub(super) fn publish_for(&mut self, publish: &Publish<'_>, slot: Slot) -> Result<Token, Error> {
+    /// Without a slot nobody waits for the receipt.
+    pub(super) fn publish_for(&mut self, publish: &Publish<'_>, slot: Option<Slot>) -> Result<Token, Error> {
         if let Some(error) = self.closed_error() {
             return Err(error);
         }
@@ -61,7 +62,9 @@ impl Driver {
         // Nothing is sent before this returns, because the driver is locked.
         #[cfg(feature = "store")]
         self.kept.keep(self.now, token, &packet)?;
-        self.receipts.insert(token, slot);
+        if let Some(slot) = slot {
+            self.receipts.insert(token, slot);
+        }
         self.drain();
         // A store wants to be synced later, also without a connection.
         #[cfg(feature = "store")]
@@ -84,19 +87,7 @@ impl Driver {
         self.room.wake_all(&mut self.wakes);
         #[cfg(feature = "store")]
         self.kept.done(self.now, token);
-        let result = match outcome {
-            Outcome::Sent => Ok(Receipt { reason_code: ReasonCode::Success, reason_string: None }),
-            Outcome::Acknowledged(reason_code) if reason_code.is_error() => {
-                Err(Error::PublishRefused(reason_code, reason_string))
-            }
-            Outcome::Acknowledged(reason_code) => Ok(Receipt { reason_code, reason_string }),
-            Outcome::SessionLost => Err(Error::SessionLost),
-            Outcome::Dropped => Err(Error::Dropped),
-            Outcome::NotSent(RequestError::TooLarge) => {
-                Err(Error::TooLarge(0, self.session.server_limits().maximum_packet_size))
-            }
-            Outcome::NotSent(error) => Err(Error::Request(error)),
-        };
+        let result = self.receipt(outcome, reason_string);
         match self.receipts.get_mut(&token) {
             Some(Slot::Receipt { result: slot, waker }) => {
                 *slot = Some(result);
@@ -111,6 +102,23 @@ impl Driver {
             }
             // Nobody wants to know.
             None => {}
+        }
+    }
+
+    /// What the end of a publish is for the program.
+    pub(super) fn receipt(&self, outcome: Outcome, reason_string: Option<String>) -> Result<Receipt, Error> {
+        match outcome {
+            Outcome::Sent => Ok(Receipt { reason_code: ReasonCode::Success, reason_string: None }),
+            Outcome::Acknowledged(reason_code) if reason_code.is_error() => {
+                Err(Error::PublishRefused(reason_code, reason_string))
+            }
+            Outcome::Acknowledged(reason_code) => Ok(Receipt { reason_code, reason_string }),
+            Outcome::SessionLost => Err(Error::SessionLost),
+            Outcome::Dropped => Err(Error::Dropped),
+            Outcome::NotSent(RequestError::TooLarge) => {
+                Err(Error::TooLarge(0, self.session.server_limits().maximum_packet_size))
+            }
+            Outcome::NotSent(error) => Err(Error::Request(error)),
         }
     }
 

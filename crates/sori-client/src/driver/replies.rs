@@ -106,7 +106,7 @@ impl Driver {
             let publish = publish
                 .property(Property::ResponseTopic(&self.replies.topic))
                 .property(Property::CorrelationData(&correlation));
-            if let Err(error) = self.publish_for(&publish, Slot::Request(id)) {
+            if let Err(error) = self.publish_for(&publish, Some(Slot::Request(id))) {
                 self.request_failed(id, error);
             }
         }

@@ -1,5 +1,7 @@
 //! The driver: a server of bytes, and time that the test moves.
 
+mod events;
+
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;

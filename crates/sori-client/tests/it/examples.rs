@@ -26,6 +26,8 @@ mod publish_json;
 mod reconnecting;
 #[path = "../../examples/router.rs"]
 mod router;
+#[path = "../../examples/session.rs"]
+mod session;
 #[path = "../../examples/subscribe.rs"]
 mod subscribe;
 #[path = "../../examples/threshold_alert.rs"]
@@ -50,6 +52,7 @@ fn process() {
         "publish_json" => publish_json::main().map_err(|error| told(&error)),
         "reconnecting" => reconnecting::main().map_err(|error| told(&error)),
         "router" => router::main().map_err(|error| told(&error)),
+        "session" => session::main().map_err(|error| told(&error)),
         "subscribe" => subscribe::main().map_err(|error| told(&error)),
         "threshold_alert" => threshold_alert::main().map_err(|error| told(&error)),
         "tls_credentials" => tls_credentials::main().map_err(|error| told(&error)),
@@ -162,6 +165,19 @@ fn subscribe_prints_messages() {
     example.prints("sensors/a: 21.5");
     client.publish(("sensors/b", b"\xff\xfe")).expect("taken");
     example.prints("sensors/b: 2 bytes");
+}
+
+#[test]
+fn session_shows_what_it_was_told_to_ask_for() {
+    let broker = Broker::sori();
+    let example = Example::start("session", &broker, &[]);
+    example.prints("subscribed: [Success, Success]");
+    let client = client(&broker);
+    client.publish(("sensors/a", "21.5")).expect("taken");
+    example.prints("sensors/a: 4 bytes");
+    client.publish(("stop", "")).expect("taken");
+    example.prints(" bytes were sent, ");
+    example.succeeds();
 }
 
 #[test]

@@ -9,5 +9,6 @@ mod flows;
 mod hostile;
 mod proxy;
 mod router;
+mod session;
 mod standstill;
 mod transports;
