@@ -25,8 +25,10 @@ pub enum Error {
     TimedOut(String, Duration, &'static str),
     /// A certificate was not accepted: the server's address, what is wrong, the words of the TLS library.
     Certificate(String, CertificateFault, String),
-    /// The handshake of TLS or of the WebSocket failed: the server's address, and why.
+    /// The handshake of TLS failed: the server's address, and why.
     Handshake(String, String),
+    /// The handshake of the WebSocket failed: the server's address, and why.
+    WebSocket(String, String),
     /// The proxy did not open the way to this server, and why.
     Proxy(String, String),
     /// A file for TLS cannot be used: which one, and why.
@@ -147,6 +149,7 @@ impl Error {
             | Self::Options(_)
             | Self::Certificate(..)
             | Self::Handshake(..)
+            | Self::WebSocket(..)
             | Self::TlsFiles(_)
             | Self::TlsCiphers(_)
             | Self::Store(_)
@@ -264,7 +267,7 @@ impl fmt::Display for Error {
                  does it take this client identifier?"
             ),
             Self::Certificate(address, fault, text) => write!(f, "{address}: {} ({text})", fault.advice()),
-            Self::Handshake(address, text) => {
+            Self::Handshake(address, text) | Self::WebSocket(address, text) => {
                 write!(f, "{address}: {text}; is it the port and the path for this kind of connection?")
             }
             Self::Proxy(address, text) => write!(f, "the way to {address}: {text}"),

@@ -1,17 +1,15 @@
 //! The options that say where to connect and as whom; `pub`, `sub` and `rr` share them.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum, value_parser};
+use sori_client::{Options, Proxy, Reconnect};
 use sori_mqtt::client_session::WillOptions;
 use sori_mqtt::{Property, PropertyBuffer, QoS, Version};
 
 use crate::failure::Failure;
-use crate::settings::{Connection, Endpoint, Reconnect, TraceStyle};
-use crate::transport::TransportArguments;
-use crate::url::Url;
-use crate::way::Way;
+use crate::settings::{Connection, Endpoint, TraceStyle, Way};
+use crate::transport::TlsArguments;
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Connection")]
@@ -24,7 +22,7 @@ pub(crate) struct ConnectionArguments {
     port: Option<u16>,
     /// All in one: mqtt://, mqtts://, ws:// or wss://, as in wss://user:password@host:443/mqtt
     #[arg(short = 'L', long, value_parser = broker_url, conflicts_with_all = ["host", "port", "unix"])]
-    url: Option<BrokerUrl>,
+    url: Option<Options>,
     /// Connect to this Unix socket instead of a host
     #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port"])]
     unix: Option<PathBuf>,
@@ -77,34 +75,28 @@ pub(crate) struct ConnectionArguments {
     #[arg(short, long)]
     debug: bool,
     #[command(flatten)]
-    transport: TransportArguments,
+    tls: TlsArguments,
+    /// Connect through a proxy: socks5h://[user[:password]@]host[:port], or http://...
+    #[arg(long, value_name = "URL", value_parser = proxy, conflicts_with = "unix")]
+    proxy: Option<Proxy>,
 }
 
-/// A URL of `-L`, and what its scheme means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct BrokerUrl {
-    endpoint: Endpoint,
-    tls: bool,
-    web_socket: Option<String>,
-    user_name: Option<String>,
-    password: Option<String>,
+/// A URL of `-L`; what is wrong with it is said without its password.
+fn broker_url(text: &str) -> Result<Options, String> {
+    Options::new(text).map_err(why)
 }
 
-fn broker_url(text: &str) -> Result<BrokerUrl, String> {
-    let Url { scheme, user_name, password, host, port, path } = Url::parse(text)?;
-    let (tls, usual_port, is_web_socket) = match scheme.as_str() {
-        "mqtt" => (false, 1883, false),
-        "mqtts" => (true, 8883, false),
-        "ws" => (false, 80, true),
-        "wss" => (true, 443, true),
-        _ => return Err("it begins with mqtt://, mqtts://, ws:// or wss://".to_owned()),
-    };
-    if !is_web_socket && !matches!(path.as_str(), "" | "/") {
-        return Err("behind the port of mqtt:// comes nothing; the topic is an option of its own".to_owned());
+/// The URL of `--proxy`.
+fn proxy(text: &str) -> Result<Proxy, String> {
+    Proxy::try_from(text).map_err(why)
+}
+
+/// What is wrong with a URL, without the URL: that stands there already.
+pub(crate) fn why(error: sori_client::Error) -> String {
+    match error {
+        sori_client::Error::Url(_, why) => why.to_owned(),
+        other => other.to_string(),
     }
-    let web_socket = is_web_socket.then(|| if path.starts_with('/') { path } else { format!("/{path}") });
-    let endpoint = Endpoint::Tcp { host, port: port.unwrap_or(usual_port) };
-    Ok(BrokerUrl { endpoint, tls, web_socket, user_name, password })
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -157,23 +149,23 @@ impl ConnectionArguments {
         match self.endpoint() {
             Endpoint::Unix(path) => path.display().to_string(),
             Endpoint::Tcp { host, port } => format!("{host}:{port}"),
+            Endpoint::Url(options) => options.server(),
         }
     }
 
     fn endpoint(&self) -> Endpoint {
         match (&self.url, &self.unix) {
-            (Some(url), _) => url.endpoint.clone(),
+            (Some(url), _) => Endpoint::Url(Box::new(url.clone())),
             (None, Some(path)) => Endpoint::Unix(path.clone()),
             (None, None) => {
-                let port = self.port.unwrap_or(if self.transport.asks_for_tls() { 8883 } else { 1883 });
+                let port = self.port.unwrap_or(if self.tls.is_given() { 8883 } else { 1883 });
                 Endpoint::Tcp { host: self.host.clone(), port }
             }
         }
     }
 
     fn way(&self) -> Result<Way, Failure> {
-        let (tls, web_socket) = self.url.as_ref().map_or((false, None), |url| (url.tls, url.web_socket.clone()));
-        self.transport.way(tls, web_socket)
+        Ok(Way { proxy: self.proxy.clone(), tls: self.tls.tls()?, web_socket: None })
     }
 
     pub(crate) fn connection(&self) -> Result<Connection, Failure> {
@@ -186,8 +178,8 @@ impl ConnectionArguments {
             way: self.way()?,
             bind: self.bind.clone(),
             client_id: self.client_id(),
-            user_name: self.username.clone().or_else(|| self.url.as_ref()?.user_name.clone()),
-            password: self.password.clone().or_else(|| self.url.as_ref()?.password.clone()).map(String::into_bytes),
+            user_name: self.username.clone(),
+            password: self.password.clone().map(String::into_bytes),
             keep_alive: self.keepalive,
             version,
             clean_start: !self.disable_clean_session,
@@ -195,9 +187,7 @@ impl ConnectionArguments {
             will: self.will(),
             in_flight_max: self.in_flight_max,
             trace: self.debug.then_some(TraceStyle::Sori),
-            reconnect: self
-                .reconnect
-                .then_some(Reconnect { first: Duration::from_secs(1), longest: Duration::from_secs(60) }),
+            reconnect: if self.reconnect { Reconnect::default() } else { Reconnect::never() },
             ..Connection::default()
         })
     }
@@ -239,20 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_of_a_url_says_what_lies_between() {
-        let check = |text: &str, port, tls, web_socket: Option<&str>| {
-            let url = broker_url(text).expect("a URL");
-            assert_eq!(url.endpoint, Endpoint::Tcp { host: "h".to_owned(), port }, "{text}");
-            assert_eq!((url.tls, url.web_socket.as_deref()), (tls, web_socket), "{text}");
-        };
-        check("mqtt://h", 1883, false, None);
-        check("mqtts://h:1", 1, true, None);
-        check("ws://h", 80, false, Some("/"));
-        check("wss://h/mqtt?x", 443, true, Some("/mqtt?x"));
-        check("ws://h?x", 80, false, Some("/?x"));
-        for text in ["http://h", "mqtt://h/topic", "h"] {
-            assert!(broker_url(text).is_err(), "{text}");
-        }
+    fn wrong_urls_are_explained_without_the_url() {
+        assert_eq!(broker_url("mqtts://me:secret@h:1").map(|url| url.server()), Ok("h:1".to_owned()));
+        assert_eq!(
+            broker_url("http://h").map(|_| ()),
+            Err("it begins with mqtt://, mqtts://, ws://, wss:// or unix:".into())
+        );
+        assert!(broker_url("mqtt://h/topic").is_err_and(|why| why.contains("topics are no part of it")));
+        assert!(proxy("socks4://h").is_err_and(|why| why.contains("socks5://")));
     }
 
     #[test]

@@ -1,10 +1,8 @@
-//! What a client tells of its session, borrowing nothing.
+//! What a client tells its command.
 
-use std::collections::HashMap;
 use std::io;
 
-use sori_mqtt::ReasonCode;
-use sori_mqtt::client_session::{self, Outcome, Token};
+use sori_client::{Error, ReasonCode};
 
 use crate::failure::Failure;
 use crate::message::Message;
@@ -43,37 +41,14 @@ pub(crate) struct Refusal {
     pub(crate) reason_string: Option<String>,
 }
 
-/// The session's event without what it borrows; `None` for what no command asks for.
-pub(crate) fn owned(event: client_session::Event<'_>, numbers: &mut HashMap<Token, u16>) -> Option<Event> {
-    let mut number = |token| numbers.remove(&token).unwrap_or_default();
-    Some(match event {
-        client_session::Event::Connected { .. } => Event::Connected,
-        client_session::Event::Message(publish) => Event::Message(Message::from(&publish)),
-        client_session::Event::Published { token, outcome, properties } => {
-            let reason = match outcome {
-                Outcome::Acknowledged(reason_code) if reason_code.is_error() => Some(reason_code.text().to_owned()),
-                Outcome::NotSent(error) => Some(error.to_string()),
-                Outcome::Dropped => Some("it was given up to make room".to_owned()),
-                Outcome::SessionLost => Some("the session ended before it was acknowledged".to_owned()),
-                Outcome::Sent | Outcome::Acknowledged(_) => None,
-            };
-            let reason_string = properties.reason_string().map(str::to_owned);
-            let refusal = reason.map(|reason| Refusal { reason, reason_string });
-            Event::Published { number: number(token), refusal }
-        }
-        client_session::Event::Subscribed { token, reason_codes, properties } => Event::Subscribed {
-            number: number(token),
-            reason_codes: reason_codes.iter().collect(),
-            reason_string: properties.reason_string().map(str::to_owned),
-        },
-        client_session::Event::Unsubscribed { token, .. } => {
-            number(token);
-            Event::Unsubscribed
-        }
-        client_session::Event::RequestLost { token } => {
-            number(token);
-            return None;
-        }
-        client_session::Event::Challenge { .. } | client_session::Event::Authenticated { .. } => return None,
-    })
+impl Refusal {
+    pub(crate) fn of(error: &Error) -> Self {
+        let (reason, reason_string) = match error {
+            Error::PublishRefused(reason_code, reason_string) => (reason_code.text().to_owned(), reason_string.clone()),
+            Error::Dropped => ("it was given up to make room".to_owned(), None),
+            Error::SessionLost => ("the session ended before it was acknowledged".to_owned(), None),
+            error => (error.to_string(), None),
+        };
+        Self { reason, reason_string }
+    }
 }

@@ -32,16 +32,13 @@ mod requesting;
 mod rr;
 mod settings;
 mod store;
-mod stream;
 mod sub;
 mod subscribing;
 mod topic;
 mod trace;
 mod transport;
 mod tree;
-mod url;
 mod voice;
-mod way;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

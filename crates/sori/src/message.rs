@@ -1,6 +1,6 @@
 //! A message as it was received.
 
-use sori_mqtt::{PropertyBuffer, Publish, QoS};
+use sori_mqtt::{PropertyBuffer, QoS};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
@@ -13,16 +13,16 @@ pub(crate) struct Message {
     pub(crate) properties: PropertyBuffer,
 }
 
-impl From<&Publish<'_>> for Message {
-    fn from(publish: &Publish<'_>) -> Self {
+impl Message {
+    pub(crate) fn new(message: &sori_client::Message, packet_id: Option<u16>) -> Self {
         let mut properties = PropertyBuffer::new();
-        properties.extend(publish.properties);
+        properties.extend(message.properties());
         Self {
-            topic: publish.topic.to_owned(),
-            payload: publish.payload.to_vec(),
-            qos: publish.qos,
-            retain: publish.retain,
-            packet_id: publish.packet_id.map_or(0, |packet_id| packet_id.value()),
+            topic: message.topic().to_owned(),
+            payload: message.payload().to_vec(),
+            qos: message.qos(),
+            retain: message.retain(),
+            packet_id: packet_id.unwrap_or_default(),
             properties,
         }
     }

@@ -1,7 +1,7 @@
 //! Publishing as `sori pub` and `mosquitto_pub` do it: one message, a message several times, or one for each line.
 
 use std::io::{self, BufRead};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use sori_mqtt::TopicName;
 use crate::client::Client;
 use crate::event::Event;
 use crate::failure::{Cause, Failure};
-use crate::inputs::Input;
+use crate::inputs::Sender;
 use crate::settings::{Connection, Payload, PublishOrder};
 use crate::voice::Voice;
 
@@ -143,22 +143,22 @@ pub(crate) fn cannot_read_input(error: &io::Error) -> Failure {
 }
 
 /// The thread that reads lines: one for each permit. A last line without a line break counts.
-fn read_lines(permitted: &Receiver<()>, inputs: &SyncSender<Input>) {
+fn read_lines(permitted: &Receiver<()>, inputs: &Sender) {
     let mut stdin = io::stdin().lock();
     while permitted.recv().is_ok() {
-        let mut line = Vec::new();
-        let input = match stdin.read_until(b'\n', &mut line) {
+        let mut bytes = Vec::new();
+        let line = match stdin.read_until(b'\n', &mut bytes) {
             Ok(0) => None,
             Ok(_) => {
-                if line.last() == Some(&b'\n') {
-                    line.pop();
+                if bytes.last() == Some(&b'\n') {
+                    bytes.pop();
                 }
-                Some(Ok(line))
+                Some(Ok(bytes))
             }
             Err(error) => Some(Err(error)),
         };
-        let last = !matches!(input, Some(Ok(_)));
-        if inputs.send(Input::Line(input)).is_err() || last {
+        let is_last = !matches!(line, Some(Ok(_)));
+        if !inputs.send(line) || is_last {
             return;
         }
     }

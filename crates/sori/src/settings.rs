@@ -6,11 +6,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sori_client::{Options, Proxy, Reconnect, Tls};
 use sori_mqtt::client_session::{Authentication, WillOptions};
 use sori_mqtt::{PropertyBuffer, QoS, SubscribeOptions, Version};
 
 use crate::format::Format;
-use crate::way::Way;
 
 /// Where to connect, and as whom.
 pub(crate) struct Connection {
@@ -42,7 +42,7 @@ pub(crate) struct Connection {
     pub(crate) in_flight_max: u16,
     pub(crate) no_delay: bool,
     pub(crate) trace: Option<TraceStyle>,
-    pub(crate) reconnect: Option<Reconnect>,
+    pub(crate) reconnect: Reconnect,
 }
 
 impl Default for Connection {
@@ -69,16 +69,30 @@ impl Default for Connection {
             in_flight_max: u16::MAX,
             no_delay: true,
             trace: None,
-            reconnect: None,
+            reconnect: Reconnect::never(),
         }
     }
 }
 
 /// Where a broker listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Endpoint {
-    Tcp { host: String, port: u16 },
+    Tcp {
+        host: String,
+        port: u16,
+    },
     Unix(PathBuf),
+    /// All that a URL says, also as whom and what lies between.
+    Url(Box<Options>),
+}
+
+/// What lies between the socket and MQTT.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) tls: Option<Tls>,
+    /// The path of the request.
+    pub(crate) web_socket: Option<String>,
 }
 
 /// How `-d` writes a packet.
@@ -88,13 +102,6 @@ pub(crate) enum TraceStyle {
     Sori,
     /// As Mosquitto's clients do, to standard output.
     Mosquitto,
-}
-
-/// How long to wait before a lost connection is made again; the wait doubles with each failure.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Reconnect {
-    pub(crate) first: Duration,
-    pub(crate) longest: Duration,
 }
 
 /// What to publish.

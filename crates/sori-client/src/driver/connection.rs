@@ -73,12 +73,25 @@ impl Driver {
         }
         let cause = self.cause.take().unwrap_or_else(|| match self.connected_at {
             Some(_) => Error::Lost(error.map(Arc::new)),
-            None => Error::ClosedEarly(self.address()),
+            None => self.refused_on_the_way(error.as_ref()).unwrap_or_else(|| Error::ClosedEarly(self.address())),
         });
         if let Some(since) = self.connected_at.take() {
             self.backoff.connection_lasted(now.saturating_sub(since));
         }
         self.failed(cause);
+    }
+
+    /// In TLS 1.3 a server looks at the client's certificate when the client's handshake is over, and a refusal comes where
+    /// CONNACK is expected. RFC 8446 section 4.4.2
+    #[cfg(feature = "transport")]
+    fn refused_on_the_way(&self, error: Option<&io::Error>) -> Option<Error> {
+        let error = error?.get_ref()?.downcast_ref::<sori_net::Error>()?;
+        Some(crate::way::Way::failed(error, self.address()))
+    }
+
+    #[cfg(not(feature = "transport"))]
+    fn refused_on_the_way(&self, _: Option<&io::Error>) -> Option<Error> {
+        None
     }
 
     /// The session says that the connection is over.

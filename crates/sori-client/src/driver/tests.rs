@@ -579,3 +579,21 @@ fn a_message_that_comes_in_takes_no_memory_of_its_own() {
         }
     }
 }
+
+/// In TLS 1.3 a server refuses a client's certificate when the handshake is over for the client.
+#[cfg(feature = "transport")]
+#[test]
+fn what_ends_the_way_before_the_server_has_answered_is_told() {
+    let mut transport =
+        sori_net::Transport::plain().websocket_client(&sori_net::WebSocketClient::new("host", "/")).expect("legal");
+    let refusal = transport.receive(&mut b"HTTP/1.1 404 Not Found\r\n\r\n".to_vec(), &mut Vec::new());
+    let refusal = || std::io::Error::other(refusal.clone().expect_err("is none"));
+    let mut rig = Rig::new(options().version(Version::V5), true);
+    rig.open();
+    rig.driver.closed(rig.now, Some(refusal()));
+    assert!(matches!(rig.driver.connect_result(), Some(Err(Error::WebSocket(..)))));
+    // Later it is a connection that was lost, and may come back.
+    let mut rig = Rig::connected(options());
+    rig.driver.closed(rig.now, Some(refusal()));
+    assert!(matches!(rig.driver.state(), State::Disconnected { error, .. } if matches!(*error, Error::Lost(Some(_)))));
+}

@@ -34,12 +34,14 @@ pub(super) async fn open(endpoint: &Endpoint) -> Result<Box<dyn ByteStream>, Err
 
 async fn open_server(server: &Server) -> Result<Box<dyn ByteStream>, Error> {
     #[cfg(feature = "transport")]
-    if let Some(transport) = server.way.transport(server).map_err(|error| Way::failed(error, server))? {
+    if let Some(transport) =
+        server.way.transport(server).map_err(|error| Way::failed(&error, server.place.to_string()))?
+    {
         let socket = open_socket(&server.way.first_stop(server), server).await?;
         let stream = super::transported::Transported::open(socket, transport).await;
         return match stream {
             Ok(stream) => Ok(Box::new(stream)),
-            Err(HandshakeError::Transport(error)) => Err(Way::failed(error, server)),
+            Err(HandshakeError::Transport(error)) => Err(Way::failed(&error, server.place.to_string())),
             Err(HandshakeError::Socket(error)) => Err(Error::Unreachable(server.place.to_string(), Arc::new(error))),
         };
     }

@@ -17,7 +17,7 @@ use crate::shared::Shared;
 
 pub(crate) use thread::{block_on, block_on_until};
 
-/// Bytes in order, both ways: a socket, or whatever takes its place.
+/// Bytes in order, both ways, and none is lost [MQTT-4.2.0-1] [MQTT311-7.1.2-1]: a socket, or whatever takes its place.
 ///
 /// The calls are those of a non-blocking socket: one that returns [`Poll::Pending`] has seen to it that the task of `cx` is
 /// woken when it is worth trying again.

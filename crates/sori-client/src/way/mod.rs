@@ -64,13 +64,13 @@ impl Way {
     }
 
     /// What a failure on this way is for the caller.
-    pub(crate) fn failed(error: sori_net::Error, server: &Server) -> Error {
-        let address = server.place.to_string();
+    pub(crate) fn failed(error: &sori_net::Error, address: String) -> Error {
         let text = error.to_string();
         match (error.kind(), error.certificate_fault()) {
             (ErrorKind::Certificate, Some(fault)) => Error::Certificate(address, fault.into(), text),
             (ErrorKind::Certificate, None) => Error::Certificate(address, CertificateFault::Other, text),
             (ErrorKind::Truncated, _) => Error::ClosedEarly(address),
+            (ErrorKind::WebSocket, _) => Error::WebSocket(address, text),
             (ErrorKind::Proxy, _) => Error::Proxy(address, text),
             _ => Error::Handshake(address, text),
         }

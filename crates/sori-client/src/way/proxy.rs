@@ -32,6 +32,10 @@ impl TryFrom<&str> for Proxy {
             return Err(wrong("behind the port of a proxy comes nothing"));
         }
         let authority = Authority::parse(authority).map_err(wrong)?;
+        if authority.user_name.as_deref() == Some("") {
+            // RFC 1929 section 2 and RFC 7617 section 2 have none.
+            return Err(wrong("the user name is missing"));
+        }
         let credentials = authority.user_name.map(|user_name| sori_net::proxy::Credentials {
             user_name,
             password: authority.password.unwrap_or_default(),
@@ -76,7 +80,16 @@ mod tests {
         check("SOCKS5H://u:secret@[::1]:2/", "[::1]:2", false);
         check("http://h:3128/", "h:3128", true);
         check("http://u:secret@h", "h:8080", true);
-        for url in ["socks4://h", "https://h", "h", "http://", "http://h:0", "http://h/path", "socks5://u%4:secret@h"] {
+        for url in [
+            "socks4://h",
+            "https://h",
+            "h",
+            "http://",
+            "http://h:0",
+            "http://h/path",
+            "socks5://u%4:secret@h",
+            "http://:secret@h",
+        ] {
             let error = Proxy::try_from(url).expect_err(url).to_string();
             assert!(!error.contains("secret"), "{error}");
         }

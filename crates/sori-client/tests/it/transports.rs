@@ -203,7 +203,12 @@ fn a_listener_of_another_kind_is_told() {
         let error = blocking::Client::connect(options).map(|_| ()).expect_err(&url);
         let is_told = matches!(
             &error,
-            Error::Handshake(..) | Error::ClosedEarly(_) | Error::NotMqtt(..) | Error::Unreachable(..) | Error::Lost(_)
+            Error::Handshake(..)
+                | Error::WebSocket(..)
+                | Error::ClosedEarly(_)
+                | Error::NotMqtt(..)
+                | Error::Unreachable(..)
+                | Error::Lost(_)
         );
         assert!(is_told, "{url}: {error:?}");
     }

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sori_client::Proxy;
 use sori_mqtt::client_session::WillOptions;
 use sori_mqtt::{PropertyBuffer, QoS, RetainHandling, Version};
 
 use super::Program;
-use super::url::Proxy;
 use crate::format::Format;
 use crate::settings::Connection;
 

@@ -5,15 +5,14 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
+use sori_client::Reconnect;
 use sori_mqtt::SubscribeOptions;
 
 use super::answer::Answer;
 use super::options::{Options, PayloadFrom};
 use super::{Program, parse, transport, usage};
 use crate::failure::Failure;
-use crate::settings::{
-    Connection, Form, Output, Payload, PublishOrder, Reconnect, RequestOrder, SubscribeOrder, TraceStyle,
-};
+use crate::settings::{Connection, Form, Output, Payload, PublishOrder, RequestOrder, SubscribeOrder, TraceStyle};
 use crate::voice::Voice;
 use crate::{publishing, requesting, subscribing};
 
@@ -23,7 +22,7 @@ const USAGE_STATUS: u8 = 1;
 const PAYLOAD_MAX: usize = 268_435_455;
 
 /// As often Mosquitto's clients try to connect again.
-const RECONNECT: Reconnect = Reconnect { first: Duration::from_secs(1), longest: Duration::from_secs(1) };
+const RECONNECT: Duration = Duration::from_secs(1);
 
 /// The whole program.
 pub(super) fn run(program: Program, arguments: &[OsString]) -> u8 {
@@ -58,7 +57,7 @@ fn work(mut options: Options) -> u8 {
         }
         Program::Pub => match (options.topics.pop(), payload) {
             (Some(topic), Some(payload)) => connection(&mut options).and_then(|connection| {
-                let connection = Connection { reconnect: reconnects.then_some(RECONNECT), ..connection };
+                let connection = Connection { reconnect: reconnect(reconnects), ..connection };
                 publishing::publish(&connection, &publish_order(&options, topic, payload), voice)
             }),
             _ => {
@@ -145,8 +144,12 @@ fn connection(options: &mut Options) -> Result<Connection, Failure> {
     if let Some(count) = options.count.and_then(|count| u16::try_from(count).ok()).filter(|count| *count < 20) {
         connection.receive_maximum.get_or_insert(count);
     }
-    connection.reconnect = (options.program == Program::Sub).then_some(RECONNECT);
+    connection.reconnect = reconnect(options.program == Program::Sub);
     Ok(connection)
+}
+
+fn reconnect(is_wanted: bool) -> Reconnect {
+    if is_wanted { Reconnect::default().min(RECONNECT).max(RECONNECT) } else { Reconnect::never() }
 }
 
 fn publish_order(options: &Options, topic: String, payload: Payload) -> PublishOrder {

@@ -3,15 +3,10 @@
 //! Whether TLS is spoken is decided as Mosquitto's clients do it: `--cafile`, `--capath`, `--tls-use-os-certs` and port 8883 ask for it, and
 //! `--no-tls` has the last word. What this program cannot do is said before anything is sent, and never left out in silence.
 
-use sori_net::proxy::Credentials;
-use sori_net::tls::TlsVersion;
-use sori_net::{Proxy, TlsClientOptions};
-
 use super::options::{Options, Tls};
 use crate::failure::Failure;
-use crate::settings::Endpoint;
-use crate::transport::{roots, suites};
-use crate::way::{ProxyServer, Way};
+use crate::settings::{Endpoint, Way};
+use crate::transport::Wanted;
 
 /// The path that Mosquitto's clients ask for.
 const WEB_SOCKET_PATH: &str = "/mqtt";
@@ -37,17 +32,8 @@ pub(super) fn way(options: &Options) -> Result<(Way, Option<String>), Failure> {
     let is_wanted = has_authorities(tls) || tls.system_roots || options.port == Some(TLS_PORT);
     let speaks_tls = is_wanted && !tls.off;
     let way = Way {
-        proxy: options.proxy.as_ref().map(|proxy| ProxyServer {
-            host: proxy.host.clone(),
-            port: proxy.port,
-            kind: Proxy::Socks5 {
-                credentials: proxy
-                    .user_name
-                    .clone()
-                    .map(|user_name| Credentials { user_name, password: proxy.password.clone().unwrap_or_default() }),
-            },
-        }),
-        tls: speaks_tls.then(|| client_options(tls)).transpose()?,
+        proxy: options.proxy.clone(),
+        tls: speaks_tls.then(|| client_tls(tls)).transpose()?,
         web_socket: options.web_socket.then(|| WEB_SOCKET_PATH.to_owned()),
     };
     let idle = if speaks_tls || tls.off { Vec::new() } else { flags_of_tls(tls) };
@@ -85,33 +71,33 @@ fn refuse_impossible(tls: &Tls) -> Result<(), Failure> {
     }
 }
 
-fn client_options(tls: &Tls) -> Result<TlsClientOptions, Failure> {
+fn client_tls(tls: &Tls) -> Result<sori_client::Tls, Failure> {
     for path in [&tls.ca_file, &tls.ca_path, &tls.certificate, &tls.key].into_iter().flatten() {
         if !path.exists() {
             return Err(Failure::new(format!("Problem setting TLS options: File not found. ({})", path.display())));
         }
     }
-    let version_min = match tls.version.as_deref().map(str::to_ascii_lowercase).as_deref() {
-        None | Some("tlsv1.2") => TlsVersion::V12,
-        Some("tlsv1.3") => TlsVersion::V13,
+    let only_tls_1_3 = match tls.version.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        None | Some("tlsv1.2") => false,
+        Some("tlsv1.3") => true,
         Some(other) => {
             return Err(Failure::new(format!(
                 "Problem setting TLS options, check the options are valid. (--tls-version {other}: tlsv1.2 or tlsv1.3)"
             )));
         }
     };
-    let (ciphers, ciphers_tls13) = tls.ciphers.as_deref().map(suites).transpose()?.unwrap_or_default();
     // The machine's CAs and own ones together are not possible; own ones were named on purpose.
-    Ok(TlsClientOptions {
-        roots: roots(tls.ca_file.clone(), tls.ca_path.clone()),
+    let wanted = Wanted {
+        cafile: tls.ca_file.clone(),
+        capath: tls.ca_path.clone(),
         certificate: tls.certificate.clone().zip(tls.key.clone()),
         any_host_name: tls.insecure,
-        alpn: tls.alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect(),
-        version_min,
-        ciphers,
-        ciphers_tls13,
+        only_tls_1_3,
+        alpn: tls.alpn.clone(),
+        ciphers: tls.ciphers.clone(),
         key_log: tls.key_log.clone(),
-    })
+    };
+    wanted.tls()
 }
 
 /// The flags that were given and that only TLS can keep.
@@ -132,8 +118,6 @@ fn flags_of_tls(tls: &Tls) -> Vec<&'static str> {
 mod tests {
     use std::ffi::OsString;
 
-    use sori_net::tls::ServerRoots;
-
     use super::super::{Program, parse};
     use super::*;
 
@@ -145,11 +129,11 @@ mod tests {
     fn port(words: &str) -> u16 {
         match endpoint(&options(words)) {
             Endpoint::Tcp { port, .. } => port,
-            Endpoint::Unix(_) => 0,
+            Endpoint::Unix(_) | Endpoint::Url(_) => 0,
         }
     }
 
-    fn tls(words: &str) -> Option<TlsClientOptions> {
+    fn tls(words: &str) -> Option<sori_client::Tls> {
         way(&options(words)).expect("possible").0.tls
     }
 
@@ -161,10 +145,9 @@ mod tests {
     fn the_flags_that_ask_for_tls() {
         let file = env!("CARGO_MANIFEST_DIR").to_owned() + "/Cargo.toml";
         for words in ["-p 8883", "--tls-use-os-certs", "-L mqtts://h/t", "-L wss://h/t"] {
-            assert_eq!(tls(words).map(|tls| tls.roots), Some(ServerRoots::System), "{words}");
+            assert_eq!(tls(words), Some(sori_client::Tls::new()), "{words}");
         }
-        let roots = ServerRoots::Files { cafile: Some(file.clone().into()), capath: None };
-        assert_eq!(tls(&format!("--cafile {file}")).map(|tls| tls.roots), Some(roots));
+        assert_eq!(tls(&format!("--cafile {file}")), Some(sori_client::Tls::new().ca_file(&file)));
         for words in ["", "-p 1884", "-L mqtt://h/t", "-L ws://h/t", "-p 8883 --no-tls", "--insecure"] {
             assert_eq!(tls(words), None, "{words}");
         }
@@ -178,16 +161,14 @@ mod tests {
             "-p 8883 --cert {file} --key {file} --keyform pem --insecure --tls-version tlsv1.3 --tls-alpn mqtt \
              --ciphers HIGH:TLS_AES_128_GCM_SHA256 --tls-keylog /log"
         );
-        let expected = TlsClientOptions {
-            roots: ServerRoots::System,
-            certificate: Some((file.clone().into(), file.into())),
-            any_host_name: true,
-            alpn: vec![b"mqtt".to_vec()],
-            version_min: TlsVersion::V13,
-            ciphers: Some("HIGH".to_owned()),
-            ciphers_tls13: Some("TLS_AES_128_GCM_SHA256".to_owned()),
-            key_log: Some("/log".into()),
-        };
+        let expected = sori_client::Tls::new()
+            .client_certificate(&file, &file)
+            .insecure_any_host_name()
+            .only_tls_1_3()
+            .alpn("mqtt")
+            .ciphers("HIGH:TLS_AES_128_GCM_SHA256")
+            .expect("suites")
+            .key_log("/log");
         assert_eq!(tls(&words), Some(expected));
     }
 
@@ -214,8 +195,6 @@ mod tests {
     fn web_sockets_and_proxies_arrive() {
         let (way, _) = way(&options("--ws --proxy socks5h://u:p@h:1")).expect("possible");
         assert_eq!(way.web_socket.as_deref(), Some("/mqtt"));
-        let credentials = Some(Credentials { user_name: "u".to_owned(), password: "p".to_owned() });
-        let kind = Proxy::Socks5 { credentials };
-        assert_eq!(way.proxy, Some(ProxyServer { host: "h".to_owned(), port: 1, kind }));
+        assert_eq!(way.proxy, sori_client::Proxy::try_from("socks5h://u:p@h:1").ok());
     }
 }

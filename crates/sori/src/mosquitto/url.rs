@@ -1,11 +1,16 @@
 //! The URLs of `-L` and `--proxy`.
+//!
+//! What `-L` takes has the looks of a URL and is none: nothing in it stands for something else, so a password is what is
+//! written there, and behind the host stands a topic. sori-client reads the URLs of sori's own commands.
 
 use std::ffi::OsStr;
+
+use sori_client::Proxy;
 
 use super::answer::{Answer, Value, wrong, wrong_briefly};
 use super::flags::add_topic;
 use super::options::Options;
-use crate::url::percent_decoded;
+use crate::connection::why;
 
 /// The schemes of `-L`: name, port, TLS, WebSocket.
 const SCHEMES: &[(&str, u16, bool, bool)] = &[
@@ -14,17 +19,6 @@ const SCHEMES: &[(&str, u16, bool, bool)] = &[
     ("ws://", 1883, false, true),
     ("wss://", 8883, true, true),
 ];
-
-/// A SOCKS5 proxy that also resolves names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Proxy {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) user_name: Option<String>,
-    pub(super) password: Option<String>,
-}
-
-const SOCKS_PORT: u16 = 1080;
 
 /// `scheme://[user[:password]@]host[:port]/topic`; what stands between `/` and the end is the topic as it is.
 pub(super) fn apply(options: &mut Options, url: &str) -> Result<(), Answer> {
@@ -58,26 +52,10 @@ pub(super) fn apply(options: &mut Options, url: &str) -> Result<(), Answer> {
 
 /// `socks5h://[user[:password]@]host[:port]`, with `%25`, `%3A` and `%40` for `%`, `:` and `@`.
 pub(super) fn proxy(url: &str) -> Result<Proxy, Answer> {
-    let Some(rest) = url.strip_prefix("socks5h://") else {
+    if !url.starts_with("socks5h://") {
         return wrong_briefly(format!("Unsupported proxy protocol: {url}"));
-    };
-    let (user, host_and_port) = match rest.rsplit_once('@') {
-        Some((user, host_and_port)) => (Some(user), host_and_port),
-        None => (None, rest),
-    };
-    let (user_name, password) = match user.map(|user| user.split_once(':').map_or((user, None), |(a, b)| (a, Some(b))))
-    {
-        Some(("", Some(_))) => return wrong("Invalid proxy: a password without a user name."),
-        Some((name, password)) => (Some(decoded(name)?), password.map(decoded).transpose()?),
-        None => (None, None),
-    };
-    match split_port(host_and_port) {
-        Some((host, port)) if !host.is_empty() && port != Some(0) => {
-            Ok(Proxy { host: host.to_owned(), port: port.unwrap_or(SOCKS_PORT), user_name, password })
-        }
-        Some(("", _)) => wrong("Invalid proxy."),
-        _ => wrong(format!("Invalid proxy port in {host_and_port}")),
     }
+    Proxy::try_from(url).map_err(why).or_else(|why| wrong(format!("Invalid proxy: {why}.")))
 }
 
 /// `host`, `host:port`, `[::1]` or `[::1]:port`; `None` for a port that is none.
@@ -90,11 +68,6 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
         None => Some((host, None)),
         Some(port) => port.parse().ok().map(|port| (host, Some(port))),
     }
-}
-
-/// The text itself is not told: it may be the password.
-fn decoded(text: &str) -> Result<String, Answer> {
-    percent_decoded(text).map_or_else(|why| wrong(format!("Invalid proxy: {why}.")), Ok)
 }
 
 fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
@@ -141,22 +114,18 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_has_a_user_and_a_port_of_its_own() {
-        let check = |url: &str, host: &str, port, user_name: Option<&str>, password: Option<&str>| {
-            let (user_name, password) = (user_name.map(str::to_owned), password.map(str::to_owned));
-            assert_eq!(proxy(url), Ok(Proxy { host: host.to_owned(), port, user_name, password }), "{url}");
-        };
-        check("socks5h://h", "h", 1080, None, None);
-        check("socks5h://h:1", "h", 1, None, None);
-        check("socks5h://u@h", "h", 1080, Some("u"), None);
-        check("socks5h://u%40:p%3Aq%25@[::1]:2", "::1", 2, Some("u@"), Some("p:q%"));
+    fn a_proxy_is_one_of_sori_client_and_of_one_kind() {
+        for (url, same) in [("socks5h://h", "socks5://h:1080"), ("socks5h://u%40:p@[::1]:2", "socks5://u%40:p@[::1]:2")]
+        {
+            assert_eq!(proxy(url).ok(), Proxy::try_from(same).ok(), "{url}");
+        }
         for url in [
             "socks5://h",
+            "http://h",
             "socks5h://",
             "socks5h://h:0",
             "socks5h://h:x",
             "socks5h://:p@h",
-            "socks5h://u%4@h",
             "socks5h://u%+4@h",
         ] {
             assert!(proxy(url).is_err(), "{url}");
