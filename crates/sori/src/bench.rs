@@ -22,7 +22,8 @@ Examples:
   sori bench qos --messages 20 --rate 5 --csv arrivals.csv
   sori bench throughput mqtt://localhost -q 1       as many messages as go through
   sori bench latency mqtt://localhost --rate 500    how long a message takes
-  sori bench connections --count 500 --svg out.svg  how fast clients are let in";
+  sori bench connections --count 500 --svg out.svg  how fast clients are let in
+  sori bench connections mqtts://broker --cafile ca.pem --count 10000";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]

@@ -8,7 +8,7 @@ use sori_client::Tls;
 use crate::failure::Failure;
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "TLS and proxies (one of the options of TLS is enough to speak it)")]
+#[command(next_help_heading = "TLS (one of these options is enough to speak it; with a URL its scheme decides)")]
 pub(crate) struct TlsArguments {
     /// Speak TLS, and trust whom this machine trusts
     #[arg(long, conflicts_with_all = ["cafile", "capath"])]

@@ -14,10 +14,11 @@ use clap::{Args, value_parser};
 use serde::Serialize;
 use sori_client::blocking::Client;
 use sori_client::{Options, Reconnect};
-use sori_mqtt::QoS;
+use sori_mqtt::{QoS, Version};
 
 use super::chart::Chart;
 use crate::failure::Failure;
+use crate::transport::TlsArguments;
 
 pub(super) use connections::Arguments as Connections;
 pub(super) use latency::Arguments as Latency;
@@ -33,7 +34,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What all three have.
 #[derive(Args, Debug)]
 pub(super) struct Common {
-    /// The broker, as in mqtt://user:password@host:port
+    /// The broker, as in mqtt://user:password@host:port; mqtts://, ws://, wss:// and unix: as well
     #[arg(default_value = "mqtt://localhost")]
     url: String,
     /// One JSON object instead of a table
@@ -42,6 +43,8 @@ pub(super) struct Common {
     /// Write the bars as a picture
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    #[command(flatten)]
+    tls: TlsArguments,
 }
 
 /// The messages of throughput and latency.
@@ -73,12 +76,25 @@ impl Messages {
 }
 
 impl Common {
-    /// A client that does not connect again: a lost connection is a result, and not to be hidden in one.
     fn connect(&self) -> Result<Client, Failure> {
+        Client::connect(self.options()?).map_err(|error| self.failure(&error))
+    }
+
+    /// For a client that does not connect again: a lost connection is a result, and not to be hidden in one.
+    fn options(&self) -> Result<Options, Failure> {
         let options = Options::new(&self.url).map_err(|error| failure(&error))?;
         let options = options.reconnect(Reconnect::never());
         let options = options.queue_bytes_max(QUEUE_BYTES_MAX, sori_client::WhenFull::Wait);
-        Client::connect(options).map_err(|error| failure(&error))
+        Ok(match self.tls.tls()? {
+            Some(tls) => options.tls(tls),
+            None => options,
+        })
+    }
+
+    /// Why a client was not let in.
+    fn failure(&self, error: &sori_client::Error) -> Failure {
+        let server = Options::new(&self.url).map_or_else(|_| String::new(), |options| options.server());
+        Failure::of(error, &server, Version::V5)
     }
 
     /// Shows a result: as JSON, or as lines and bars.

@@ -1,6 +1,11 @@
 //! `sori bench`, with the broker that it starts itself.
 
 use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use serde_json::Value;
 
@@ -75,6 +80,44 @@ fn a_given_broker_is_measured() {
     let (status, out, _) =
         result(&sori(&format!("bench connections {url} --count 2 --seconds 0"), 0).output().expect("starts"));
     assert!(status == 0 && out.contains("connected 2, one after the other") && out.contains('█'), "{out}");
+}
+
+/// Sockets and threads of a process, as long as it runs.
+fn sockets_and_threads(process: u32) -> (usize, usize) {
+    let files = fs::read_dir(format!("/proc/{process}/fd")).expect("runs");
+    let names = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    let sockets = names.filter(|name| name.to_string_lossy().starts_with("socket:")).count();
+    (sockets, fs::read_dir(format!("/proc/{process}/task")).expect("runs").count())
+}
+
+#[test]
+fn many_clients_need_no_thread_each() {
+    let port = unused_port();
+    let _broker = Running::start(sori("serve -p {port} -v", port), " running\n");
+    let words = format!("bench connections mqtt://127.0.0.1:{port} --count 60 --seconds 3600");
+    let mut child = sori(&words, 0).spawn().expect("starts");
+    let threads = loop {
+        let (sockets, threads) = sockets_and_threads(child.id());
+        if sockets >= 60 {
+            break threads;
+        }
+        assert!(child.try_wait().expect("is ours").is_none(), "ends only when it is told to");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(threads < 10, "{threads}");
+    let id = i32::try_from(child.id()).expect("a process");
+    kill(Pid::from_raw(id), Signal::SIGINT).expect("runs");
+    assert_eq!(child.wait().expect("ends").code(), Some(130));
+}
+
+#[test]
+fn more_clients_than_open_files_are_refused_with_advice() {
+    let mut command = Command::new("sh");
+    let script = "ulimit -n 100; exec \"$0\" bench connections --count 1000";
+    let output = command.args(["-c", script, env!("CARGO_BIN_EXE_sori")]).output().expect("starts");
+    let (status, _, err) = result(&output);
+    assert_eq!(status, 1, "{err}");
+    assert!(err.contains("1032 open files") && err.contains("may have 100"), "{err}");
 }
 
 #[test]

@@ -189,6 +189,30 @@ fn what_cannot_be_kept_is_refused_before_anything_is_sent() {
     }
 }
 
+#[test]
+fn a_broker_is_measured_over_every_way() {
+    let broker = Listeners::new("way-bench");
+    for words in [
+        "connections mqtts://localhost:{tls} --cafile {ca} --count 3 --seconds 0",
+        "connections mqtts://localhost:{mutual} --cafile {ca} --cert {dir}/device.pem --key {dir}/device.key --count 2 --seconds 0",
+        "connections wss://localhost:{wss} --cafile {ca} --count 2 --seconds 0",
+        "latency mqtts://localhost:{tls} --cafile {ca} --seconds 1 --rate 20",
+        "throughput mqtts://127.0.0.1:{tls} --cafile {ca} --insecure --seconds 1",
+    ] {
+        let words = broker.filled(&format!("bench {words} --json"));
+        let (status, out, err) = result(&sori(&words, 0).output().expect("starts"));
+        assert_eq!((status, err.as_str()), (0, ""), "{words}: {out}");
+    }
+    for (words, part) in [
+        ("connections mqtts://localhost:{tls} --count 1", "--cafile"),
+        ("latency mqtt://localhost:{plain} --cafile {ca}", "write mqtts://"),
+    ] {
+        let words = broker.filled(&format!("bench {words}"));
+        let (status, _, err) = result(&sori(&words, 0).output().expect("starts"));
+        assert!(status == 1 && err.contains(part), "{words}: {err}");
+    }
+}
+
 /// A proxy that speaks just enough of SOCKS5 for one client with a password. RFC 1928, RFC 1929
 fn socks5_proxy() -> (u16, thread::JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
