@@ -1,9 +1,10 @@
-//! Brokers to test against, each as a process of its own: sori (this test program, started again) and Mosquitto where it is
-//! installed.
+//! Brokers to test against, each as a process of its own: sori (this test program, started again), Mosquitto where it is
+//! installed, and FlashMQ where `SORI_FLASHMQ` names its program.
 
+use std::ffi::OsString;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -29,13 +30,27 @@ fn process() {
 pub(crate) enum Kind {
     Sori,
     Mosquitto,
+    FlashMq,
 }
 
-/// How to reach it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    Tcp,
-    Unix,
+impl Kind {
+    pub(crate) const ALL: [Self; 3] = [Self::Sori, Self::Mosquitto, Self::FlashMq];
+}
+
+/// A listener besides the two that every broker has, plain TCP and a Unix socket.
+pub(crate) struct Listener {
+    pub(crate) port: u16,
+    pub(crate) is_websocket: bool,
+    pub(crate) secure: Option<Secure>,
+}
+
+/// The files that a listener with TLS needs.
+#[derive(Clone)]
+pub(crate) struct Secure {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    /// Whose certificates clients must have, if they must have any.
+    pub(crate) client_ca: Option<PathBuf>,
 }
 
 /// A running broker, which ends with the test.
@@ -51,29 +66,33 @@ pub(crate) struct Broker {
 impl Broker {
     /// None if it is not installed.
     pub(crate) fn start(kind: Kind) -> Option<Self> {
-        Self::start_with(kind, "", &[])
+        Self::start_with(kind, &[])
     }
 
-    /// With more lines in its configuration, for listeners at these ports.
-    pub(crate) fn start_with(kind: Kind, more: &str, others: &[u16]) -> Option<Self> {
+    /// With more listeners.
+    pub(crate) fn start_with(kind: Kind, listeners: &[Listener]) -> Option<Self> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        if kind == Kind::Mosquitto && Command::new(MOSQUITTO).arg("-h").output().is_err() {
+        let is_installed = match kind {
+            Kind::Sori => true,
+            Kind::Mosquitto => Command::new(MOSQUITTO).arg("-h").output().is_ok(),
+            Kind::FlashMq => flashmq().is_some(),
+        };
+        if !is_installed {
+            println!("{kind:?} is not installed");
             return None;
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("sori-client-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a folder of its own");
         let port = free_port();
-        let at = directory.display();
-        // As root it would become another user, who may not write here.
-        let user = if kind == Kind::Mosquitto { "user root\n" } else { "" };
-        let configuration = format!(
-            "{user}listener {port} 127.0.0.1\nlistener 0 {at}/socket\nallow_anonymous true\nlog_dest none\n\
-             persistence true\npersistence_location {at}/\nmax_queued_messages 0\nmax_inflight_messages 100\n{more}"
-        );
+        let configuration = match kind {
+            Kind::Sori | Kind::Mosquitto => mosquitto_conf(kind, &directory, port, listeners),
+            Kind::FlashMq => flashmq_conf(&directory, port, listeners),
+        };
         std::fs::write(directory.join("conf"), configuration).expect("can be written");
         let child = spawn(kind, &directory);
-        let broker = Self { kind, child, directory, port, others: others.to_vec() };
+        let others = listeners.iter().map(|listener| listener.port).collect();
+        let broker = Self { kind, child, directory, port, others };
         broker.wait_until_ready();
         Some(broker)
     }
@@ -101,16 +120,17 @@ impl Broker {
         self.wait_until_ready();
     }
 
-    pub(crate) fn url(&self, way: Way) -> String {
-        match way {
-            Way::Tcp => format!("mqtt://127.0.0.1:{}", self.port),
-            Way::Unix => format!("unix:{}/socket", self.directory.display()),
-        }
+    pub(crate) fn url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn unix_url(&self) -> String {
+        format!("unix:{}/socket", self.directory.display())
     }
 
     /// Options for tests: reconnecting does not wait for long.
-    pub(crate) fn options(&self, way: Way, version: Version) -> Options {
-        options(&self.url(way)).version(version)
+    pub(crate) fn options(&self, version: Version) -> Options {
+        options(&self.url()).version(version)
     }
 }
 
@@ -134,7 +154,57 @@ pub(crate) fn for_tests(options: Options) -> Options {
 
 const MOSQUITTO: &str = "/usr/sbin/mosquitto";
 
-fn spawn(kind: Kind, directory: &std::path::Path) -> Child {
+/// FlashMQ's program, which no distribution has.
+fn flashmq() -> Option<OsString> {
+    std::env::var_os("SORI_FLASHMQ")
+}
+
+fn mosquitto_conf(kind: Kind, directory: &Path, port: u16, listeners: &[Listener]) -> String {
+    let at = directory.display();
+    // As root it would become another user, who may not write here.
+    let user = if kind == Kind::Mosquitto { "user root\n" } else { "" };
+    let mut conf = format!(
+        "{user}listener {port} 127.0.0.1\nlistener 0 {at}/socket\nallow_anonymous true\nlog_dest none\n\
+         persistence true\npersistence_location {at}/\nmax_queued_messages 0\nmax_inflight_messages 100\n"
+    );
+    for Listener { port, is_websocket, secure } in listeners {
+        conf += &format!("listener {port} 127.0.0.1\n");
+        if *is_websocket {
+            conf += "protocol websockets\n";
+        }
+        if let Some(Secure { certificate, key, client_ca }) = secure {
+            conf += &format!("certfile {}\nkeyfile {}\n", certificate.display(), key.display());
+            if let Some(ca) = client_ca {
+                conf += &format!("cafile {}\nrequire_certificate true\n", ca.display());
+            }
+        }
+    }
+    conf
+}
+
+fn flashmq_conf(directory: &Path, port: u16, listeners: &[Listener]) -> String {
+    let at = directory.display();
+    let tcp = |port: &u16| format!("port {port}\ninet_protocol ip4\ninet4_bind_address 127.0.0.1\n");
+    let mut conf = format!(
+        "log_file /dev/null\nallow_anonymous true\nstorage_dir {at}\nthread_count 2\nmax_qos_msg_pending_per_client 65535\n\
+         listen {{\nprotocol mqtt\n{}}}\nlisten {{\nprotocol mqtt\ninet_protocol unix\nunix_socket_path {at}/socket\n}}\n",
+        tcp(&port)
+    );
+    for Listener { port, is_websocket, secure } in listeners {
+        let protocol = if *is_websocket { "websockets" } else { "mqtt" };
+        conf += &format!("listen {{\nprotocol {protocol}\n{}", tcp(port));
+        if let Some(Secure { certificate, key, client_ca }) = secure {
+            conf += &format!("fullchain {}\nprivkey {}\n", certificate.display(), key.display());
+            if let Some(ca) = client_ca {
+                conf += &format!("client_verification_ca_file {}\n", ca.display());
+            }
+        }
+        conf += "}\n";
+    }
+    conf
+}
+
+fn spawn(kind: Kind, directory: &Path) -> Child {
     let file = directory.join("conf");
     let file = file.to_str().expect("is text");
     let mut command = match kind {
@@ -147,6 +217,11 @@ fn spawn(kind: Kind, directory: &std::path::Path) -> Child {
         Kind::Mosquitto => {
             let mut command = Command::new(MOSQUITTO);
             command.args(["-c", file]);
+            command
+        }
+        Kind::FlashMq => {
+            let mut command = Command::new(flashmq().expect("was asked for"));
+            command.args(["--config-file", file]);
             command
         }
     };

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use sori_client::{Client, Options, Publish, QoS, Subscribe, Version};
 
-use super::brokers::{Broker, Kind, PATIENCE, Way, options};
+use super::brokers::{Broker, Kind, PATIENCE, options};
 use super::proxy::Proxy;
 
-fn size(name: &str, small: usize) -> usize {
+/// A number that the environment may set.
+pub(crate) fn size(name: &str, small: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(small)
 }
 
@@ -114,7 +115,7 @@ fn nothing_is_lost_nor_doubled_against_mosquitto_with_5() {
 fn a_killed_broker_loses_nothing() {
     let mut broker = Broker::sori();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("starts");
-    let url = broker.url(Way::Tcp);
+    let url = broker.url();
     let name = |name: &str| options(&url).client_id(name).clean_start(false);
     let clients = async {
         let publisher = Client::connect(name("p")).await.expect("is let in");

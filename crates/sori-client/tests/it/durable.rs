@@ -1,4 +1,7 @@
 //! With a store nothing that was accepted is lost when the program is killed.
+//!
+//! `SORI_CHAOS_MESSAGES=100000 SORI_CHAOS_CUTS=1000` kills it so often, and not before it has published its share of so many; less is
+//! tried each time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
@@ -7,15 +10,11 @@ use std::process::{Child, Command, Stdio};
 
 use sori_client::{Error, Publish, QoS, Store, Subscribe, Version, WhenFull, blocking::Client};
 
-use super::brokers::{Broker, Kind, PATIENCE, Way, options};
+use super::brokers::{Broker, Kind, PATIENCE, options};
+use super::chaos::size;
 
 /// The folder, the URL and the first number, one per line, when this process is to be the program that is killed.
 const PROGRAM: &str = "SORI_TEST_DURABLE";
-/// In so many lives the program publishes.
-const LIVES: usize = 8;
-/// The same for the program that keeps its session.
-const SESSION_LIVES: usize = 12;
-
 /// The folder, the URL, the version and the life, one per line, when it is the program that keeps its session.
 const SESSION_PROGRAM: &str = "SORI_TEST_DURABLE_SESSION";
 
@@ -39,6 +38,12 @@ fn start(directory: &Path, url: &str, first: u64) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts")
 }
 
+/// How many messages the program publishes in each of its lives before it is killed.
+fn lives() -> Vec<usize> {
+    let (lives, messages) = (size("SORI_CHAOS_CUTS", 10), size("SORI_CHAOS_MESSAGES", 0));
+    (0..lives).map(|life| (25 + 11 * (life % 10)).max(messages / lives)).collect()
+}
+
 fn folder(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("sori-client-store-{name}-{}", std::process::id()))
 }
@@ -47,16 +52,16 @@ fn folder(name: &str) -> PathBuf {
 fn nothing_that_was_accepted_is_lost_when_the_program_is_killed() {
     let broker = Broker::sori();
     let directory = folder("killed");
-    let subscriber = Client::connect(broker.options(Way::Tcp, Version::V5)).expect("is let in");
+    let subscriber = Client::connect(broker.options(Version::V5)).expect("is let in");
     let subscribe = Subscribe::new("numbers").qos(QoS::ExactlyOnce).queue(1_000_000, sori_client::Overflow::Wait);
     let mut messages = subscriber.subscribe(subscribe).expect("granted");
     let mut next = 0;
-    for life in 0..LIVES {
+    for (life, messages) in lives().into_iter().enumerate() {
         // In every second life there is no server to be found.
-        let url = if life % 2 == 0 { "mqtt://127.0.0.1:1".to_owned() } else { broker.url(Way::Tcp) };
+        let url = if life % 2 == 0 { "mqtt://127.0.0.1:1".to_owned() } else { broker.url() };
         let mut child = start(&directory, &url, next);
         let mut lines = BufReader::new(child.stdout.take().expect("is piped")).lines().map_while(Result::ok);
-        let enough = next + 40 + 17 * life as u64;
+        let enough = next + messages as u64;
         while next < enough {
             let line = lines.next().expect("goes on");
             if let Some(number) = line.split_once("accepted ").and_then(|(_, number)| number.parse::<u64>().ok()) {
@@ -70,9 +75,10 @@ fn nothing_that_was_accepted_is_lost_when_the_program_is_killed() {
         next = said.map_or(next, |number| number + 1);
     }
     // One more life delivers what is left.
-    let options = broker.options(Way::Tcp, Version::V5).store(Store::new(&directory));
+    let options = broker.options(Version::V5).store(Store::new(&directory));
     let client = Client::connect(options).expect("is let in");
     client.close().expect("all is delivered");
+    println!("{next} accepted");
     let mut missing: BTreeSet<u64> = (0..next).collect();
     while !missing.is_empty() {
         let message = messages.next_timeout(PATIENCE);
@@ -85,7 +91,11 @@ fn nothing_that_was_accepted_is_lost_when_the_program_is_killed() {
 
 /// The client whose session outlives its programs.
 fn kept_session(directory: &Path, url: &str, version: Version) -> Client {
-    let options = options(url).version(version).client_id("durable").clean_start(false).store(Store::new(directory));
+    let options = options(url)
+        .version(version)
+        .client_id(format!("durable-{version:?}"))
+        .clean_start(false)
+        .store(Store::new(directory));
     Client::start(options).expect("opens")
 }
 
@@ -114,7 +124,7 @@ fn start_session(directory: &Path, url: &str, version: Version, life: usize) -> 
 /// The identifiers of what is in flight, and what the server has taken over, outlive the program.
 #[test]
 fn with_a_kept_session_qos_2_comes_once_when_the_program_is_killed() {
-    for kind in [Kind::Sori, Kind::Mosquitto] {
+    for kind in Kind::ALL {
         let Some(broker) = Broker::start(kind) else { continue };
         for version in [Version::V5, Version::V311] {
             comes_once(&broker, kind, version);
@@ -124,16 +134,18 @@ fn with_a_kept_session_qos_2_comes_once_when_the_program_is_killed() {
 
 fn comes_once(broker: &Broker, kind: Kind, version: Version) {
     let directory = folder(&format!("once-{kind:?}-{version:?}"));
-    let subscriber = Client::connect(broker.options(Way::Tcp, Version::V5)).expect("is let in");
+    // FlashMQ drops what comes for a subscriber that has as much in flight as it may.
+    let options = broker.options(Version::V5).receive_maximum(u16::MAX);
+    let subscriber = Client::connect(options).expect("is let in");
     let subscribe = Subscribe::new("once").qos(QoS::ExactlyOnce).queue(1_000_000, sori_client::Overflow::Wait);
     let mut messages = subscriber.subscribe(subscribe).expect("granted");
     let mut accepted = BTreeSet::new();
-    let url = broker.url(Way::Tcp);
-    for life in 0..SESSION_LIVES {
+    let url = broker.url();
+    for (life, messages) in lives().into_iter().enumerate() {
         let mut child = start_session(&directory, &url, version, life);
         let lines = BufReader::new(child.stdout.take().expect("is piped")).lines().map_while(Result::ok);
         let mut said = lines.filter_map(|line| Some(line.split_once("accepted ")?.1.to_owned()));
-        for _ in 0..25 + 7 * life {
+        for _ in 0..messages {
             accepted.insert(said.next().expect("goes on"));
         }
         // The deliveries are in full swing.
@@ -154,6 +166,7 @@ fn comes_once(broker: &Broker, kind: Kind, version: Version) {
     }
     let lost: Vec<_> = accepted.iter().filter(|said| !came.contains_key(*said)).collect();
     let doubled: Vec<_> = came.iter().filter(|(_, times)| **times > 1).collect();
+    println!("{kind:?} {version:?}: {} accepted, {} lost, {} doubled", accepted.len(), lost.len(), doubled.len());
     assert!(lost.is_empty() && doubled.is_empty(), "{kind:?} {version:?}: lost {lost:?}, doubled {doubled:?}");
     let _ = std::fs::remove_dir_all(&directory);
 }

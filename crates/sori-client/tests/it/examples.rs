@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use sori_client::{Publish, Subscribe, blocking::Client};
 
-use super::brokers::{Broker, Kind, PATIENCE, Way, free_port};
-use super::certificates::{Ca, Certificate};
+use super::brokers::{Broker, PATIENCE};
+use super::certificates::Certificate;
+use super::place::{Place, Way};
 
 #[path = "../../examples/building_topics.rs"]
 mod building_topics;
@@ -77,7 +78,7 @@ impl Example {
     fn start(name: &str, broker: &Broker, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("has a path"));
         command.args(["examples::process", "--exact", "--nocapture", "--test-threads=1"]);
-        command.env(EXAMPLE, name).env("MQTT_URL", broker.url(Way::Tcp)).envs(environment.iter().copied());
+        command.env(EXAMPLE, name).env("MQTT_URL", broker.url()).envs(environment.iter().copied());
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("starts");
         let output = child.stdout.take().expect("is piped");
@@ -120,7 +121,7 @@ impl Drop for Example {
 }
 
 fn client(broker: &Broker) -> Client {
-    Client::connect(broker.url(Way::Tcp)).expect("is let in")
+    Client::connect(broker.url()).expect("is let in")
 }
 
 /// Publishes until it has come through, for an example may not have subscribed.
@@ -303,14 +304,10 @@ fn building_topics_refuses_names_that_are_none() {
 #[test]
 fn tls_credentials_publishes_to_a_server_that_it_trusts() {
     for certificate in [Certificate::Good, Certificate::Expired] {
-        let (ca, port) = (Ca::new(), free_port());
-        let (certfile, keyfile) = ca.server(certificate);
-        let listener =
-            format!("listener {port} 127.0.0.1\ncertfile {}\nkeyfile {}\n", certfile.display(), keyfile.display());
-        let broker = Broker::start_with(Kind::Sori, &listener, &[port]).expect("is always there");
-        let (url, file) = (format!("mqtts://localhost:{port}"), ca.file());
+        let place = Place::sori(certificate);
+        let (url, file) = (place.url(Way::Tls), place.ca.file());
         let environment = [("MQTT_URL", url.as_str()), ("MQTT_CA", file.to_str().expect("is text"))];
-        let example = Example::start("tls_credentials", &broker, &environment);
+        let example = Example::start("tls_credentials", &place.broker, &environment);
         example.prints(if certificate == Certificate::Good { "published" } else { "needs a new certificate" });
         example.succeeds();
     }

@@ -7,6 +7,7 @@ mod durable;
 mod examples;
 mod flows;
 mod hostile;
+mod place;
 mod proxy;
 mod router;
 mod session;

@@ -8,13 +8,13 @@ use sori_client::router::{Name, Router, Text};
 use sori_client::{Client, Publish, Version, blocking};
 use tokio::sync::mpsc;
 
-use super::brokers::{Broker, Kind, PATIENCE, Way, soon};
+use super::brokers::{Broker, Kind, PATIENCE, soon};
 
 #[tokio::test]
 async fn handlers_get_their_messages_in_order() {
     for (kind, version) in [(Kind::Sori, Version::V5), (Kind::Sori, Version::V311), (Kind::Mosquitto, Version::V5)] {
         let Some(broker) = Broker::start(kind) else { continue };
-        let connect = || Client::connect(broker.options(Way::Tcp, version));
+        let connect = || Client::connect(broker.options(version));
         let client = soon("connecting", connect()).await.expect("is let in");
         let (seen, mut told) = mpsc::unbounded_channel();
         let (one, two, three) = (seen.clone(), seen.clone(), seen);
@@ -62,8 +62,7 @@ async fn handlers_get_their_messages_in_order() {
 #[test]
 fn a_message_whose_handler_failed_comes_again_after_a_reconnect() {
     let broker = Broker::sori();
-    let options =
-        || broker.options(Way::Tcp, Version::V5).client_id("worker").clean_start(false).session_expiry(PATIENCE);
+    let options = || broker.options(Version::V5).client_id("worker").clean_start(false).session_expiry(PATIENCE);
     let client = blocking::Client::connect(options()).expect("is let in");
     // The session has the subscription before anything is published.
     drop(client.subscribe("jobs/#").expect("granted"));

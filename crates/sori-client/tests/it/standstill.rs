@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sori_client::{Client, Error, Options, Overflow, Publish, QoS, State, Subscribe, Version, WhenFull};
 
-use super::brokers::{Broker, Way, options, soon};
+use super::brokers::{Broker, options, soon};
 use super::proxy::Proxy;
 
 async fn connect(options: Options) -> Client {
@@ -12,7 +12,7 @@ async fn connect(options: Options) -> Client {
 }
 
 fn with(broker: &Broker) -> Options {
-    broker.options(Way::Tcp, Version::V5)
+    broker.options(Version::V5)
 }
 
 #[tokio::test]

@@ -6,71 +6,12 @@ use sori_client::{CertificateFault, Client, Error, Options, Publish, QoS, Subscr
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
-use super::brokers::{Broker, Kind, for_tests, free_port, options, soon};
+use super::brokers::{Kind, for_tests, options, soon};
 use super::certificates::{Ca, Certificate};
+use super::place::{Place, Way};
 
-/// A broker with a listener for each way to it.
-struct Place {
-    ca: Ca,
-    broker: Broker,
-    tls: u16,
-    websocket: u16,
-    secure_websocket: u16,
-}
-
-impl Place {
-    fn start(kind: Kind, certificate: Certificate, more: &str) -> Option<Self> {
-        let ca = Ca::new();
-        let [tls, websocket, secure_websocket] = std::array::from_fn(|_| free_port());
-        let (certfile, keyfile) = ca.server(certificate);
-        let secure = format!("certfile {}\nkeyfile {}\n{more}", certfile.display(), keyfile.display());
-        let secure = secure.replace("{ca}", &ca.file().display().to_string());
-        let broker = Broker::start_with(
-            kind,
-            &format!(
-                "listener {tls} 127.0.0.1\n{secure}\nlistener {websocket} 127.0.0.1\nprotocol websockets\n\
-                 listener {secure_websocket} 127.0.0.1\nprotocol websockets\n{secure}\n"
-            ),
-            &[tls, websocket, secure_websocket],
-        )?;
-        Some(Self { ca, broker, tls, websocket, secure_websocket })
-    }
-
-    fn sori(certificate: Certificate) -> Self {
-        Self::start(Kind::Sori, certificate, "").expect("is always there")
-    }
-
-    fn url(&self) -> String {
-        format!("mqtts://localhost:{}", self.tls)
-    }
-
-    fn trusting(&self) -> Tls {
-        Tls::new().ca_file(self.ca.file())
-    }
-
-    /// All ways but the plain one.
-    fn ways(&self) -> [Options; 3] {
-        [
-            options(&self.url()).tls(self.trusting()),
-            options(&format!("ws://localhost:{}/mqtt", self.websocket)).websocket_header("Origin", "http://localhost"),
-            options(&format!("wss://localhost:{}", self.secure_websocket)).tls(self.trusting()),
-        ]
-    }
-
-    fn refusal(&self, tls: Tls) -> Error {
-        blocking::Client::connect(options(&self.url()).tls(tls)).map(|_| ()).expect_err("is not trusted")
-    }
-}
-
-/// The largest message that comes back over a WebSocket in good time.
-///
-/// Mosquitto 2.0.11 writes one to any client in pieces of 4,116 bytes and sleeps for 100 ms after each of them: `strace` shows
-/// `sendto` of 4,116 bytes, `epoll_wait` with a time-out of 100 that finds nothing, and so on, because libwebsockets wants to write
-/// and the broker's own `epoll_wait` does not watch for that. So 70,000 bytes take 1.7 seconds, 200,000 take 4.8 and 1,500,000
-/// take 36.5. A subscriber with paho-mqtt 2.2.0 waits 4.8 seconds for 200,000 bytes, too. The other way there is no such wait:
-/// the receipt for 1,500,000 bytes over `ws://` comes within half a second.
-fn size_max(kind: Kind) -> usize {
-    if kind == Kind::Mosquitto { 70_000 } else { usize::MAX }
+fn refusal(place: &Place, tls: Tls) -> Error {
+    blocking::Client::connect(options(&place.url(Way::Tls)).tls(tls)).map(|_| ()).expect_err("is not trusted")
 }
 
 /// Small messages and large ones, more than sockets hold, both ways at once.
@@ -96,11 +37,11 @@ async fn messages_come_through(options: Options, size_max: usize) {
 
 #[tokio::test]
 async fn messages_come_through_every_way() {
-    for kind in [Kind::Sori, Kind::Mosquitto] {
-        let Some(place) = Place::start(kind, Certificate::Good, "") else { continue };
+    for kind in Kind::ALL {
+        let Some(place) = Place::start(kind, Certificate::Good) else { continue };
         for version in [Version::V311, Version::V5] {
-            for way in place.ways() {
-                messages_come_through(way.version(version), size_max(kind)).await;
+            for way in Way::ALL {
+                messages_come_through(place.options(way, version), place.size_max(way)).await;
             }
         }
     }
@@ -110,7 +51,7 @@ async fn messages_come_through_every_way() {
 async fn every_way_is_found_again_after_a_crash_of_the_broker() {
     let mut place = Place::sori(Certificate::Good);
     let mut clients = Vec::new();
-    for way in place.ways() {
+    for way in Way::ALL.map(|way| place.options(way, Version::V5)) {
         clients.push(soon("connecting", Client::connect(way)).await.expect("is let in"));
     }
     place.broker.kill_and_restart();
@@ -130,23 +71,24 @@ fn a_certificate_that_is_not_good_is_told_by_what_is_wrong_with_it() {
     ] {
         let place = Place::sori(certificate);
         let tls = if certificate == Certificate::Good { Tls::new().ca_file(stranger.file()) } else { place.trusting() };
-        let error = place.refusal(tls);
+        let error = refusal(&place, tls);
         assert!(matches!(&error, Error::Certificate(_, found, _) if *found == fault), "{error:?}");
         assert!(error.to_string().contains(part), "{error}");
         assert!(!error.is_retryable());
         // Who wants it in spite of that says so by name.
-        let client = blocking::Client::connect(options(&place.url()).tls(Tls::new().insecure_any_server()));
+        let client = blocking::Client::connect(options(&place.url(Way::Tls)).tls(Tls::new().insecure_any_server()));
         client.expect("any server will do").close().expect("nothing waits");
     }
     let place = Place::sori(Certificate::OtherName);
-    let client = blocking::Client::connect(options(&place.url()).tls(place.trusting().insecure_any_host_name()));
+    let client =
+        blocking::Client::connect(options(&place.url(Way::Tls)).tls(place.trusting().insecure_any_host_name()));
     client.expect("any name will do").close().expect("nothing waits");
 }
 
 #[test]
 fn the_authorities_of_this_machine_do_not_know_the_test() {
     let place = Place::sori(Certificate::Good);
-    let error = place.refusal(Tls::new());
+    let error = refusal(&place, Tls::new());
     // A machine without any list of authorities says so instead.
     let is_told = matches!(&error, Error::Certificate(_, CertificateFault::NotTrusted, _) | Error::TlsFiles(_));
     assert!(is_told, "{error:?}");
@@ -154,24 +96,25 @@ fn the_authorities_of_this_machine_do_not_know_the_test() {
 
 #[test]
 fn a_client_shows_its_certificate_where_one_is_wanted() {
-    for kind in [Kind::Sori, Kind::Mosquitto] {
-        let Some(place) = Place::start(kind, Certificate::Good, "cafile {ca}\nrequire_certificate true") else {
-            continue;
-        };
+    for kind in Kind::ALL {
+        let Some(place) = Place::start_with(kind, Certificate::Good, true) else { continue };
         let (certificate, key) = place.ca.client();
         let tls = place.trusting().client_certificate(&certificate, &key).alpn("mqtt").only_tls_1_3();
-        let client = blocking::Client::connect(options(&place.url()).tls(tls)).expect("is let in");
+        let client = blocking::Client::connect(options(&place.url(Way::Tls)).tls(tls)).expect("is let in");
         client.publish(("t", "")).expect("taken");
-        // In TLS 1.3 the server's refusal comes after the handshake, while CONNECT is on its way.
-        let error = place.refusal(place.trusting());
+        // In TLS 1.3 the server's refusal comes after the handshake, while CONNECT is on its way. FlashMQ answers the CONNECT.
+        let error = refusal(&place, place.trusting());
         let is_told = matches!(
             &error,
-            Error::Certificate(_, CertificateFault::Refused, _) | Error::ClosedEarly(_) | Error::Lost(_)
+            Error::Certificate(_, CertificateFault::Refused, _)
+                | Error::ClosedEarly(_)
+                | Error::Lost(_)
+                | Error::Refused(..)
         );
         assert!(is_told, "{error:?}");
         let stranger = Ca::new().client();
         let missing = place.trusting().client_certificate(stranger.0, stranger.1);
-        let error = place.refusal(missing);
+        let error = refusal(&place, missing);
         assert!(matches!(&error, Error::TlsFiles(text) if text.contains("cannot be read")), "{error:?}");
     }
 }
@@ -280,11 +223,12 @@ async fn proxies_open_the_way() {
         (proxy(ProxyKind::Http).await, proxy(ProxyKind::Socks5).await, proxy(ProxyKind::HttpRefuses).await);
     for url in [format!("http://127.0.0.1:{http}"), format!("socks5://user:p%40ss!@127.0.0.1:{socks5}")] {
         let plain = options(&format!("mqtt://localhost:{}", place.broker.port));
-        for way in place.ways().into_iter().chain([plain]) {
+        let others = [Way::Tls, Way::WebSocket, Way::SecureWebSocket].map(|way| place.options(way, Version::V5));
+        for way in others.into_iter().chain([plain]) {
             messages_come_through(way.proxy(&url).expect("a URL"), usize::MAX).await;
         }
     }
-    let way = options(&place.url()).tls(place.trusting()).proxy(&format!("http://127.0.0.1:{refusing}"));
+    let way = options(&place.url(Way::Tls)).tls(place.trusting()).proxy(&format!("http://127.0.0.1:{refusing}"));
     let refused = soon("an answer", Client::connect(way.expect("a URL"))).await.map(|_| ()).expect_err("is refused");
     assert!(matches!(refused, Error::Proxy(..)), "{refused:?}");
     assert!(refused.to_string().contains("wants a user name and a password"), "{refused}");
