@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use sori_client::{Error, Event, Options, Properties, Publish, QoS, ReasonCode, Session, SubscribeOptions, Version};
 
-use super::brokers::{Broker, Kind, PATIENCE, Way};
+use super::brokers::{Broker, Kind, PATIENCE, options};
 
 fn next(session: &mut Session) -> Event {
     session.wait(Some(Instant::now() + PATIENCE)).expect("something happens")
@@ -18,7 +18,7 @@ fn a_session_does_what_it_is_told_with_every_broker() {
     for kind in [Kind::Sori, Kind::Mosquitto] {
         let Some(broker) = Broker::start(kind) else { continue };
         for (version, qos) in [(Version::V311, QoS::AtMostOnce), (Version::V5, QoS::ExactlyOnce)] {
-            let mut session = Session::open(broker.options(Way::Tcp, version)).expect("legal");
+            let mut session = Session::open(broker.options(version)).expect("legal");
             assert!(matches!(next(&mut session), Event::Connected { .. }));
             let options = SubscribeOptions { qos, ..SubscribeOptions::default() };
             session.subscribe(&["a", "b/#"], options, Properties::EMPTY).expect("legal");
@@ -108,7 +108,7 @@ fn another_thread_ends_the_waiting() {
 #[tokio::test]
 async fn tasks_await_what_threads_wait_for() {
     let broker = Broker::sori();
-    let mut session = Session::open(broker.options(Way::Unix, Version::V5)).expect("legal");
+    let mut session = Session::open(options(&broker.unix_url()).version(Version::V5)).expect("legal");
     assert!(matches!(session.next().await, Some(Event::Connected { .. })));
     drop(session);
 }
