@@ -75,7 +75,7 @@ struct Manifest {
     dependencies: BTreeSet<String>,
     /// Used by tests only.
     dev_dependencies: BTreeSet<String>,
-    keeps_the_lints: bool,
+    lints: Table,
 }
 
 /// Every edge between crates of the workspace, and every outside crate at the two lowest levels, is in the table.
@@ -83,11 +83,30 @@ pub fn with_a_wrong_direction() -> io::Result<Vec<String>> {
     Ok(members()?.iter().flat_map(wrong_direction).collect())
 }
 
-/// Every crate takes the workspace's lints: `unsafe` is forbidden everywhere, and exceptions are made where they are needed.
+/// The one crate that may say `unsafe`, where it allows it: cargo knows no exception to the workspace's lints, so it has a copy of them.
+const WITH_UNSAFE: &str = "sori-dtls";
+
+/// Every crate takes the workspace's lints: `unsafe` is forbidden everywhere but in one crate, and other exceptions are made where
+/// they are needed.
 pub fn without_the_lints() -> io::Result<Vec<String>> {
-    let members = members()?;
-    let without = members.iter().filter(|manifest| !manifest.keeps_the_lints);
-    Ok(without.map(|manifest| format!("{}: its Cargo.toml lacks `[lints] workspace = true`", manifest.krate)).collect())
+    let root: Table = files::read("Cargo.toml")?.parse().map_err(io::Error::other)?;
+    let workspace =
+        table(&root, "workspace").and_then(|workspace| table(workspace, "lints")).cloned().unwrap_or_default();
+    Ok(members()?.iter().filter_map(|manifest| wrong_lints(manifest, &workspace)).collect())
+}
+
+fn wrong_lints(manifest: &Manifest, workspace: &Table) -> Option<String> {
+    let krate = &manifest.krate;
+    if krate != WITH_UNSAFE {
+        let keeps_them = manifest.lints.get("workspace").and_then(toml::Value::as_bool) == Some(true);
+        return (!keeps_them).then(|| format!("{krate}: its Cargo.toml lacks `[lints] workspace = true`"));
+    }
+    let mut wanted = workspace.clone();
+    if let Some(rust) = wanted.get_mut("rust").and_then(toml::Value::as_table_mut) {
+        rust.insert("unsafe_code".to_owned(), "deny".into());
+    }
+    (manifest.lints != wanted)
+        .then(|| format!("{krate}: its lints are not those of the workspace with `unsafe_code = \"deny\"`"))
 }
 
 /// Every outside crate has its line in `docs/dependencies.md`, and every line there a crate.
@@ -162,7 +181,7 @@ fn parse(text: &str) -> Result<Manifest, String> {
     let manifest: Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
     let krate =
         table(&manifest, "package").and_then(|package| package.get("name")?.as_str()).ok_or("no package.name")?;
-    let keeps_the_lints = table(&manifest, "lints").and_then(|lints| lints.get("workspace")?.as_bool()) == Some(true);
+    let lints = table(&manifest, "lints").cloned().unwrap_or_default();
     let mut dependencies = BTreeSet::new();
     let mut dev_dependencies = BTreeSet::new();
     let targets =
@@ -172,7 +191,7 @@ fn parse(text: &str) -> Result<Manifest, String> {
         dependencies.extend(names(part, "build-dependencies"));
         dev_dependencies.extend(names(part, "dev-dependencies"));
     }
-    Ok(Manifest { krate: krate.to_owned(), dependencies, dev_dependencies, keeps_the_lints })
+    Ok(Manifest { krate: krate.to_owned(), dependencies, dev_dependencies, lints })
 }
 
 fn table<'a>(from: &'a Table, key: &str) -> Option<&'a Table> {
@@ -206,6 +225,21 @@ mod tests {
         let fine = "[package]\nname = 'sori-server'\n[dependencies]\nsori-broker = '1'\nmio = '1'\n[dev-dependencies]\nsori-sim = '1'";
         assert_eq!(complaints(fine), Vec::<String>::new());
         assert_eq!(complaints("[package]\nname = 'sori-new'").len(), 1);
+    }
+
+    #[test]
+    fn one_crate_only_has_lints_of_its_own_and_they_are_the_workspaces() {
+        let workspace: Table = "rust.unsafe_code = 'forbid'\nclippy.todo = 'warn'".parse().expect("a table");
+        let is_fine = |manifest: &str| wrong_lints(&parse(manifest).expect("a manifest"), &workspace).is_none();
+        let (plain, dtls) = ("[package]\nname = 'sori-net'\n[lints]\n", "[package]\nname = 'sori-dtls'\n[lints]\n");
+        assert!(is_fine(&format!("{plain}workspace = true")) && !is_fine(plain));
+        assert!(!is_fine(&format!("{plain}rust.unsafe_code = 'deny'\nclippy.todo = 'warn'")));
+        assert!(is_fine(&format!("{dtls}rust.unsafe_code = 'deny'\nclippy.todo = 'warn'")));
+        for other in
+            ["workspace = true", "rust.unsafe_code = 'allow'\nclippy.todo = 'warn'", "rust.unsafe_code = 'deny'"]
+        {
+            assert!(!is_fine(&format!("{dtls}{other}")), "{other}");
+        }
     }
 
     #[test]
