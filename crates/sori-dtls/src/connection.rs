@@ -119,12 +119,6 @@ impl PskConnection {
         self.is_ended
     }
 
-    /// Has the handshake made use of an earlier one?
-    #[must_use]
-    pub fn is_resumed(&self) -> bool {
-        self.ssl().session_reused()
-    }
-
     /// Whose key was shown, once the handshake is done.
     #[must_use]
     pub fn identity(&self) -> Option<&str> {

@@ -32,6 +32,8 @@ pub struct TlsFacts {
     pub cipher: Box<str>,
     /// The other side showed a certificate, and it was verified.
     pub certificate: Option<CertificateNames>,
+    /// The other side has proven that it has the key of this identity.
+    pub psk_identity: Option<Box<str>>,
 }
 
 /// Names in a certificate that was verified.

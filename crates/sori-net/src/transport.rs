@@ -98,7 +98,7 @@ impl Transport {
     /// The machine failed.
     #[cfg(feature = "tls")]
     pub fn tls_server(mut self, tls: &ListenerTls) -> Result<Transport, Error> {
-        self.tls = Some(Box::new(TlsStage::server(tls.current())?));
+        self.tls = Some(Box::new(TlsStage::server(tls)?));
         Ok(self)
     }
 

@@ -62,18 +62,6 @@ fn the_longest_identity_comes_in() {
     assert_eq!(pair.server.identity(), Some(&long[..]));
 }
 
-/// A key that nobody may have any more is not enough the second time either.
-#[test]
-fn no_session_is_taken_up_again() {
-    let (client, server) = (client_of("ann", b"key of ann", None), server_of(None));
-    let (client, server) = (client.expect("good options"), server.expect("good options"));
-    for _ in 0..2 {
-        let mut pair = Pair::new(&client, &server);
-        assert_eq!(pair.shake_hands(WHOLE), (None, None));
-        assert!(!pair.server.is_resumed() && !pair.client.is_resumed());
-    }
-}
-
 #[test]
 fn secrets_are_logged_where_that_is_wanted_and_no_key_is() {
     let lines = Arc::new(Mutex::new(Vec::new()));

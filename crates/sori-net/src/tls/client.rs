@@ -55,7 +55,15 @@ pub enum ServerRoots {
 /// A client's TLS, for any number of connections; sessions are resumed among them.
 #[derive(Clone)]
 pub struct TlsClient {
-    config: Arc<ClientConfig>,
+    by: By,
+}
+
+/// By what both sides know each other.
+#[derive(Clone)]
+pub(crate) enum By {
+    Certificate(Arc<ClientConfig>),
+    #[cfg(feature = "psk")]
+    Key(Arc<sori_dtls::PskClient>),
 }
 
 impl TlsClient {
@@ -96,16 +104,20 @@ impl TlsClient {
         if let Some(path) = &options.key_log {
             config.key_log = Arc::new(KeyLogFile::open(path)?);
         }
-        Ok(TlsClient { config: Arc::new(config) })
+        Ok(TlsClient::of(By::Certificate(Arc::new(config))))
     }
 
     /// A configuration of rustls as it is, for callers with rules of their own.
     pub fn from_rustls(config: Arc<ClientConfig>) -> TlsClient {
-        TlsClient { config }
+        TlsClient::of(By::Certificate(config))
     }
 
-    pub(crate) fn config(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.config)
+    pub(crate) fn of(by: By) -> TlsClient {
+        TlsClient { by }
+    }
+
+    pub(crate) fn by(&self) -> By {
+        self.by.clone()
     }
 }
 

@@ -19,6 +19,11 @@ impl KeyLogFile {
         let file = opened.map_err(|error| LoadError::of(path, format!("cannot be written: {error}")))?;
         Ok(KeyLogFile(Mutex::new(file)))
     }
+
+    pub(crate) fn write_line(&self, line: &str) {
+        // It helps who debugs; a full disk must not end connections.
+        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(format!("{line}\n").as_bytes());
+    }
 }
 
 impl KeyLog for KeyLogFile {
@@ -31,8 +36,6 @@ impl KeyLog for KeyLogFile {
                 let _ = write!(line, "{byte:02x}");
             }
         }
-        line.push('\n');
-        // It helps who debugs; a full disk must not end connections.
-        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());
+        self.write_line(&line);
     }
 }

@@ -56,7 +56,15 @@ pub enum ClientCertificates {
 /// A listener's TLS: one value that every new connection begins with, exchanged by [`swap`](ListenerTls::swap). Connections that
 /// exist go on with what they began with.
 pub struct ListenerTls {
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<By>,
+}
+
+/// By what clients know the server, and perhaps the server them.
+#[derive(Clone)]
+pub(crate) enum By {
+    Certificate(Arc<ServerConfig>),
+    #[cfg(feature = "psk")]
+    Keys(Arc<sori_dtls::PskServer>),
 }
 
 impl ListenerTls {
@@ -66,7 +74,11 @@ impl ListenerTls {
     ///
     /// The first file that cannot be used, and why.
     pub fn load(options: &TlsServerOptions) -> Result<ListenerTls, LoadError> {
-        Ok(ListenerTls { current: RwLock::new(Arc::new(build(options)?)) })
+        Ok(ListenerTls::by(By::Certificate(Arc::new(build(options)?))))
+    }
+
+    pub(crate) fn by(by: By) -> ListenerTls {
+        ListenerTls { current: RwLock::new(by) }
     }
 
     /// New connections begin with what `other` was loaded with. Sessions of before cannot be resumed: clients that the
@@ -76,8 +88,8 @@ impl ListenerTls {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
-    pub(crate) fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn current(&self) -> By {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -4,6 +4,7 @@ mod any_bytes;
 mod certificates;
 mod pair;
 mod preambles;
+mod psk;
 mod tls;
 mod tls_files;
 mod websocket;
