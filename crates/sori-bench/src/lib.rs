@@ -13,6 +13,7 @@ pub mod feed;
 mod inbox;
 pub mod instructions;
 pub mod measure;
+mod numbers;
 pub mod plot;
 mod random;
 mod socket;

@@ -261,6 +261,18 @@ impl Shard {
         }
     }
 
+    /// What let the client in has been taken back.
+    pub(crate) fn revoke_connection(&mut self, id: ConnectionId) {
+        match self.connection(id) {
+            Some(c) if c.is_open() => {
+                let cause = "what let this client in has been taken back";
+                let cause = Cause::Protocol(ReasonCode::NotAuthorized, cause.into());
+                self.end_connection(id, Some(ReasonCode::NotAuthorized), cause);
+            }
+            _ => self.close(id),
+        }
+    }
+
     pub(crate) fn say_goodbye(&mut self) {
         let open: Vec<ConnectionId> = self.connections.iter().map(|(_, _, c)| c.id).collect();
         for id in open {

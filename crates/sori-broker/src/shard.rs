@@ -29,7 +29,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::{PacketType, PropertyBuffer, ReasonCode, Version};
+use sori_mqtt::{PacketType, PropertyBuffer, Version};
 
 /// How much output a connection may have before its input is no longer read and its messages are queued.
 pub(crate) const OUTPUT_MAX: usize = 1024 * 1024;
@@ -320,6 +320,14 @@ impl Shard {
         self.end();
     }
 
+    /// What let this connection in below MQTT, such as the key of its transport, has been taken back: a client is told
+    /// (0x87), and what has not logged in yet is closed.
+    pub fn revoke(&mut self, now: Time, connection: ConnectionId) {
+        self.begin(now);
+        self.revoke_connection(connection);
+        self.end();
+    }
+
     /// New settings and rules, which hold from the next packet on. What CONNECT agreed, Keep Alive and Receive Maximum,
     /// stays as it is for connections that are open; `persistent_client_expiration` counts for all sessions of MQTT 3.1 and
     /// 3.1.1, from when their clients went. Connections whose client would no longer be let in, because what let
@@ -343,9 +351,7 @@ impl Shard {
         let all = self.connections.iter().map(|(_, _, c)| c);
         let revoked: Vec<ConnectionId> = all.filter(|c| is_revoked(c)).map(|c| c.id).collect();
         for id in revoked {
-            let cause =
-                Cause::Protocol(ReasonCode::NotAuthorized, "what let this client in has been taken back".into());
-            self.end_connection(id, Some(ReasonCode::NotAuthorized), cause);
+            self.revoke_connection(id);
         }
     }
 

@@ -17,6 +17,7 @@ mod inbox;
 #[path = "../../sori-server/src/link.rs"]
 mod link;
 mod log;
+mod numbers;
 mod packets;
 mod socket;
 #[path = "../../sori-server/src/space.rs"]

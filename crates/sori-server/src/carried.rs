@@ -1,13 +1,14 @@
 //! A connection behind a transport: what comes from its socket is not yet MQTT.
 
 use crate::config::TransportConfig;
+use crate::psk::Keyring;
 use crate::socket::Stream;
 use sori_broker::Introduction;
 use sori_net::{Error, ErrorKind, Peer, ProxiedAddress, Transport};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
-/// Which name in a certificate is the user name.
+/// Which name in a certificate is the user name. The identity of a key counts as a Common Name.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub(crate) enum Naming {
     /// None: the client says it.
@@ -32,6 +33,8 @@ pub(crate) struct Carried {
     socket: Stream,
     transport: Transport,
     naming: Naming,
+    /// The keys that counted when it was accepted.
+    keyring: Option<Keyring>,
     is_introduced: bool,
 }
 
@@ -57,8 +60,14 @@ pub(crate) enum End {
 }
 
 impl Carried {
-    pub(crate) fn new(socket: Stream, transport: Transport, naming: Naming) -> Carried {
-        Carried { socket, transport, naming, is_introduced: false }
+    pub(crate) fn new(socket: Stream, transport: Transport, naming: Naming, keyring: Option<Keyring>) -> Carried {
+        Carried { socket, transport, naming, keyring, is_introduced: false }
+    }
+
+    /// Whose key the client has shown, and where that key was found.
+    pub(crate) fn shown_key(&self) -> Option<(&str, &Keyring)> {
+        let identity = self.transport.peer().tls.as_ref()?.psk_identity.as_deref()?;
+        Some((identity, self.keyring.as_ref()?))
     }
 
     /// Read once from the socket; `buffer` is for what comes, MQTT's bytes are appended to `plain`.
@@ -162,10 +171,12 @@ fn introduction(peer: &Peer, naming: Naming) -> Introduction {
     let proxied = peer.address.as_ref().map(told);
     // What the proxy nearest to the client has said counts.
     let forwarded = peer.forwarded_for.map(|address| SocketAddr::new(address, 0).to_string());
-    let names = peer.tls.as_ref().and_then(|tls| tls.certificate.as_ref());
+    let tls = peer.tls.as_ref();
+    let names = tls.and_then(|tls| tls.certificate.as_ref());
+    let identity = tls.and_then(|tls| tls.psk_identity.clone());
     let user_name = match naming {
         Naming::Nothing => None,
-        Naming::CommonName => names.and_then(|names| names.common_name.clone()),
+        Naming::CommonName => identity.or_else(|| names?.common_name.clone()),
         Naming::Subject => names.and_then(|names| names.subject.clone()),
     };
     Introduction { address: forwarded.or(proxied).map(Box::from), user_name: user_name.filter(|name| !name.is_empty()) }

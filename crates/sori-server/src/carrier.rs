@@ -2,6 +2,7 @@
 
 use crate::carried::{Carried, Naming};
 use crate::config::{ListenerConfig, TransportConfig};
+use crate::psk::Keyring;
 use crate::socket::Stream;
 use sori_net::{Error, ListenerTls, ProxyProtocol, Transport, WebSocketServer};
 use std::net::IpAddr;
@@ -15,15 +16,22 @@ pub(crate) struct Carrier {
     websocket: Option<Arc<WebSocketServer>>,
     proxy_protocol: Option<ProxyProtocol>,
     naming: Naming,
+    /// The keys that its clients may have, if they need one.
+    keyring: Option<Keyring>,
 }
 
 impl Carrier {
-    /// Reads all files that the listener names; `None` for one that needs nothing.
+    /// Reads all files that the listener names; `None` for one that needs nothing. `version` is larger for each configuration
+    /// that follows another.
     ///
     /// # Errors
     ///
     /// What cannot be used and why, in a sentence.
-    pub(crate) fn load(listener: &ListenerConfig, key_log: Option<&PathBuf>) -> Result<Option<Arc<Carrier>>, String> {
+    pub(crate) fn load(
+        listener: &ListenerConfig,
+        version: u64,
+        key_log: Option<&PathBuf>,
+    ) -> Result<Option<Arc<Carrier>>, String> {
         let transport = &listener.transport;
         if transport.is_plain() {
             return Ok(None);
@@ -35,10 +43,11 @@ impl Carrier {
             })
         });
         Ok(Some(Arc::new(Carrier {
-            tls: transport.load_tls(key_log)?,
+            tls: listener.load_tls(key_log)?,
             websocket,
             proxy_protocol: proxy_protocol(transport),
             naming: Naming::of(transport),
+            keyring: listener.keyring(version),
         })))
     }
 
@@ -59,7 +68,7 @@ impl Carrier {
         if let Some(websocket) = &self.websocket {
             transport = transport.websocket_server(Arc::clone(websocket), address);
         }
-        Ok(Stream::Carried(Box::new(Carried::new(stream, transport, self.naming))))
+        Ok(Stream::Carried(Box::new(Carried::new(stream, transport, self.naming, self.keyring.clone()))))
     }
 }
 

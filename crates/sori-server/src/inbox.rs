@@ -3,6 +3,7 @@
 //! One inbox per worker, in the order in which things were put in, whoever put them there. The worker is woken by
 //! whoever finds the inbox empty; it takes everything out at once.
 
+use crate::numbers::Numbers;
 use crate::socket::{Admittance, Stream};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, Waker};
 use sori_broker::{
@@ -58,22 +59,6 @@ pub(crate) struct NewSettings {
     pub(crate) connection_messages: bool,
     /// Seconds between two looks at the `$SYS` tree.
     pub(crate) sys_interval: Option<NonZeroU16>,
-}
-
-/// Which listeners connections may belong to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Numbers {
-    /// Their numbers.
-    pub(crate) there: Vec<u32>,
-    /// Higher numbers belong to listeners that are newer than this list.
-    pub(crate) below: u32,
-}
-
-impl Numbers {
-    /// The listener of this number was there once, and is no more.
-    pub(crate) fn is_gone(&self, number: u32) -> bool {
-        number < self.below && !self.there.contains(&number)
-    }
 }
 
 #[derive(Default)]

@@ -34,6 +34,7 @@ mod listeners;
 pub mod local_client;
 pub mod log;
 pub mod machine;
+mod numbers;
 mod opening;
 mod overview;
 pub mod passwords;

@@ -8,9 +8,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What an identity may have. RFC 4279 section 5.3 wants 128 bytes at least; the field has room for so many.
-const IDENTITY_BYTES_MAX: usize = 65_535;
-/// What a key may have. RFC 4279 section 5.3 wants 64 bytes at least; OpenSSL takes no more than this.
+/// What an identity may have: RFC 4279 section 5.3 wants 128 bytes at least, and OpenSSL takes no more than this.
+const IDENTITY_BYTES_MAX: usize = 256;
+/// What a key may have: RFC 4279 section 5.3 wants 64 bytes at least, and OpenSSL takes no more than this.
 const KEY_BYTES_MAX: usize = 512;
 
 /// The keys of one file.
@@ -27,6 +27,11 @@ struct Key {
 }
 
 impl Keys {
+    /// A file that has not been read: nobody comes in.
+    pub(crate) fn none(file: &Path) -> Keys {
+        Keys { file: file.into(), keys: HashMap::new() }
+    }
+
     /// Reads a file completely. `remarks` gets everything there is to say about it; with an error among that there are no
     /// keys.
     pub fn read(file: &Path, remarks: &mut Vec<Remark>) -> Option<Keys> {
@@ -41,7 +46,7 @@ impl Keys {
 
     /// The same for the contents of a file.
     pub fn parse(file: &Path, bytes: &[u8], remarks: &mut Vec<Remark>) -> Option<Keys> {
-        let mut keys = Keys { file: file.into(), keys: HashMap::new() };
+        let mut keys = Keys::none(file);
         if let Some(text) = wrong_encoding(bytes) {
             let at = Some(Location::line(keys.file, 1));
             let hint = "save the file as UTF-8 without a byte order mark.";
@@ -107,6 +112,20 @@ impl Keys {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+}
+
+/// The keys of a listener, and the version of the configuration that they are of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Keyring {
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) version: u64,
+}
+
+#[cfg(feature = "psk")]
+impl sori_net::tls::PskKeys for Keys {
+    fn key(&self, identity: &[u8]) -> Option<&[u8]> {
+        self.find(std::str::from_utf8(identity).ok()?)
     }
 }
 
@@ -181,6 +200,14 @@ mod tests {
         let mut remarks = Vec::new();
         assert_eq!(Keys::read(Path::new("/does/not/exist"), &mut remarks), None);
         assert_eq!(remarks[0].text, "Unable to open psk_file \"/does/not/exist\".");
+    }
+
+    /// What stands in a file can be used.
+    #[test]
+    #[cfg(feature = "psk")]
+    fn the_bounds_are_those_of_the_connections() {
+        use sori_net::tls::{PSK_IDENTITY_BYTES_MAX, PSK_KEY_BYTES_MAX};
+        assert_eq!((IDENTITY_BYTES_MAX, KEY_BYTES_MAX), (PSK_IDENTITY_BYTES_MAX, PSK_KEY_BYTES_MAX));
     }
 
     proptest! {

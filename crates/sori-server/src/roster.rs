@@ -7,8 +7,8 @@
 
 use crate::carrier::Carrier;
 use crate::config::{Config, ListenerConfig};
-use crate::inbox::Numbers;
 use crate::log::Log;
+use crate::numbers::Numbers;
 use crate::opening::{self, OpenSocket, SocketPlace};
 use crate::process::systemd;
 use crate::startup::RunError;
@@ -27,6 +27,8 @@ pub(crate) struct Roster {
     next_number: u32,
     /// The token of the next socket.
     next_token: usize,
+    /// It is larger for each configuration that follows another.
+    version: u64,
 }
 
 /// One listener.
@@ -51,7 +53,13 @@ impl Roster {
     }
 
     pub(crate) fn numbers(&self) -> Numbers {
-        Numbers { there: self.listeners.iter().map(|listed| listed.number).collect(), below: self.next_number }
+        let keyring = |listed: &Listed| Some((listed.number, listed.config.keyring(self.version)?.keys));
+        Numbers {
+            there: self.listeners.iter().map(|listed| listed.number).collect(),
+            below: self.next_number,
+            keys: self.listeners.iter().filter_map(keyring).collect(),
+            version: self.version,
+        }
     }
 
     /// The limits of their connections, by their numbers.
@@ -81,7 +89,7 @@ impl Roster {
                 }
                 Err(error) => errors.push(error),
             }
-            match Carrier::load(listener, config.tls_key_log.as_ref()) {
+            match Carrier::load(listener, self.version + 1, config.tls_key_log.as_ref()) {
                 Ok(carrier) => carriers.push(carrier),
                 Err(text) => errors.push(RunError::new(text)),
             }
@@ -90,7 +98,7 @@ impl Roster {
             return Err(errors);
         }
         let replaced: Vec<_> = self.sockets().filter(|socket| !is_wanted(&socket.place, &wanted)).cloned().collect();
-        let mut new = Roster { listeners: Vec::new(), inherited: Vec::new(), ..*self };
+        let mut new = Roster { listeners: Vec::new(), inherited: Vec::new(), version: self.version + 1, ..*self };
         for socket in self.inherited.iter().filter(|socket| !is_wanted(&socket.place, &wanted)) {
             log.warning(format_args!("No listener wants the socket at {} that systemd has opened.", socket.place));
         }

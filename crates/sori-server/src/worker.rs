@@ -7,8 +7,9 @@
 mod sockets;
 
 use crate::board::Board;
-use crate::inbox::{Inbox, Letter, NewSettings, Numbers};
+use crate::inbox::{Inbox, Letter, NewSettings};
 use crate::log::Log;
+use crate::numbers::Numbers;
 use crate::publisher::Publisher;
 use crate::report;
 use crate::store::keeper::Keeper;
@@ -363,6 +364,7 @@ impl Worker {
         self.b.connection_messages = new.connection_messages;
         self.b.numbers = new.numbers;
         self.dismiss_gone();
+        self.revoke_gone();
         if let Some(publisher) = &mut self.b.publisher {
             publisher.set_interval(new.sys_interval, self.now);
         }
@@ -377,6 +379,18 @@ impl Worker {
         for id in gone.collect::<Vec<ConnectionId>>() {
             self.note_input();
             self.b.shard.dismiss(self.now, id);
+        }
+    }
+
+    /// End the connections whose key is gone.
+    fn revoke_gone(&mut self) {
+        let gone = self.sockets.iter().flatten().filter_map(|socket| match socket.state {
+            State::Open(id) if self.has_lost_key(socket) => Some(id),
+            _ => None,
+        });
+        for id in gone.collect::<Vec<ConnectionId>>() {
+            self.note_input();
+            self.b.shard.revoke(self.now, id);
         }
     }
 

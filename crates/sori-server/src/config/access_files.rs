@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Config, Location, Remark, Severity};
 use crate::acl::Rules;
 use crate::passwords::Users;
+use crate::psk::Keys;
 
 /// All rules, those of each file once.
 pub(crate) fn rules(config: &Config) -> Vec<&Rules> {
@@ -76,6 +77,27 @@ pub(crate) fn read_passwords(config: &mut Config, remarks: &mut Vec<Remark>) {
         let slots = config.listeners.iter_mut().map(|listener| &mut listener.users).chain([&mut config.users]);
         for slot in slots.flatten().filter(|slot| slot.file() == path) {
             *slot = Arc::clone(&users);
+        }
+    }
+}
+
+/// The files with keys.
+pub(crate) fn psk_paths(config: &Config) -> Vec<PathBuf> {
+    let all = config.listeners.iter().filter_map(|listener| listener.keys.as_ref());
+    let mut paths: Vec<PathBuf> = all.map(|keys| keys.file().to_owned()).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// The keys of each file in the place of those of an empty one. Where a file cannot be used, there is an error among the
+/// remarks.
+pub(crate) fn read_keys(config: &mut Config, remarks: &mut Vec<Remark>) {
+    for path in psk_paths(config) {
+        let Some(keys) = Keys::read(&path, remarks).map(Arc::new) else { continue };
+        let slots = config.listeners.iter_mut().filter_map(|listener| listener.keys.as_mut());
+        for slot in slots.filter(|slot| slot.file() == path) {
+            *slot = Arc::clone(&keys);
         }
     }
 }

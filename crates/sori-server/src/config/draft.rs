@@ -52,6 +52,8 @@ pub struct Security {
     pub acl_file: Option<PathBuf>,
     /// The file with the passwords.
     pub password_file: Option<PathBuf>,
+    /// The file with the keys of TLS-PSK.
+    pub psk_file: Option<PathBuf>,
     /// A client without user name may connect.
     pub allow_anonymous: Option<bool>,
     /// A client with an empty identifier gets a generated one.
@@ -100,6 +102,7 @@ impl ListenerDraft {
                 versions: ProtocolVersions::ALL,
                 acl: None,
                 users: None,
+                keys: None,
                 allow_anonymous: false,
                 allow_zero_length_clientid: true,
                 auto_id_prefix: "auto-".to_owned(),

@@ -43,6 +43,13 @@ pub(crate) const KINDS: &[FileKind] = &[
         },
     },
     FileKind {
+        option: "psk_file",
+        paths: access_files::psk_paths,
+        read: access_files::read_keys,
+        is_secret: true,
+        examine: |_, _, _| (),
+    },
+    FileKind {
         option: "certfile",
         paths: |config| config.listeners.iter().flat_map(|listener| listener.transport.files()).cloned().collect(),
         // A listener reads them when it is opened, and again with every configuration.
@@ -50,7 +57,7 @@ pub(crate) const KINDS: &[FileKind] = &[
         is_secret: false,
         examine: |config, now, remarks| {
             for listener in &config.listeners {
-                match listener.transport.load_tls(None) {
+                match listener.load_tls(None) {
                     Ok(_) => remarks.append(&mut certificates::examine(listener, now)),
                     Err(text) => remarks.push(Remark::new(Severity::Error, text).at(listener.declared_at.clone())),
                 }

@@ -7,6 +7,7 @@ use super::remark::{Remark, Severity};
 use crate::acl::Rules;
 use crate::opening::are_apart;
 use crate::passwords::Users;
+use crate::psk::Keys;
 
 use super::{Bind, Config, ListenerConfig, SocketDomain, Source};
 
@@ -33,6 +34,7 @@ pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remar
         warn_of_implicit(&listeners, remarks);
         listeners.into_iter().map(|listener| inherit(listener, &security, false)).collect()
     };
+    super::transport::check_keys(&config.listeners, remarks);
     refuse_same_address(&config.listeners, remarks);
     warn_of_refused_identifiers(&config, remarks);
     config
@@ -72,6 +74,8 @@ fn unread(security: &Security) -> (Option<Arc<Rules>>, Option<Arc<Users>>) {
 fn inherit(listener: ListenerDraft, file: &Security, anonymous_by_default: bool) -> ListenerConfig {
     let ListenerDraft { mut settings, security, .. } = listener;
     (settings.acl, settings.users) = unread(&security);
+    let psk_file = security.psk_file.as_deref().or(file.psk_file.as_deref());
+    settings.keys = psk_file.map(|file| Arc::new(Keys::none(file)));
     settings.allow_anonymous = security.allow_anonymous.or(file.allow_anonymous).unwrap_or(anonymous_by_default);
     settings.allow_zero_length_clientid =
         security.allow_zero_length_clientid.or(file.allow_zero_length_clientid).unwrap_or(true);

@@ -42,6 +42,7 @@ use std::time::Duration;
 use crate::acl::Rules;
 use crate::log::LogConfig;
 use crate::passwords::Users;
+use crate::psk::Keys;
 pub(crate) use contents::wrong_encoding;
 pub(crate) use finish::DEFAULT_PORT;
 pub use remark::{Location, Remark, Severity};
@@ -173,6 +174,8 @@ pub struct ListenerConfig {
     pub acl: Option<Arc<Rules>>,
     /// Who has which password, with `per_listener_settings`; `None`: nobody has one.
     pub users: Option<Arc<Users>>,
+    /// Who has which key of TLS-PSK; `None`: nobody has one.
+    pub keys: Option<Arc<Keys>>,
     /// A client without user name may connect.
     pub allow_anonymous: bool,
     /// A client with an empty identifier gets a generated one.

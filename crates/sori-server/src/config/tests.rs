@@ -579,6 +579,38 @@ fn a_file_that_cannot_be_read_is_an_error() {
     }
 }
 
+// TLS with keys
+
+#[test]
+fn keys_belong_to_all_listeners_or_to_the_one_above() {
+    let of = |contents: &str| {
+        let listeners = good(contents).listeners;
+        let file = |listener: &ListenerConfig| Some(listener.keys.as_ref()?.file().display().to_string());
+        listeners.iter().map(file).collect::<Vec<Option<String>>>()
+    };
+    assert_eq!(of("psk_file /a\nlistener 1\npsk_hint x\nlistener 2\n"), [Some("/a".into()), Some("/a".into())]);
+    let own = "per_listener_settings true\nlistener 1\npsk_hint x\npsk_file /a\nlistener 2\n";
+    assert_eq!(of(own), [Some("/a".into()), None]);
+    silent("psk_file /a\nlistener 1\npsk_hint x\nlistener 2\n");
+    silent("psk_file /a\nlistener 1\npsk_hint x\nuse_identity_as_username true\nciphers PSK-AES128-CBC-SHA\n");
+}
+
+#[test]
+fn keys_and_certificates_do_not_go_together_and_neither_is_asked_for_in_vain() {
+    let both = "Cannot use both certificate and psk encryption in a single listener.";
+    for more in ["certfile a\nkeyfile b", "cafile a", "capath a"] {
+        bad(&format!("psk_file /a\nlistener 1\npsk_hint x\n{more}\n"), &[&format!("2: {both}")]);
+        let elsewhere = format!("psk_file /a\nlistener 1\npsk_hint x\nlistener 2\ncertfile a\nkeyfile b\n{more}\n");
+        good(&elsewhere);
+    }
+    warned("listener 1\npsk_hint x\n", "psk_hint without psk_file: no client can connect.");
+    warned("psk_file /a\nlistener 1\n", "psk_file means nothing without psk_hint.");
+    let subject = "psk_file /a\nlistener 1\npsk_hint x\nuse_subject_as_username true\n";
+    warned(subject, "clients with keys have none: no client can connect.");
+    warned("psk_file /a\nlistener 1\npsk_hint x\nrequire_certificate true\n", "require_certificate means nothing");
+    bad(&format!("listener 1\npsk_hint {}\n", "x".repeat(257)), &["2: 'psk_hint' length must be <= 256."]);
+}
+
 // The table
 
 /// A file with one listener, to which a line with this option may be added.

@@ -3,10 +3,14 @@
 
 use super::ListenerConfig;
 use super::remark::{Remark, Severity};
+use crate::psk::{Keyring, Keys};
 use sori_net::ListenerTls;
+#[cfg(feature = "psk")]
+use sori_net::tls::PskServerOptions;
 use sori_net::tls::{ClientCertificates, TlsServerOptions, TlsVersion, unknown_ciphers};
 use sori_net::websocket::Network;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the lines of one listener say of its transports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,7 +33,9 @@ pub struct TransportConfig {
     pub crlfile: Option<PathBuf>,
     /// Clients must show a certificate.
     pub require_certificate: bool,
-    /// The Common Name of the certificate is the user name.
+    /// Clients have keys instead of certificates, and are told this before.
+    pub psk_hint: Option<String>,
+    /// The Common Name of the certificate, or the identity of the key, is the user name.
     pub use_identity_as_username: bool,
     /// The subject of the certificate is the user name.
     pub use_subject_as_username: bool,
@@ -52,12 +58,17 @@ pub struct TransportConfig {
 impl TransportConfig {
     /// Nothing between MQTT and the socket.
     pub(crate) fn is_plain(&self) -> bool {
-        !self.websockets && self.certfile.is_none() && self.proxy_protocol.is_none()
+        !self.websockets && !self.speaks_tls() && self.proxy_protocol.is_none()
     }
 
-    /// A certificate says who a client is.
+    /// The broker itself speaks TLS.
+    fn speaks_tls(&self) -> bool {
+        self.certfile.is_some() || self.psk_hint.is_some()
+    }
+
+    /// A certificate or a key says who a client is.
     pub(crate) fn names_its_clients(&self) -> bool {
-        match (self.certfile.is_some(), self.proxy_protocol) {
+        match (self.speaks_tls(), self.proxy_protocol) {
             (true, _) => self.use_identity_as_username || self.use_subject_as_username,
             // As in Mosquitto: behind a proxy the name counts where a certificate is required.
             (false, Some(2)) => self.use_identity_as_username && self.require_certificate,
@@ -70,8 +81,8 @@ impl TransportConfig {
         [&self.certfile, &self.cafile, &self.crlfile].into_iter().flatten()
     }
 
-    /// Reads the files and checks them; `None` without TLS.
-    pub(crate) fn load_tls(&self, key_log: Option<&PathBuf>) -> Result<Option<ListenerTls>, String> {
+    /// For clients with certificates, or with nothing.
+    fn load_certificates(&self, key_log: Option<&PathBuf>) -> Result<Option<ListenerTls>, String> {
         let (Some(certfile), Some(keyfile)) = (&self.certfile, &self.keyfile) else { return Ok(None) };
         let options = TlsServerOptions {
             certfile: certfile.clone(),
@@ -88,6 +99,22 @@ impl TransportConfig {
             Ok(tls) => Ok(Some(tls)),
             Err(error) => Err(self.blame(&error)),
         }
+    }
+
+    /// For clients with keys.
+    #[cfg(feature = "psk")]
+    fn load_keys(&self, hint: &str, keys: Arc<Keys>, key_log: Option<&PathBuf>) -> Result<ListenerTls, String> {
+        if version_min(self.tls_version.as_deref())? == TlsVersion::V13 {
+            return Err("psk_hint goes with TLS 1.2 only. Check tls_version: it wants at least TLS 1.3.".to_owned());
+        }
+        let options =
+            PskServerOptions { hint: hint.to_owned(), keys, ciphers: self.ciphers.clone(), key_log: key_log.cloned() };
+        ListenerTls::with_keys(&options).map_err(|error| self.blame(&error))
+    }
+
+    #[cfg(not(feature = "psk"))]
+    fn load_keys(&self, _: &str, _: Arc<Keys>, _: Option<&PathBuf>) -> Result<ListenerTls, String> {
+        Err("psk_hint needs a sori with TLS-PSK, which this one was built without (feature `psk`).".to_owned())
     }
 
     fn client_certificates(&self) -> Result<ClientCertificates, String> {
@@ -125,6 +152,10 @@ impl TransportConfig {
 
     /// Words of the lists of ciphers that lead nowhere.
     fn unknown_ciphers(&self) -> Vec<(&'static str, String)> {
+        // OpenSSL has its own words for suites with keys, and refuses a list that names none.
+        if self.psk_hint.is_some() {
+            return Vec::new();
+        }
         let lists = [("ciphers", &self.ciphers, false), ("ciphers_tls1.3", &self.ciphers_tls13, true)];
         let unknown = lists.into_iter().filter_map(|(option, list, is_tls13)| {
             let unknown = unknown_ciphers(list.as_deref()?, is_tls13);
@@ -142,6 +173,40 @@ fn version_min(written: Option<&str>) -> Result<TlsVersion, String> {
              `tls_version tlsv1.2`, which also is the default."
             .to_owned()),
         Some(other) => Err(format!("Unsupported tls_version \"{other}\".")),
+    }
+}
+
+impl ListenerConfig {
+    /// The keys of its clients, if it asks for them.
+    pub(crate) fn keyring(&self, version: u64) -> Option<Keyring> {
+        self.transport.psk_hint.as_ref()?;
+        let nobodys = || Arc::new(Keys::none(Path::new("")));
+        Some(Keyring { keys: self.keys.clone().unwrap_or_else(nobodys), version })
+    }
+
+    /// Reads the files of TLS and checks them; `None` without TLS.
+    pub(crate) fn load_tls(&self, key_log: Option<&PathBuf>) -> Result<Option<ListenerTls>, String> {
+        match (&self.transport.psk_hint, self.keyring(0)) {
+            (Some(hint), Some(keyring)) => self.transport.load_keys(hint, keyring.keys, key_log).map(Some),
+            _ => self.transport.load_certificates(key_log),
+        }
+    }
+}
+
+/// Keys without a listener that asks for them, and the other way round.
+pub(super) fn check_keys(listeners: &[ListenerConfig], remarks: &mut Vec<Remark>) {
+    let asks = |listener: &&ListenerConfig| listener.transport.psk_hint.is_some();
+    for listener in listeners.iter().filter(asks).filter(|listener| listener.keys.is_none()) {
+        let remark = Remark::new(Severity::Warning, "psk_hint without psk_file: no client can connect.".to_owned());
+        remarks.push(
+            remark
+                .at(listener.declared_at.clone())
+                .hint("`psk_file <path>`, with a line <identity>:<key> for each client."),
+        );
+    }
+    if listeners.iter().any(|listener| listener.keys.is_some()) && !listeners.iter().any(|listener| asks(&listener)) {
+        let remark = Remark::new(Severity::Warning, "psk_file means nothing without psk_hint.".to_owned());
+        remarks.push(remark.hint("`psk_hint <text>` below the listener whose clients have these keys."));
     }
 }
 
@@ -179,12 +244,12 @@ fn errors(transport: &TransportConfig) -> Vec<Told> {
             "certfile is the server's certificate, keyfile its private key; they may be the same file.",
         ),
         (
-            transport.cafile.is_some() && !has_certificate,
+            transport.cafile.is_some() && !has_certificate && transport.psk_hint.is_none(),
             "cafile specified without certfile and keyfile.",
             "cafile is for the certificates of clients; the server needs a certificate of its own.",
         ),
         (
-            transport.capath.is_some() && !has_certificate,
+            transport.capath.is_some() && !has_certificate && transport.psk_hint.is_none(),
             "capath specified without certfile and keyfile.",
             "capath is for the certificates of clients; the server needs a certificate of its own.",
         ),
@@ -192,6 +257,12 @@ fn errors(transport: &TransportConfig) -> Vec<Told> {
             is_proxy_v2 && transport.use_subject_as_username,
             "use_subject_as_username cannot be used with `enable_proxy_protocol 2`.",
             "a proxy tells the Common Name only: use_identity_as_username.",
+        ),
+        (
+            transport.psk_hint.is_some()
+                && (has_certificate || has_key || transport.cafile.is_some() || transport.capath.is_some()),
+            "Cannot use both certificate and psk encryption in a single listener.",
+            "give certificates and psk_hint a listener each.",
         ),
         (
             is_proxy_v2 && (has_certificate || has_key),
@@ -205,23 +276,29 @@ fn errors(transport: &TransportConfig) -> Vec<Told> {
 fn warnings(transport: &TransportConfig) -> Vec<Told> {
     let is_named = transport.use_identity_as_username || transport.use_subject_as_username;
     let is_v2 = transport.proxy_protocol == Some(2);
-    let has_tls = transport.certfile.is_some() || is_v2;
+    let has_certificates = transport.certfile.is_some() || is_v2;
+    let has_keys = transport.psk_hint.is_some();
     let has_websocket_options =
         !transport.websockets_origins.is_empty() || !transport.websockets_trusted_proxies.is_empty();
     let cases = [
         (
-            is_named && has_tls && !transport.require_certificate,
+            is_named && has_certificates && !has_keys && !transport.require_certificate,
             "The user name is to come from a certificate, and none is asked for: no client can connect.",
             "`require_certificate true`, with the CA of the clients in cafile.",
         ),
         (
-            is_named && !has_tls,
+            transport.use_subject_as_username && !transport.use_identity_as_username && has_keys,
+            "The user name is to come from a certificate, and clients with keys have none: no client can connect.",
+            "`use_identity_as_username true` makes the identity of the key the user name.",
+        ),
+        (
+            is_named && !has_certificates && !has_keys,
             "use_identity_as_username and use_subject_as_username mean nothing without TLS.",
             "give the listener certfile and keyfile.",
         ),
         (
-            transport.require_certificate && !has_tls,
-            "require_certificate means nothing without TLS.",
+            transport.require_certificate && !has_certificates,
+            "require_certificate means nothing without certfile and keyfile.",
             "give the listener certfile and keyfile.",
         ),
         (

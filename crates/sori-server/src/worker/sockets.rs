@@ -56,6 +56,24 @@ impl Worker {
         if is_gone {
             self.b.shard.dismiss(self.now, id);
         }
+        self.revoke_without_key(id);
+    }
+
+    /// The key that let a connection in is not its client's any more.
+    pub(super) fn has_lost_key(&self, socket: &Socket) -> bool {
+        let (Stream::Carried(carried), Some(admittance)) = (&socket.stream, &socket.admittance) else { return false };
+        let shown = carried.shown_key();
+        shown.is_some_and(|(identity, ring)| self.b.numbers.has_lost_key(admittance.listener, identity, ring))
+    }
+
+    /// End the connection if its key went while it was on its way or in its handshake; gives whether it did.
+    fn revoke_without_key(&mut self, id: ConnectionId) -> bool {
+        let socket = self.socket_of(id).and_then(|token| self.sockets[token].as_ref());
+        let is_revoked = socket.is_some_and(|socket| self.has_lost_key(socket));
+        if is_revoked {
+            self.b.shard.revoke(self.now, id);
+        }
+        is_revoked
     }
 
     fn add(&mut self, mut stream: Stream, id: ConnectionId, admittance: Option<Admittance>) {
@@ -185,6 +203,9 @@ impl Worker {
                 self.b.log.notice(format_args!("{line}"));
             }
             self.b.shard.introduce(id, introduction);
+            if self.revoke_without_key(id) {
+                plain.clear();
+            }
         }
         if let Some(socket) = self.sockets[token].as_mut() {
             socket.is_readable = end.is_none() && (!is_drained || socket.is_read_closed);

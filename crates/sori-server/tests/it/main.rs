@@ -16,6 +16,7 @@ mod moving;
 mod passwords;
 mod program;
 mod proxy_protocol;
+mod psk;
 mod reload;
 mod scram;
 mod sharing;

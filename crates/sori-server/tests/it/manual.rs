@@ -29,7 +29,7 @@ fn the_manual_names_every_option() {
 #[test]
 fn the_manual_says_why_an_option_is_refused() {
     let text = sori_server::config::manual::markdown();
-    assert!(text.contains("\n| `psk_file` | needs TLS-PSK |\n"));
+    assert!(text.contains("\n| `connection` | needs bridges |\n"));
     assert!(text.contains("\n| `enable_control_api` | needs the control topics; `false` is accepted |\n"));
     assert!(text.contains("\n| `tls_engine` | will not come: use a key file |\n"));
 }

@@ -16,14 +16,11 @@ const fn refused(words: &'static [&'static str], scope: Scope, takes: Takes, sta
     Entry { words, toml: "", scope, takes, default: "", reload: Reload::Restart, standing, help: "" }
 }
 
-const PSK: &str = "TLS-PSK";
 const BRIDGES: &str = "bridges";
 const WEB: &str = "HTTP listeners";
 const ENGINE: Standing = Standing::Never("use a key file");
 
 pub(super) const ENTRIES: &[Entry] = &[
-    later(&["psk_file"], Scope::Security, TEXT, PSK),
-    later(&["psk_hint"], Scope::Listener, TEXT, PSK),
     refused(&["dhparamfile"], Scope::Listener, Takes::Anything, Standing::Mapped("TLS chooses its groups by itself")),
     refused(&["tls_engine"], Scope::Listener, TEXT, ENGINE),
     refused(&["tls_engine_kpass_sha1"], Scope::Listener, TEXT, ENGINE),

@@ -9,6 +9,7 @@ mod logging;
 mod persistence;
 mod plugins;
 mod proxy;
+mod psk;
 mod tls;
 mod websockets;
 
@@ -29,6 +30,7 @@ pub struct Theme {
 pub const THEMES: &[Theme] = &[
     Theme { title: "Listeners", entries: listeners::ENTRIES },
     Theme { title: "TLS", entries: tls::ENTRIES },
+    Theme { title: "TLS with pre-shared keys", entries: psk::ENTRIES },
     Theme { title: "WebSocket", entries: websockets::ENTRIES },
     Theme { title: "Behind a proxy", entries: proxy::ENTRIES },
     Theme { title: "Clients, sessions and messages", entries: general::ENTRIES },

@@ -63,7 +63,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         reload: Reload::NewConnections,
         standing: Standing::Works,
         help: "The suites of TLS 1.2 that may be used, as a list of OpenSSL (`HIGH:!aNULL`, `ECDHE+AESGCM`, names). Only suites \
-               with ECDHE and AES-GCM or ChaCha20-Poly1305 are spoken, so that a list can only choose among six.",
+               with ECDHE and AES-GCM or ChaCha20-Poly1305 are spoken, so that a list can only choose among six. With \
+               `psk_hint` it chooses among the suites with a pre-shared key (`PSK-AES128-GCM-SHA256`).",
     },
     Entry {
         words: &["ciphers_tls1.3"],
@@ -151,7 +152,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         reload: Reload::NewConnections,
         standing: Standing::Works,
         help: "The user name is the Common Name of the client's certificate; user name and password of the client do not \
-               count, and no password is asked for. It needs `require_certificate true`.",
+               count, and no password is asked for. It needs `require_certificate true`. With `psk_hint` it is the identity \
+               whose key the client has.",
     },
     Entry {
         words: &["use_subject_as_username"],
