@@ -35,6 +35,15 @@ struct Listener {
     is_ready: bool,
 }
 
+/// A connection that was accepted.
+struct Accepted {
+    /// The socket that it came by.
+    socket: Token,
+    stream: Stream,
+    address: Option<IpAddr>,
+    peer: String,
+}
+
 /// All listening sockets, and whom they hand new connections to: the workers, in turn.
 pub(crate) struct Listeners {
     listeners: Vec<Listener>,
@@ -45,6 +54,8 @@ pub(crate) struct Listeners {
     next_worker: usize,
     paused_until: Option<Instant>,
     door: Door,
+    /// It was accepted when the door was closed, and is let in first.
+    at_door: Option<Accepted>,
     /// Connections wait, and the log says so.
     is_short: bool,
 }
@@ -67,6 +78,7 @@ impl Listeners {
             next_worker: 0,
             paused_until: None,
             door,
+            at_door: None,
             is_short: false,
         }
     }
@@ -86,7 +98,7 @@ impl Listeners {
 
     /// How long until connections that wait may be accepted; `None` when none is known to wait.
     pub(crate) fn patience(&self) -> Option<Duration> {
-        if !self.listeners.iter().any(|listener| listener.is_ready) {
+        if self.at_door.is_none() && !self.listeners.iter().any(|listener| listener.is_ready) {
             return None;
         }
         Some(self.paused_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())))
@@ -103,11 +115,17 @@ impl Listeners {
             return;
         }
         self.paused_until = None;
+        if let Some(accepted) = self.at_door.take() {
+            self.let_in(now, accepted);
+        }
         for number in 0..self.listeners.len() {
             for _ in 0..ACCEPTS_MAX {
                 if !self.listeners[number].is_ready || !self.accept_one(number, now) {
                     break;
                 }
+            }
+            if self.at_door.is_some() {
+                return;
             }
         }
     }
@@ -130,7 +148,16 @@ impl Listeners {
             }
         };
         match accepted {
-            Ok((stream, address, peer)) => self.let_in(number, now, stream, address, peer),
+            Ok((stream, address, peer)) => {
+                let accepted = Accepted { socket: listener.socket.token, stream, address, peer };
+                // Whoever was accepted has connected before this look: a signal sent earlier is seen now.
+                if self.door.is_closed() {
+                    self.at_door = Some(accepted);
+                    self.paused_until = Some(now + DOOR_WAIT);
+                    return false;
+                }
+                self.let_in(now, accepted);
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 listener.is_ready = false;
                 self.is_short = false;
@@ -151,8 +178,10 @@ impl Listeners {
         true
     }
 
-    fn let_in(&mut self, number: usize, now: Instant, stream: Stream, address: Option<IpAddr>, peer: String) {
-        let listener = &self.listeners[number];
+    fn let_in(&mut self, now: Instant, accepted: Accepted) {
+        let Accepted { socket, stream, address, peer } = accepted;
+        // The listener may have gone while it waited.
+        let Some(listener) = self.listeners.iter().find(|listener| listener.socket.token == socket) else { return };
         // All of a proxy's clients together are not one that is loud.
         let is_proxy = listener.carrier.as_ref().is_some_and(|carrier| carrier.is_behind_proxy());
         let (from, address) = (address, address.filter(|_| !is_proxy));

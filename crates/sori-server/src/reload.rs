@@ -7,6 +7,7 @@
 
 use crate::config::effective::{self, Change, effective, values};
 use crate::config::{Config, Loaded, Remark, files};
+use crate::door::Door;
 use crate::log::lines;
 use crate::overview;
 use crate::process::systemd;
@@ -17,8 +18,10 @@ use crate::watch::{Looks, Watch};
 use nix::libc::SIGRTMIN;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
+use sori_broker::OpenAccess;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 /// Changes that the log tells one by one.
@@ -34,6 +37,7 @@ enum Happening {
 /// Opens the listeners, starts the worker threads and runs until a signal ends the broker.
 pub(crate) fn run(loaded: Loaded, startup: Startup) -> Result<(), RunError> {
     let (happens, happenings) = channel();
+    let door = Door::of_reload_signal()?;
     forward_signals(happens.clone())?;
     // Whoever changes a file while the start still reads it is heard.
     let looks = Looks::new(files::watched(&loaded.config));
@@ -42,7 +46,8 @@ pub(crate) fn run(loaded: Loaded, startup: Startup) -> Result<(), RunError> {
             "Persistence is off: a restart forgets all sessions, queued and retained messages. `persistence true` keeps them."
         ));
     }
-    let server = Server::start(loaded.config.clone(), startup.log.clone(), startup.machine)?;
+    let (config, log) = (loaded.config.clone(), startup.log.clone());
+    let server = Server::start_behind(door, config, log, startup.machine, Arc::new(OpenAccess))?;
     // It fails when nobody listens any more, at the end.
     let watch = Watch::start(looks, move |changed| drop(happens.send(Happening::Changed(changed))))?;
     let notice = Notice::begin(&loaded, &startup.origin.arguments.ports);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::check;
 use crate::command_line::{self, Command};
 use crate::config::{Config, Loaded, Remark, Severity};
+use crate::door;
 use crate::log::{Kind, Log, lines};
 use crate::machine::Machine;
 use crate::process::pid_file::PidFile;
@@ -109,6 +110,8 @@ fn start(loaded: Loaded, origin: Origin) -> Result<(), u8> {
         daemon::leave_terminal().map_err(|error| refuse(format!("in setsid: {error}")))?;
     }
     open_files::raise_limit();
+    // Before the first thread.
+    door::block_reload_signal().map_err(|error| refuse(format!("in sigprocmask: {error}")))?;
     let wish = wish(config, origin.called_as_mosquitto);
     make_location(config, &wish)?;
     let warnings = privileges::give_up(&wish).map_err(refuse)?;

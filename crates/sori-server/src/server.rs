@@ -100,6 +100,17 @@ impl Server {
         machine: Machine,
         access: Arc<dyn Access + Send + Sync>,
     ) -> Result<Server, RunError> {
+        Server::start_behind(Door::default(), config, log, machine, access)
+    }
+
+    /// The same behind a door that others close, too.
+    pub(crate) fn start_behind(
+        door: Door,
+        config: Config,
+        log: Log,
+        machine: Machine,
+        access: Arc<dyn Access + Send + Sync>,
+    ) -> Result<Server, RunError> {
         let shards = u16::try_from(machine.threads(&config)).unwrap_or(u16::MAX);
         let board = Arc::new(Board::new(shards));
         let acceptor_poll = Poll::new()?;
@@ -133,7 +144,7 @@ impl Server {
             roster,
             registry,
             board,
-            door: Door::default(),
+            door,
             access,
             checking,
             log,
@@ -232,10 +243,13 @@ impl Server {
         let listeners =
             Listeners::new(&self.roster, connection_messages, inboxes, places, self.door.clone(), self.log.clone());
         let (sender, orders) = channel();
-        let log = self.log.clone();
-        let thread = std::thread::Builder::new()
-            .name(String::from("listeners"))
-            .spawn(move || accept_connections(poll, listeners, &orders, &log))?;
+        let (door, log) = (self.door.clone(), self.log.clone());
+        let thread = std::thread::Builder::new().name(String::from("listeners")).spawn(move || {
+            if let Err(error) = door.hear() {
+                log.error(format_args!("Error: The listeners do not hear signals: {error}."));
+            }
+            accept_connections(poll, listeners, &orders, &log);
+        })?;
         self.acceptor = Some((sender, waker, thread));
         Ok(())
     }
@@ -305,8 +319,22 @@ impl Server {
         // other thread has ended, and then nobody comes.
         let _ = has_switched.recv();
         self.roster = roster;
+        self.wait_for_turns();
         self.reconfigure(config);
         Ok(())
+    }
+
+    /// Until each worker has ended the turn that it is in. What a client was acknowledged before has then reached the shards of
+    /// its recipients, and comes under the rules of before.
+    fn wait_for_turns(&self) {
+        let (sender, ended) = channel::<()>();
+        for inbox in &self.inboxes {
+            let sender = sender.clone();
+            // That it is dropped is the answer.
+            inbox.post(Letter::Show(Box::new(move |_| drop(sender))));
+        }
+        drop(sender);
+        while ended.recv().is_ok() {}
     }
 
     fn reconfigure(&self, config: &Config) {
