@@ -16,6 +16,7 @@ mod moving;
 mod passwords;
 mod program;
 mod proxy_protocol;
+#[cfg(feature = "psk")]
 mod psk;
 mod reload;
 mod scram;
