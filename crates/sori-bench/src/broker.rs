@@ -32,6 +32,8 @@ pub struct BrokerOptions {
     pub lines: Vec<String>,
     /// Where its data lie; `None`: a new directory below the system's place for temporary files.
     pub directory: Option<PathBuf>,
+    /// A Unix socket on which it listens as well.
+    pub socket: Option<PathBuf>,
 }
 
 impl Broker {
@@ -69,6 +71,9 @@ impl Broker {
         for line in &options.lines {
             text.push_str(line);
             text.push('\n');
+        }
+        if let Some(socket) = &options.socket {
+            text.push_str(&format!("listener 0 {}\nallow_anonymous true\n", socket.display()));
         }
         fs::write(&config, text)?;
         let template = options.command.clone().unwrap_or_else(default_command);

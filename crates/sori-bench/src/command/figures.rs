@@ -46,6 +46,9 @@ pub(super) struct DurableRate {
     /// Nobody is there to keep the messages for: the same load without the disk
     #[arg(long)]
     not_durable: bool,
+    /// Publish over a Unix socket: where all share two cores, TCP costs as much as a fast disk
+    #[arg(long)]
+    unix: bool,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -124,6 +127,7 @@ pub(super) fn durable_rate(arguments: &DurableRate) -> io::Result<bool> {
         time: Duration::from_secs(arguments.seconds),
         idle_messages: arguments.idle,
         is_durable: !arguments.not_durable,
+        is_local: arguments.unix,
     })?;
     show(&figures, arguments.json);
     Ok(true)

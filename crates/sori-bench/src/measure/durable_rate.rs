@@ -1,6 +1,7 @@
 //! Rate, cost and latency of acknowledged messages, beside what the same disk does in the same minute.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ pub struct Options {
     pub idle_messages: u16,
     /// Whether a session is there that the messages have to be kept for.
     pub is_durable: bool,
+    /// Whether the publishers come over a Unix socket, which costs both sides less than TCP.
+    pub is_local: bool,
 }
 
 /// What was measured. Times in microseconds.
@@ -44,15 +47,17 @@ pub struct Figures(pub Vec<(&'static str, f64)>);
 pub fn run(options: &Options) -> io::Result<Figures> {
     let mut settings = options.broker.clone();
     settings.lines.push("sys_interval 1".to_owned());
+    settings.socket =
+        options.is_local.then(|| std::env::temp_dir().join(format!("sori-bench-{}.sock", std::process::id())));
     let broker = Broker::new(&settings, 7)?;
     let mut child = broker.start()?;
-    let result = measure(options, &broker, child.id());
+    let result = measure(options, &broker, settings.socket.as_deref(), child.id());
     let _ = child.kill();
     child.wait()?;
     result
 }
 
-fn measure(options: &Options, broker: &Broker, process: u32) -> io::Result<Figures> {
+fn measure(options: &Options, broker: &Broker, path: Option<&Path>, process: u32) -> io::Result<Figures> {
     let port = broker.port;
     // Without a subscriber nothing has to be kept: the same path without the disk.
     let (mut wire, _) = Wire::connect_within(port, "rate", true, Duration::from_secs(30))?;
@@ -61,6 +66,9 @@ fn measure(options: &Options, broker: &Broker, process: u32) -> io::Result<Figur
     }
     let payload = vec![b'.'; options.payload_size];
 
+    if let Some(path) = path {
+        wire = Wire::connect_local(path, "rate", true)?.0;
+    }
     // Idle: one sync of our own and one publish in turn, so that both see the same disk.
     let mut probe = SyncProbe::new(broker.directory())?;
     let mut latencies = Vec::new();
@@ -77,6 +85,7 @@ fn measure(options: &Options, broker: &Broker, process: u32) -> io::Result<Figur
 
     let load = Load {
         port,
+        path,
         publishers: options.publishers,
         window: options.window,
         payload_size: options.payload_size,

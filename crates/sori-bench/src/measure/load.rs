@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -12,6 +13,8 @@ use super::wire::{Wire, publish};
 
 pub(super) struct Load<'a> {
     pub(super) port: u16,
+    /// A Unix socket, instead of the port.
+    pub(super) path: Option<&'a Path>,
     pub(super) publishers: usize,
     /// In flight, each.
     pub(super) window: usize,
@@ -45,7 +48,11 @@ impl Load<'_> {
         let mut poll = Poll::new()?;
         let mut publishers = Vec::new();
         for number in 0..self.publishers {
-            let (wire, _) = Wire::connect_within(self.port, &format!("load{number}"), true, Duration::from_secs(30))?;
+            let name = format!("load{number}");
+            let (wire, _) = match self.path {
+                Some(path) => Wire::connect_local(path, &name, true)?,
+                None => Wire::connect_within(self.port, &name, true, Duration::from_secs(30))?,
+            };
             wire.stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(wire.stream);
             poll.registry().register(&mut stream, Token(number), Interest::READABLE | Interest::WRITABLE)?;

@@ -61,7 +61,14 @@ fn fill(options: &Options, broker: &Broker, process: u32) -> io::Result<Vec<(&'s
     make_sessions(port, options.sessions)?;
     let after_sessions = process::resident(process)?;
     if options.queued > 0 {
-        let load = Load { port, publishers: 50, window: 40, payload_size: options.payload_size, topic: "queue/all" };
+        let load = Load {
+            port,
+            path: None,
+            publishers: 50,
+            window: 40,
+            payload_size: options.payload_size,
+            topic: "queue/all",
+        };
         let done = load.run(options.queued, Duration::from_secs(600))?;
         if done.acknowledged < options.queued {
             return Err(io::Error::other("filling took more than ten minutes"));

@@ -85,7 +85,8 @@ fn loaded(options: &Options) -> io::Result<(u64, u64)> {
     let mut child = start(&broker, &trace.display().to_string(), &["--seccomp-bpf", "-e", SYNCS])?;
     let publish = || -> io::Result<(u64, f64, f64)> {
         leave_a_session(broker.port, "kept", "order/#")?;
-        let load = Load { port: broker.port, publishers: 50, window: 2, payload_size: 100, topic: "order/load" };
+        let load =
+            Load { port: broker.port, path: None, publishers: 50, window: 2, payload_size: 100, topic: "order/load" };
         let began = seconds_now();
         let done = load.run(options.loaded_messages, Duration::from_secs(120))?;
         Ok((done.acknowledged, began, seconds_now()))

@@ -2,6 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sori_mqtt::{
@@ -23,6 +26,17 @@ impl Wire {
     pub(super) fn connect(port: u16, client_id: &str, clean_start: bool) -> io::Result<(Wire, bool)> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
+        Wire::begin(stream, client_id, clean_start)
+    }
+
+    /// Connects over a Unix socket.
+    pub(super) fn connect_local(path: &Path, client_id: &str, clean_start: bool) -> io::Result<(Wire, bool)> {
+        // Nothing is done with it but reading and writing, which all sockets do alike.
+        let stream = TcpStream::from(OwnedFd::from(UnixStream::connect(path)?));
+        Wire::begin(stream, client_id, clean_start)
+    }
+
+    fn begin(stream: TcpStream, client_id: &str, clean_start: bool) -> io::Result<(Wire, bool)> {
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let mut wire = Wire { stream, bytes: Vec::new() };
         let connect = if clean_start { feed::connect(client_id) } else { feed::connect_again(client_id) };
