@@ -17,6 +17,7 @@ mod enhanced_auth;
 mod events;
 mod faults;
 mod flow_control;
+mod groups_on_disk;
 mod held;
 mod information;
 mod introductions;
