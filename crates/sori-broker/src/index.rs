@@ -12,6 +12,7 @@ use crate::ids::SessionRef;
 use crate::matches::{MatchBuilder, MatchSet};
 use crate::memory::MemoryUse;
 use crate::shared::{GroupNumber, Groups};
+use crate::slab::Slab;
 use crate::subscribers::Subscribers;
 use crate::subscription::Subscriber;
 use crate::table::Table;
@@ -54,14 +55,19 @@ impl Node {
     }
 }
 
+impl Default for Node {
+    fn default() -> Node {
+        Node::new(NONE, Token::PLUS)
+    }
+}
+
 /// The subscription index.
 #[derive(Debug)]
 pub struct SubscriptionIndex {
     hasher: DefaultHashBuilder,
     tokens: Tokens,
     edges: Table<u32>,
-    nodes: Vec<Node>,
-    free: Vec<u32>,
+    nodes: Slab<Node>,
     subscriptions: usize,
     shared_subscriptions: usize,
     groups_made: GroupNumber,
@@ -73,12 +79,13 @@ const LEVEL_BYTES: i64 = size_of::<Node>() as i64 + 48;
 
 impl Default for SubscriptionIndex {
     fn default() -> SubscriptionIndex {
+        let mut nodes = Slab::default();
+        assert_eq!(nodes.insert(Node::default()), ROOT.0, "the first node");
         SubscriptionIndex {
             hasher: DefaultHashBuilder::default(),
             tokens: Tokens::default(),
             edges: Table::default(),
-            nodes: alloc::vec![Node::new(NONE, Token::PLUS)],
-            free: Vec::new(),
+            nodes,
             subscriptions: 0,
             shared_subscriptions: 0,
             groups_made: GroupNumber::FIRST,
@@ -142,7 +149,7 @@ impl SubscriptionIndex {
     /// Put a subscription in, or another one in its place, which is given back. [MQTT-3.8.4-3]
     pub(crate) fn insert(&mut self, filter: TopicFilter<'_>, subscriber: Subscriber) -> (Place, Option<Subscriber>) {
         let at = self.node_for(filter.filter());
-        let node = &mut self.nodes[at.0 as usize];
+        let node = &mut self.nodes[at.0];
         let (group, old) = match filter.share() {
             None => (None, node.subscribers.insert(subscriber)),
             Some(name) => {
@@ -164,7 +171,7 @@ impl SubscriptionIndex {
     /// [MQTT-3.10.4-1] [MQTT311-3.10.4-1]
     pub(crate) fn find(&self, filter: TopicFilter<'_>, session: SessionRef) -> Option<(Place, Subscriber)> {
         let at = self.find_node(filter.filter())?;
-        let node = &self.nodes[at.0 as usize];
+        let node = &self.nodes[at.0];
         match filter.share() {
             None => node.subscribers.find(session).map(|s| (Place { node: at, group: None }, *s)),
             Some(name) => {
@@ -176,7 +183,7 @@ impl SubscriptionIndex {
 
     /// Take a subscription out.
     pub(crate) fn remove(&mut self, place: &Place, session: SessionRef) -> Option<Subscriber> {
-        let node = &mut self.nodes[place.node.0 as usize];
+        let node = self.nodes.get_mut(place.node.0)?;
         let removed = match place.group {
             None => node.subscribers.remove(session),
             Some(number) => {
@@ -201,7 +208,7 @@ impl SubscriptionIndex {
     /// A session with a shared subscription has connected, or its connection has ended.
     pub(crate) fn set_connected(&mut self, place: &Place, session: SessionRef, connected: bool) {
         let Some(number) = place.group else { return };
-        let groups = self.nodes[place.node.0 as usize].groups.as_mut();
+        let groups = self.nodes.get_mut(place.node.0).and_then(|node| node.groups.as_mut());
         if let Some(group) = groups.and_then(|groups| groups.get_mut(number)) {
             group.set_connected(session, connected);
         }
@@ -209,7 +216,7 @@ impl SubscriptionIndex {
 
     /// A session's deliveries are recorded from now on, or not any more.
     pub(crate) fn set_durable(&mut self, place: &Place, session: SessionRef, durable: bool) {
-        let node = &mut self.nodes[place.node.0 as usize];
+        let Some(node) = self.nodes.get_mut(place.node.0) else { return };
         let subscriber = match place.group {
             None => node.subscribers.find_mut(session),
             Some(number) => {
@@ -223,7 +230,7 @@ impl SubscriptionIndex {
 
     /// The filter of a subscription, as the client wrote it, and the subscription.
     pub(crate) fn describe(&self, place: &Place, session: SessionRef) -> Option<(String, Subscriber)> {
-        let node = &self.nodes[place.node.0 as usize];
+        let node = self.nodes.get(place.node.0)?;
         let filter = self.filter_of(place.node);
         match place.group {
             None => node.subscribers.find(session).map(|s| (filter, *s)),
@@ -246,7 +253,7 @@ impl SubscriptionIndex {
             // [MQTT-4.7.2-1] [MQTT311-4.7.2-1]: a leading wildcard does not match a topic that begins with `$`.
             let wildcards = !(first && level.starts_with('$'));
             for &at in &*here {
-                let node = &self.nodes[at.0 as usize];
+                let node = &self.nodes[at.0];
                 if wildcards {
                     self.collect(node.hash, found);
                     next.extend(Some(node.plus).filter(|&n| n != NONE));
@@ -263,7 +270,7 @@ impl SubscriptionIndex {
         for &at in &*here {
             self.collect_node(at, found);
             // `sport/#` also matches `sport`: MQTT 5.0 section 4.7.1.2.
-            self.collect(self.nodes[at.0 as usize].hash, found);
+            self.collect(self.nodes[at.0].hash, found);
         }
         here.shrink_to(NODES_KEPT_MAX);
         next.shrink_to(NODES_KEPT_MAX);
@@ -277,7 +284,7 @@ impl SubscriptionIndex {
     }
 
     fn collect_node(&self, at: NodeId, found: &mut MatchBuilder) {
-        let node = &self.nodes[at.0 as usize];
+        let node = &self.nodes[at.0];
         for subscriber in node.subscribers.as_slice() {
             found.add(subscriber);
         }
@@ -292,12 +299,12 @@ impl SubscriptionIndex {
 
     fn child(&self, parent: NodeId, token: Token) -> Option<NodeId> {
         match token {
-            Token::PLUS => Some(self.nodes[parent.0 as usize].plus).filter(|&n| n != NONE),
-            Token::HASH => Some(self.nodes[parent.0 as usize].hash).filter(|&n| n != NONE),
+            Token::PLUS => Some(self.nodes[parent.0].plus).filter(|&n| n != NONE),
+            Token::HASH => Some(self.nodes[parent.0].hash).filter(|&n| n != NONE),
             _ => self
                 .edges
                 .find(self.edge_hash(parent, token), |&n| {
-                    let node = &self.nodes[n as usize];
+                    let node = &self.nodes[n];
                     node.parent == parent && node.token == token
                 })
                 .map(|&n| NodeId(n)),
@@ -325,24 +332,15 @@ impl SubscriptionIndex {
         let token = self.tokens.acquire(level);
         self.memory.add(LEVEL_BYTES + level.len() as i64);
         let node = Node::new(parent, token);
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.nodes[number as usize] = node;
-                number
-            }
-            None => {
-                self.nodes.push(node);
-                u32::try_from(self.nodes.len() - 1).expect("fewer than 2^32 levels fit in memory")
-            }
-        };
-        let above = &mut self.nodes[parent.0 as usize];
+        let number = self.nodes.insert(node);
+        let above = &mut self.nodes[parent.0];
         above.children += 1;
         match token {
             Token::PLUS => above.plus = NodeId(number),
             Token::HASH => above.hash = NodeId(number),
             _ => {
                 let (hasher, nodes) = (&self.hasher, &self.nodes);
-                let hash = |n: u32| hasher.hash_one((nodes[n as usize].parent.0, nodes[n as usize].token.0));
+                let hash = |n: u32| hasher.hash_one((nodes[n].parent.0, nodes[n].token.0));
                 self.edges.insert_unique(hash(number), number, |&n| hash(n));
             }
         }
@@ -351,21 +349,21 @@ impl SubscriptionIndex {
 
     /// Take away nodes that nothing uses any more, from `at` upwards.
     fn prune(&mut self, mut at: NodeId) {
-        while at != ROOT && self.nodes[at.0 as usize].is_unused() {
-            let (parent, token) = (self.nodes[at.0 as usize].parent, self.nodes[at.0 as usize].token);
+        while at != ROOT && self.nodes[at.0].is_unused() {
+            let (parent, token) = (self.nodes[at.0].parent, self.nodes[at.0].token);
             match token {
-                Token::PLUS => self.nodes[parent.0 as usize].plus = NONE,
-                Token::HASH => self.nodes[parent.0 as usize].hash = NONE,
+                Token::PLUS => self.nodes[parent.0].plus = NONE,
+                Token::HASH => self.nodes[parent.0].hash = NONE,
                 _ => {
                     let (hasher, nodes) = (&self.hasher, &self.nodes);
-                    let hash = |n: u32| hasher.hash_one((nodes[n as usize].parent.0, nodes[n as usize].token.0));
+                    let hash = |n: u32| hasher.hash_one((nodes[n].parent.0, nodes[n].token.0));
                     self.edges.remove(hash(at.0), |&n| n == at.0, |&n| hash(n));
                 }
             }
-            self.nodes[parent.0 as usize].children -= 1;
+            self.nodes[parent.0].children -= 1;
             self.memory.add(-LEVEL_BYTES - self.tokens.text(token).len() as i64);
             self.tokens.release(token);
-            self.free.push(at.0);
+            self.nodes.remove(at.0);
             at = parent;
         }
     }
@@ -374,8 +372,8 @@ impl SubscriptionIndex {
         let mut levels = Vec::new();
         let mut node = at;
         while node != ROOT {
-            levels.push(self.tokens.text(self.nodes[node.0 as usize].token));
-            node = self.nodes[node.0 as usize].parent;
+            levels.push(self.tokens.text(self.nodes[node.0].token));
+            node = self.nodes[node.0].parent;
         }
         levels.reverse();
         levels.join("/")

@@ -121,6 +121,7 @@ mod session;
 mod settings;
 mod shard;
 mod shared;
+mod slab;
 mod space;
 mod stored_line;
 mod streak;

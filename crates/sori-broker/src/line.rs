@@ -21,14 +21,17 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
+    #[inline]
     pub(crate) fn front(&self) -> Option<&Delivery> {
         self.pieces.front()?.front()
     }
@@ -61,6 +64,7 @@ impl Line {
         (piece, self.pieces.get(piece).map_or(0, |piece| piece.partition_point(is_before)))
     }
 
+    #[inline]
     pub(crate) fn push_back(&mut self, delivery: Delivery) -> &Delivery {
         self.len += 1;
         let has_room = self.pieces.back().is_some_and(|piece| piece.len() < PIECE_LEN);
@@ -75,17 +79,24 @@ impl Line {
     }
 
     /// An empty line holds no memory for what was in it.
+    #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<Delivery> {
         let first = self.pieces.front_mut()?;
         let delivery = first.pop_front()?;
-        if first.is_empty() {
-            self.pieces.pop_front();
-        }
+        let is_over = first.is_empty();
         self.len -= 1;
-        if self.len == 0 {
-            *self = Line::default();
+        if is_over {
+            self.forget_first();
         }
         Some(delivery)
+    }
+
+    #[cold]
+    fn forget_first(&mut self) {
+        self.pieces.pop_front();
+        if self.pieces.is_empty() {
+            *self = Line::default();
+        }
     }
 
     /// Put a delivery where its order says.

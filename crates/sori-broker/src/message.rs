@@ -233,16 +233,19 @@ impl Message {
         &self.0.header.header
     }
 
-    /// One of the rare numbers, if the message has it: the one that has so many before it.
-    fn rare(&self, is_there: bool, before: usize) -> Option<u64> {
+    /// The rare number that has so many before it.
+    #[cold]
+    fn rare(&self, before: usize) -> u64 {
         let (numbers, _) = self.0.slice[self.header().length as usize..].as_chunks();
-        is_there.then(|| numbers.get(before).map(|bytes| u64::from_ne_bytes(*bytes))).flatten()
+        numbers.get(before).map_or(0, |bytes| u64::from_ne_bytes(*bytes))
     }
 
+    #[inline]
     fn properties_length(&self) -> usize {
-        let has = self.header().has;
-        let before = Has { properties: false, ..has }.count();
-        self.rare(has.properties, before).map_or(0, |length| length as usize)
+        match self.header().has {
+            Has { properties: false, .. } => 0,
+            has => self.rare(has.count() - 1) as usize,
+        }
     }
 
     /// The message as it is routed and encoded.
@@ -286,13 +289,13 @@ impl Message {
 
     /// When it expires.
     pub(crate) fn expires(&self) -> Time {
-        self.rare(self.header().has.expires, 0).map_or(Time::NEVER, Time)
+        if self.header().has.expires { Time(self.rare(0)) } else { Time::NEVER }
     }
 
     /// The number under which the records have it; 0 when they do not.
     pub(crate) fn number(&self) -> u64 {
         let has = self.header().has;
-        self.rare(has.number, usize::from(has.expires)).unwrap_or(0)
+        if has.number { self.rare(usize::from(has.expires)) } else { 0 }
     }
 
     /// Where it stands in the store; 0 as long as it is not durable.

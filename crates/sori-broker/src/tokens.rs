@@ -1,8 +1,8 @@
 //! The levels of topic filters as numbers, each text kept once.
 
+use crate::slab::Slab;
 use crate::table::Table;
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::hash::BuildHasher;
 use hashbrown::DefaultHashBuilder;
 
@@ -30,9 +30,13 @@ enum Text {
 
 const SHORT_BYTES_MAX: usize = 14;
 
-impl Text {
-    const EMPTY: Text = Text::Short { length: 0, bytes: [0; SHORT_BYTES_MAX] };
+impl Default for Text {
+    fn default() -> Text {
+        Text::Short { length: 0, bytes: [0; SHORT_BYTES_MAX] }
+    }
+}
 
+impl Text {
     fn new(text: &str) -> Text {
         let mut bytes = [0; SHORT_BYTES_MAX];
         match bytes.get_mut(..text.len()) {
@@ -58,18 +62,13 @@ pub(crate) struct Tokens {
     hasher: DefaultHashBuilder,
     by_text: Table<u32>,
     /// Each with the number of its users.
-    texts: Vec<(Text, u32)>,
-    free: Vec<u32>,
+    texts: Slab<(Text, u32)>,
 }
 
 impl Default for Tokens {
     fn default() -> Tokens {
-        let mut tokens = Tokens {
-            hasher: DefaultHashBuilder::default(),
-            by_text: Table::default(),
-            texts: Vec::new(),
-            free: Vec::new(),
-        };
+        let mut tokens =
+            Tokens { hasher: DefaultHashBuilder::default(), by_text: Table::default(), texts: Slab::default() };
         assert_eq!(tokens.acquire("+"), Token::PLUS, "the first token");
         assert_eq!(tokens.acquire("#"), Token::HASH, "the second token");
         tokens
@@ -79,40 +78,33 @@ impl Default for Tokens {
 impl Tokens {
     pub(crate) fn find(&self, text: &str) -> Option<Token> {
         let text = text.as_bytes();
-        self.by_text
-            .find(self.hasher.hash_one(text), |&t| self.texts[t as usize].0.as_bytes() == text)
-            .map(|&t| Token(t))
+        self.by_text.find(self.hasher.hash_one(text), |&t| self.texts[t].0.as_bytes() == text).map(|&t| Token(t))
     }
 
     /// The token of `text`, used once more.
     pub(crate) fn acquire(&mut self, text: &str) -> Token {
         if let Some(token) = self.find(text) {
-            self.texts[token.0 as usize].1 += 1;
+            self.texts[token.0].1 += 1;
             return token;
         }
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.texts.push((Text::EMPTY, 0));
-            u32::try_from(self.texts.len() - 1).expect("fewer than 2^32 levels fit in memory")
-        });
-        self.texts[number as usize] = (Text::new(text), 1);
+        let number = self.texts.insert((Text::new(text), 1));
         let (hasher, texts) = (&self.hasher, &self.texts);
-        let hash = |t: u32| hasher.hash_one(texts[t as usize].0.as_bytes());
+        let hash = |t: u32| hasher.hash_one(texts[t].0.as_bytes());
         self.by_text.insert_unique(hash(number), number, |&t| hash(t));
         Token(number)
     }
 
     /// Used once less; forgotten when nobody uses it.
     pub(crate) fn release(&mut self, token: Token) {
-        let entry = &mut self.texts[token.0 as usize];
+        let entry = &mut self.texts[token.0];
         entry.1 -= 1;
         if entry.1 > 0 {
             return;
         }
         let (hasher, texts) = (&self.hasher, &self.texts);
-        let hash = |t: u32| hasher.hash_one(texts[t as usize].0.as_bytes());
+        let hash = |t: u32| hasher.hash_one(texts[t].0.as_bytes());
         self.by_text.remove(hash(token.0), |&t| t == token.0, |&t| hash(t));
-        self.texts[token.0 as usize].0 = Text::EMPTY;
-        self.free.push(token.0);
+        self.texts.remove(token.0);
     }
 
     /// Is there no level in use but the two wildcards?
@@ -122,7 +114,7 @@ impl Tokens {
     }
 
     pub(crate) fn text(&self, token: Token) -> &str {
-        core::str::from_utf8(self.texts[token.0 as usize].0.as_bytes()).expect("it was a text when it came")
+        core::str::from_utf8(self.texts[token.0].0.as_bytes()).expect("it was a text when it came")
     }
 }
 
