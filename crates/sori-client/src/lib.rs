@@ -34,6 +34,7 @@
 //! | feature | brings | dependencies |
 //! |---|---|---|
 //! | `tls` | `mqtts://` and `wss://` | rustls |
+//! | `psk` | a key that client and server share, instead of certificates | OpenSSL |
 //! | `websocket` | `ws://` and `wss://` | |
 //! | `proxy` | SOCKS5 and HTTP proxies | |
 //! | `store` | messages that outlive the program | the store of sori |

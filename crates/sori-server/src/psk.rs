@@ -152,17 +152,25 @@ fn read_line(line: &[u8]) -> Result<Line<'_>, Wrong> {
     if identity.is_empty() || identity.len() > IDENTITY_BYTES_MAX || identity.contains('\0') {
         return Err((0, format!("an identity has 1 to {IDENTITY_BYTES_MAX} bytes, and none of them is 0.")));
     }
+    let key = read_key(key).map_err(|(at, hint)| (before + at, hint))?;
+    Ok((identity, key))
+}
+
+/// A key in hexadecimal digits.
+///
+/// # Errors
+/// How many characters stand before what is wrong, and what a key looks like.
+pub fn read_key(text: &str) -> Result<Box<[u8]>, (usize, String)> {
     let digit = |(at, c): (usize, char)| {
         let value = c.to_digit(16).and_then(|value| u8::try_from(value).ok());
-        value.ok_or_else(|| (before + at, "a key has hexadecimal digits only, without 0x in front.".to_owned()))
+        value.ok_or_else(|| (at, "a key has hexadecimal digits only, without 0x in front.".to_owned()))
     };
-    let digits = key.chars().enumerate().map(digit).collect::<Result<Vec<u8>, _>>()?;
+    let digits = text.chars().enumerate().map(digit).collect::<Result<Vec<u8>, _>>()?;
     if digits.is_empty() || digits.len() % 2 > 0 || digits.len() / 2 > KEY_BYTES_MAX {
         let hint = format!("a key has two hexadecimal digits for each byte, and 1 to {KEY_BYTES_MAX} bytes.");
-        return Err((before, hint));
+        return Err((0, hint));
     }
-    let bytes = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit));
-    Ok((identity, bytes.collect()))
+    Ok(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sori_client::Tls;
+use sori_server::psk::read_key;
 
 use crate::failure::Failure;
 
@@ -25,6 +26,12 @@ pub(crate) struct TlsArguments {
     /// Its private key (PEM)
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+    /// A key that is shared with the broker, instead of certificates: hexadecimal digits
+    #[arg(long, value_name = "KEY", requires = "psk_identity", conflicts_with_all = ["tls", "cafile", "capath", "cert", "insecure"])]
+    psk: Option<String>,
+    /// Whose key it is
+    #[arg(long, value_name = "NAME", requires = "psk")]
+    psk_identity: Option<String>,
     /// Do not compare the broker's name with its certificate: whoever has any certificate of these CAs can read along
     #[arg(long)]
     insecure: bool,
@@ -55,6 +62,7 @@ impl TlsArguments {
     pub(crate) fn is_given(&self) -> bool {
         let files = [&self.cafile, &self.capath, &self.cert, &self.key, &self.tls_keylog];
         self.tls
+            || self.psk.is_some()
             || self.insecure
             || self.tls_version.is_some()
             || self.tls_alpn.is_some()
@@ -68,6 +76,7 @@ impl TlsArguments {
             cafile: self.cafile.clone(),
             capath: self.capath.clone(),
             certificate: self.cert.clone().zip(self.key.clone()),
+            psk: psk(self.psk.as_deref(), self.psk_identity.as_deref()).map_err(Failure::new)?,
             any_host_name: self.insecure,
             only_tls_1_3: self.tls_version == Some(VersionArgument::V13),
             alpn: self.tls_alpn.clone(),
@@ -78,12 +87,28 @@ impl TlsArguments {
     }
 }
 
+/// A key that the broker has, too.
+pub(crate) struct SharedKey {
+    identity: String,
+    key: Box<[u8]>,
+}
+
+/// A key in hexadecimal digits, and whose it is.
+pub(crate) fn psk(key: Option<&str>, identity: Option<&str>) -> Result<Option<SharedKey>, String> {
+    let (Some(key), Some(identity)) = (key, identity) else { return Ok(None) };
+    // What is wrong is told without the key.
+    let key = read_key(key).map_err(|(at, hint)| format!("--psk, character {}: {hint}", at + 1))?;
+    Ok(Some(SharedKey { identity: identity.to_owned(), key }))
+}
+
 /// What a command line says about TLS.
 #[derive(Default)]
 pub(crate) struct Wanted {
     pub(crate) cafile: Option<PathBuf>,
     pub(crate) capath: Option<PathBuf>,
     pub(crate) certificate: Option<(PathBuf, PathBuf)>,
+    /// Instead of certificates.
+    pub(crate) psk: Option<SharedKey>,
     pub(crate) any_host_name: bool,
     pub(crate) only_tls_1_3: bool,
     pub(crate) alpn: Option<String>,
@@ -103,6 +128,9 @@ impl Wanted {
         }
         if let Some((certificate, key)) = self.certificate {
             tls = tls.client_certificate(certificate, key);
+        }
+        if let Some(SharedKey { identity, key }) = self.psk {
+            tls = tls.pre_shared_key(identity, key);
         }
         if self.any_host_name {
             tls = tls.insecure_any_host_name();

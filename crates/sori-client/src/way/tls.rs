@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "psk")]
+use sori_net::tls::PskClientOptions;
 use sori_net::tls::{ServerRoots, TlsVersion, unknown_ciphers};
 use sori_net::{TlsClient, TlsClientOptions};
 
@@ -20,6 +22,24 @@ use crate::error::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {
     options: TlsClientOptions,
+    #[cfg(feature = "psk")]
+    psk: Option<Psk>,
+}
+
+/// Who a client is, and the key that proves it.
+#[cfg(feature = "psk")]
+#[derive(Clone, PartialEq, Eq)]
+struct Psk {
+    identity: String,
+    key: Vec<u8>,
+}
+
+#[cfg(feature = "psk")]
+impl std::fmt::Debug for Psk {
+    /// Without the key, so that none ever stands in a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Psk({:?})", self.identity)
+    }
 }
 
 impl Tls {
@@ -59,6 +79,15 @@ impl Tls {
         self
     }
 
+    /// A key that client and server share takes the place of certificates: the server knows this client by the identity and the key,
+    /// and proves that it has the same. TLS 1.2 only; what was said about certificates is an error then.
+    #[cfg(feature = "psk")]
+    #[must_use]
+    pub fn pre_shared_key(mut self, identity: impl Into<String>, key: impl Into<Vec<u8>>) -> Self {
+        self.psk = Some(Psk { identity: identity.into(), key: key.into() });
+        self
+    }
+
     /// A protocol that is offered to the server (ALPN), for those that serve several at one port. The first is preferred.
     #[must_use]
     pub fn alpn(mut self, protocol: impl Into<Vec<u8>>) -> Self {
@@ -74,11 +103,17 @@ impl Tls {
     }
 
     /// The cipher suites that are offered, as OpenSSL writes them and separated by colons: those of TLS 1.3 by their names, those of
-    /// TLS 1.2 also as a list such as `ECDHE+AESGCM`. Of a version without any in the list all are offered.
+    /// TLS 1.2 also as a list such as `ECDHE+AESGCM`. Of a version without any in the list all are offered. Behind a pre-shared key it is a
+    /// list of suites with a key, such as `PSK-AES128-GCM-SHA256`.
     ///
     /// # Errors
     /// A name in the list is not spoken here: a list that means less than it says is no protection.
     pub fn ciphers(mut self, list: &str) -> Result<Self, Error> {
+        #[cfg(feature = "psk")]
+        if self.psk.is_some() {
+            self.options.ciphers = Some(list.to_owned());
+            return Ok(self);
+        }
         let names = list.split([':', ',', ' ']).filter(|name| !name.is_empty());
         let (tls13, tls12): (Vec<&str>, Vec<&str>) =
             names.partition(|name| name.starts_with("TLS_") && !name.contains("_WITH_"));
@@ -116,13 +151,55 @@ impl Tls {
     }
 
     pub(super) fn load(&self) -> Result<TlsClient, Error> {
+        #[cfg(feature = "psk")]
+        if let Some(psk) = &self.psk {
+            return self.load_psk(psk);
+        }
         TlsClient::load(&self.options).map_err(|error| Error::TlsFiles(error.to_string()))
+    }
+
+    #[cfg(feature = "psk")]
+    fn load_psk(&self, psk: &Psk) -> Result<TlsClient, Error> {
+        let TlsClientOptions { roots, certificate, any_host_name, alpn, version_min, ciphers, key_log, .. } =
+            &self.options;
+        if *roots != ServerRoots::System || certificate.is_some() || *any_host_name {
+            let text = "a pre-shared key takes the place of certificates: leave out the one or the others";
+            return Err(Error::TlsFiles(text.to_owned()));
+        }
+        if *version_min == TlsVersion::V13 {
+            return Err(Error::TlsFiles("pre-shared keys go with TLS 1.2, and TLS 1.3 was asked for".to_owned()));
+        }
+        let options = PskClientOptions {
+            identity: psk.identity.clone(),
+            key: psk.key.clone(),
+            alpn: alpn.clone(),
+            ciphers: ciphers.clone(),
+            key_log: key_log.clone(),
+        };
+        TlsClient::with_key(&options).map_err(|error| Error::TlsFiles(error.to_string()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(feature = "psk")]
+    fn a_key_takes_the_place_of_certificates() {
+        let tls = || Tls::new().pre_shared_key("me", *b"secret");
+        tls().load().expect("is enough");
+        tls().ciphers("PSK-AES128-GCM-SHA256").expect("a list").load().expect("has a key");
+        let refused = |tls: Tls| tls.load().expect_err("does not go together").to_string();
+        for tls in [tls().ca_file("x"), tls().client_certificate("x", "x"), tls().insecure_any_host_name()] {
+            assert!(refused(tls).contains("takes the place of certificates"));
+        }
+        assert!(refused(tls().only_tls_1_3()).contains("TLS 1.2"));
+        assert!(refused(tls().ciphers("HIHG").expect("a list")).contains("none of them has a pre-shared key"));
+        assert!(refused(Tls::new().pre_shared_key("", *b"secret")).contains("an identity has"));
+        let shown = format!("{:?}", tls());
+        assert!(shown.contains("me") && !shown.contains("115"), "{shown}");
+    }
 
     #[test]
     fn a_list_of_suites_is_two() {

@@ -567,7 +567,7 @@ pub(super) const FLAGS: &[Flag] = &[
         ("", "--psk"),
         "PSR",
         ("key", "no key specified"),
-        "TLS with this shared key; not possible here",
+        "TLS with this shared key, in hexadecimal digits, instead of certificates",
         |options, value| {
             options.tls.psk = Some(value.owned("--psk")?);
             Ok(())

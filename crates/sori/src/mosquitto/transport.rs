@@ -1,12 +1,12 @@
 //! From the flags about TLS, WebSocket and proxies to the way to the broker.
 //!
-//! Whether TLS is spoken is decided as Mosquitto's clients do it: `--cafile`, `--capath`, `--tls-use-os-certs` and port 8883 ask for it, and
+//! Whether TLS is spoken is decided as Mosquitto's clients do it: `--cafile`, `--capath`, `--psk`, `--tls-use-os-certs` and port 8883 ask for it, and
 //! `--no-tls` has the last word. What this program cannot do is said before anything is sent, and never left out in silence.
 
 use super::options::{Options, Tls};
 use crate::failure::Failure;
 use crate::settings::{Endpoint, Way};
-use crate::transport::Wanted;
+use crate::transport::{Wanted, psk};
 
 /// The path that Mosquitto's clients ask for.
 const WEB_SOCKET_PATH: &str = "/mqtt";
@@ -20,7 +20,7 @@ pub(super) fn endpoint(options: &Options) -> Endpoint {
         // Without a port, the host is the path of a socket.
         (None, Some(0)) => Endpoint::Unix(host.into()),
         (None, Some(port)) => Endpoint::Tcp { host, port },
-        (None, None) if has_authorities(&options.tls) => Endpoint::Tcp { host, port: TLS_PORT },
+        (None, None) if names_its_peer(&options.tls) => Endpoint::Tcp { host, port: TLS_PORT },
         (None, None) => Endpoint::Tcp { host, port: 1883 },
     }
 }
@@ -29,35 +29,38 @@ pub(super) fn endpoint(options: &Options) -> Endpoint {
 pub(super) fn way(options: &Options) -> Result<(Way, Option<String>), Failure> {
     let tls = &options.tls;
     refuse_impossible(tls)?;
-    let is_wanted = has_authorities(tls) || tls.system_roots || options.port == Some(TLS_PORT);
+    let is_wanted = names_its_peer(tls) || tls.system_roots || options.port == Some(TLS_PORT);
     let speaks_tls = is_wanted && !tls.off;
     let way = Way {
         proxy: options.proxy.clone(),
         tls: speaks_tls.then(|| client_tls(tls)).transpose()?,
         web_socket: options.web_socket.then(|| WEB_SOCKET_PATH.to_owned()),
     };
-    let idle = if speaks_tls || tls.off { Vec::new() } else { flags_of_tls(tls) };
-    let warning = (!idle.is_empty()).then(|| {
-        format!(
-            "Warning: {} without TLS: nothing is encrypted. --cafile, --capath, --tls-use-os-certs or -p 8883 ask for TLS.",
-            idle.join(", ")
-        )
-    });
-    Ok((way, warning))
+    Ok((way, warning(tls, speaks_tls)))
 }
 
-const fn has_authorities(tls: &Tls) -> bool {
-    tls.ca_file.is_some() || tls.ca_path.is_some()
+fn warning(tls: &Tls, speaks_tls: bool) -> Option<String> {
+    if speaks_tls {
+        let is_idle = tls.psk.is_some() && (tls.certificate.is_some() || tls.insecure);
+        return is_idle.then(|| "Warning: --cert, --key and --insecure mean nothing with --psk.".to_owned());
+    }
+    let idle = if tls.off { Vec::new() } else { flags_of_tls(tls) };
+    (!idle.is_empty()).then(|| {
+        format!(
+            "Warning: {} without TLS: nothing is encrypted. --cafile, --capath, --psk, --tls-use-os-certs or -p 8883 ask for TLS.",
+            idle.join(", ")
+        )
+    })
+}
+
+/// Whose certificates the broker may have, or the key that it must have.
+const fn names_its_peer(tls: &Tls) -> bool {
+    tls.ca_file.is_some() || tls.ca_path.is_some() || tls.psk.is_some()
 }
 
 fn refuse_impossible(tls: &Tls) -> Result<(), Failure> {
     if tls.off {
         return Ok(());
-    }
-    if tls.psk.is_some() || tls.psk_identity.is_some() {
-        return Err(Failure::new(
-            "Problem setting TLS-PSK options: shared keys are not possible here. Use certificates (--cafile).",
-        ));
     }
     if let Some(engine) = &tls.engine {
         return Err(Failure::new(format!(
@@ -86,12 +89,15 @@ fn client_tls(tls: &Tls) -> Result<sori_client::Tls, Failure> {
             )));
         }
     };
+    let shared = psk(tls.psk.as_deref(), tls.psk_identity.as_deref());
+    let shared = shared.map_err(|text| Failure::new(format!("Problem setting TLS-PSK options: {text}")))?;
     // The machine's CAs and own ones together are not possible; own ones were named on purpose.
     let wanted = Wanted {
         cafile: tls.ca_file.clone(),
         capath: tls.ca_path.clone(),
-        certificate: tls.certificate.clone().zip(tls.key.clone()),
-        any_host_name: tls.insecure,
+        certificate: tls.certificate.clone().zip(tls.key.clone()).filter(|_| shared.is_none()),
+        any_host_name: tls.insecure && shared.is_none(),
+        psk: shared,
         only_tls_1_3,
         alpn: tls.alpn.clone(),
         ciphers: tls.ciphers.clone(),
@@ -109,6 +115,7 @@ fn flags_of_tls(tls: &Tls) -> Vec<&'static str> {
         ("--tls-version", tls.version.is_some()),
         ("--tls-alpn", tls.alpn.is_some()),
         ("--tls-keylog", tls.key_log.is_some()),
+        ("--psk-identity", tls.psk_identity.is_some()),
         ("--insecure", tls.insecure),
     ];
     flags.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect()
@@ -151,6 +158,9 @@ mod tests {
         for words in ["", "-p 1884", "-L mqtt://h/t", "-L ws://h/t", "-p 8883 --no-tls", "--insecure"] {
             assert_eq!(tls(words), None, "{words}");
         }
+        let with_key = sori_client::Tls::new().pre_shared_key("me", [0x0f]);
+        assert_eq!(tls("--psk 0F --psk-identity me"), Some(with_key));
+        assert_eq!((port("--psk 0f --psk-identity me"), tls("--psk 0f --psk-identity me --no-tls")), (8883, None));
         assert_eq!((port(""), port("--tls-use-os-certs"), port(&format!("--cafile {file}"))), (1883, 1883, 8883));
     }
 
@@ -174,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_is_not_possible_is_refused() {
-        assert!(refusal("--psk 00 --psk-identity me").contains("TLS-PSK"));
+        assert!(refusal("--psk 0x --psk-identity me").contains("TLS-PSK options: --psk, character 2: a key has hex"));
         assert!(refusal("-p 8883 --tls-engine pkcs11").contains("engine"));
         assert!(refusal("-p 8883 --cert a --key b --keyform engine").contains("key form"));
         assert!(refusal("-p 8883 --tls-version tlsv1.1").contains("tlsv1.2 or tlsv1.3"));
@@ -188,6 +198,8 @@ mod tests {
         assert!(
             warning("--insecure --tls-alpn x").is_some_and(|text| text.contains("--tls-alpn, --insecure without TLS"))
         );
+        assert!(warning("--psk 00 --psk-identity x --insecure").is_some_and(|text| text.contains("with --psk")));
+        assert!(warning("--psk-identity x").is_some_and(|text| text.contains("--psk-identity without TLS")));
         assert_eq!((warning(""), warning("-p 8883 --insecure"), warning("--insecure --no-tls")), (None, None, None));
     }
 

@@ -13,6 +13,7 @@ mod export;
 mod link;
 mod man;
 mod passwd;
+mod psk;
 mod publish;
 mod reload;
 mod serve;

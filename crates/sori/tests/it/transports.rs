@@ -177,7 +177,7 @@ fn web_sockets_with_and_without_tls() {
 fn what_cannot_be_kept_is_refused_before_anything_is_sent() {
     let links = Links::new("refused");
     for (words, text) in [
-        ("--psk 00 --psk-identity me", "TLS-PSK"),
+        ("--psk 0x --psk-identity me", "TLS-PSK"),
         ("-p 8883 --tls-engine pkcs11", "engine"),
         ("--cafile /missing", "File not found"),
         ("-p 8883 --ciphers RC4-MD5", "not spoken"),
