@@ -168,7 +168,10 @@ fn told(error: rustls::Error) -> Error {
     let mut text = error.to_string();
     // The verifier's own error has no type here.
     if text.contains("UnsupportedCertVersion") {
-        text.push_str(": it is of X.509 version 1; with an extension it is of version 3 (openssl x509 -req -extfile)");
+        text.push_str(
+            ": it is of X.509 version 1, which cannot say what it is for; its CA has to sign it again as version 3 \
+             (sori certs client NAME, or openssl x509 -req -extfile)",
+        );
     }
     Error::new(told_kind(&error), text).with_fault(fault_of(&error))
 }
