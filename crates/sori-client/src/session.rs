@@ -45,7 +45,7 @@ use crate::shared::{Handle, Shared};
 /// ```
 ///
 /// Its connection is driven by a thread of its own, so threads can [`wait`](Self::wait) and tasks of any executor await
-/// [`next`](Self::next). Events wait to be taken, up to a bound ([`incoming_bytes_max`](Options::incoming_bytes_max), and 1,000
+/// [`next`](Self::next). Events wait to be taken, up to a bound ([`incoming_bytes_max`](Options::incoming_bytes_max), and 10,000
 /// of them); then the connection is not read any further. A session that is dropped delivers what it has, and says
 /// good-bye.
 pub struct Session {

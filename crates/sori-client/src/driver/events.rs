@@ -15,8 +15,9 @@ use crate::session::Event;
 
 use super::{Driver, Stage};
 
-/// Events that wait to be taken; then the connection is not read any further. What one read has brought comes on top.
-const EVENTS_MAX: usize = 1_000;
+/// Events that wait to be taken; then the connection is not read any further. What one read has brought comes on top. A burst
+/// waits here and not at the server, which may have room for a thousand messages only.
+pub(super) const EVENTS_MAX: usize = 10_000;
 
 /// What was told and not taken.
 #[derive(Debug)]

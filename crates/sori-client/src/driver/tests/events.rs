@@ -3,6 +3,7 @@
 use sori_mqtt::SubscribeOptions;
 use sori_mqtt::client_session::Delivery;
 
+use super::super::events::EVENTS_MAX;
 use super::*;
 use crate::Event;
 
@@ -89,7 +90,7 @@ fn publishes_end_one_by_one() {
 #[test]
 fn a_full_queue_holds_the_connection_back_until_something_is_taken() {
     let mut rig = connected(options());
-    for _ in 0..1_000 {
+    for _ in 0..EVENTS_MAX {
         assert!(rig.driver.wants_input());
         rig.message(0, 0, "a", &[]);
     }
