@@ -115,83 +115,87 @@ impl Failure {
 
     /// What the client library says, in words about this command's options; `server` is the broker for people.
     pub(crate) fn of(error: &Error, server: &str, version: Version) -> Self {
-        let lost = |cause: Option<&io::Error>| {
-            let cause = cause.map_or(String::new(), |error| format!(": {error}"));
-            Self::new(format!("the broker at {server} closed the connection{cause}")).with_cause(Cause::Lost)
-        };
         match error {
-            Error::Resolve(host, error) => {
-                Self::new(format!("cannot find the host \"{host}\": {error}")).with_cause(Cause::HostUnknown)
-            }
-            Error::Unreachable(address, error) => cannot_connect(address, error),
-            Error::TimedOut(_, _, "connection") => Self::new(format!(
-                "no connection to {server} came about in time: is the address right, and does a firewall let it through?"
-            ))
-            .with_cause(Cause::CannotConnect),
-            Error::Certificate(address, _, text) => Self::new(format!(
-                "{address}: {text}; --cafile names the file of the CA that has signed the broker's certificate, --cert and \
-                 --key what this client shows"
-            ))
-            .with_cause(Cause::Tls),
-            Error::Handshake(address, text) => {
-                Self::new(format!("{address}: {text}; is it a listener with TLS?")).with_cause(Cause::Tls)
-            }
-            Error::WebSocket(address, text) => {
-                Self::new(format!("{address}: {text}; is it a listener for WebSocket?")).with_cause(Cause::Lost)
-            }
-            Error::NotMqtt(address, violation) if is_tls(violation) => Self::new(format!(
-                "{address} speaks TLS: name the CA that has signed its certificate (--cafile)"
-            ))
-            .with_cause(Cause::Tls),
-            Error::ClosedEarly(address) => Self::new(format!(
-                "{address} closed the connection before it answered: does it speak this version of MQTT (-V), and is it a \
-                 listener for this kind of connection (TLS, WebSocket)?"
-            ))
-            .with_cause(Cause::Lost),
-            Error::Refused(_, farewell) => Self::new(ConnectionError::Refused(farewell.clone()).to_string())
-                .with_cause(Cause::Refused(farewell.reason_code, version)),
-            Error::Disconnected(farewell) => Self::new(ConnectionError::Disconnected(farewell.clone()).to_string())
-                .with_cause(Cause::Disconnected(farewell.reason_code)),
-            Error::Lost(error) => lost(error.as_deref()),
             Error::Closed(Some(error)) => Self::of(error, server, version),
-            Error::Closed(None) => lost(None),
-            Error::TlsFiles(text) => Self::new(format!("cannot prepare TLS: {text}")),
-            other => Self::new(other.to_string()).with_cause(match other {
-                Error::TimedOut(..) => Cause::Silent,
-                Error::NotMqtt(..) | Error::Violation(_) => Cause::Protocol,
-                Error::Proxy(..) => Cause::Proxy,
-                Error::AnswerTooLarge(_) | Error::TooLarge(..) => Cause::TooLarge,
-                _ => Cause::Other,
-            }),
+            error => Self { message: words(error, server), cause: cause(error, version) },
         }
     }
+}
+
+const fn cause(error: &Error, version: Version) -> Cause {
+    match error {
+        Error::Resolve(..) => Cause::HostUnknown,
+        Error::Unreachable(..) => Cause::CannotConnect,
+        Error::TimedOut(_, _, missing) if is_connection(missing) => Cause::CannotConnect,
+        Error::TimedOut(..) => Cause::Silent,
+        Error::Certificate(..) | Error::Handshake(..) => Cause::Tls,
+        Error::NotMqtt(_, violation) if is_tls(violation) => Cause::Tls,
+        Error::NotMqtt(..) | Error::Violation(_) => Cause::Protocol,
+        Error::WebSocket(..) | Error::ClosedEarly(_) | Error::Lost(_) | Error::Closed(_) => Cause::Lost,
+        Error::Refused(_, farewell) => Cause::Refused(farewell.reason_code, version),
+        Error::Disconnected(farewell) => Cause::Disconnected(farewell.reason_code),
+        Error::Proxy(..) => Cause::Proxy,
+        Error::AnswerTooLarge(_) | Error::TooLarge(..) => Cause::TooLarge,
+        _ => Cause::Other,
+    }
+}
+
+fn words(error: &Error, server: &str) -> String {
+    match error {
+        Error::Resolve(host, error) => format!("cannot find the host \"{host}\": {error}"),
+        Error::Unreachable(address, error) => unreachable_words(address, error),
+        Error::TimedOut(_, _, missing) if is_connection(missing) => format!(
+            "no connection to {server} came about in time: is the address right, and does a firewall let it through?"
+        ),
+        Error::Certificate(address, _, text) => format!(
+            "{address}: {text}; --cafile names the file of the CA that has signed the broker's certificate, --cert and \
+             --key what this client shows"
+        ),
+        Error::Handshake(address, text) => format!("{address}: {text}; is it a listener with TLS?"),
+        Error::WebSocket(address, text) => format!("{address}: {text}; is it a listener for WebSocket?"),
+        Error::NotMqtt(address, violation) if is_tls(violation) => {
+            format!("{address} speaks TLS: name the CA that has signed its certificate (--cafile)")
+        }
+        Error::ClosedEarly(address) => format!(
+            "{address} closed the connection before it answered: does it speak this version of MQTT (-V), and is it a \
+             listener for this kind of connection (TLS, WebSocket)?"
+        ),
+        Error::Refused(_, farewell) => ConnectionError::Refused(farewell.clone()).to_string(),
+        Error::Disconnected(farewell) => ConnectionError::Disconnected(farewell.clone()).to_string(),
+        Error::Lost(Some(error)) => format!("the broker at {server} closed the connection: {error}"),
+        Error::Lost(None) | Error::Closed(None) => format!("the broker at {server} closed the connection"),
+        Error::TlsFiles(text) => format!("cannot prepare TLS: {text}"),
+        other => other.to_string(),
+    }
+}
+
+/// The network gave no connection; everything else that can be missing is a packet.
+const fn is_connection(missing: &str) -> bool {
+    matches!(missing.as_bytes(), b"connection")
 }
 
 /// The records of TLS (types 20 to 23, RFC 8446 section 5.1) begin like a CONNECT, which no server sends.
-fn is_tls(violation: &Violation) -> bool {
+const fn is_tls(violation: &Violation) -> bool {
     match violation {
-        Violation::Packet(error) => error.packet_type() == Some(PacketType::Connect),
-        other => *other == Violation::Unexpected(PacketType::Connect),
+        Violation::Packet(error) => matches!(error.packet_type(), Some(PacketType::Connect)),
+        other => matches!(other, Violation::Unexpected(PacketType::Connect)),
     }
 }
 
-fn cannot_connect(address: &str, error: &io::Error) -> Failure {
-    let is_path = address.starts_with(['/', '.']) || !address.contains(':');
-    let message = match error.kind() {
-        io::ErrorKind::NotFound => {
-            format!(
-                "cannot connect to the Unix socket {address}: there is no such socket; is the broker running, and is this its path?"
-            )
-        }
-        io::ErrorKind::PermissionDenied if is_path => {
-            format!("cannot connect to the Unix socket {address}: ask who owns it for the right to write to it")
+fn unreachable_words(address: &str, error: &io::Error) -> String {
+    match error.kind() {
+        // Only a Unix socket has a path that may lead nowhere.
+        io::ErrorKind::NotFound => format!(
+            "cannot connect to the Unix socket {address}: there is no such socket; is the broker running, and is this its path?"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("cannot connect to {address}: {error}: ask who owns the socket for the right to write to it")
         }
         io::ErrorKind::ConnectionRefused => {
             format!("connection refused by {address}: is a broker running there? start one with `sori`")
         }
         _ => format!("cannot connect to {address}: {error}"),
-    };
-    Failure::new(message).with_cause(Cause::CannotConnect)
+    }
 }
 
 impl From<RequestError> for Failure {

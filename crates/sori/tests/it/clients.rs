@@ -142,6 +142,25 @@ fn a_lost_connection_is_made_again() {
 }
 
 #[test]
+fn a_refusal_ends_the_reconnecting() {
+    let (links, broker) = (Links::new("refusal"), Broker::new());
+    let own = |broker: &Broker| start("sub", "-t a --reconnect", broker);
+    let mosquitto = |broker: &Broker| links.start("mosquitto_sub -V 5 -h 127.0.0.1 -p {port} -t a", broker.port);
+    for (child, last_words) in [
+        (own(&broker), "sori: the server refused the connection: not authorized\n"),
+        (mosquitto(&broker), "Error: The connection was refused.\n"),
+    ] {
+        drop(broker.subscribed());
+        let mut peer = broker.accept();
+        peer.expect(PacketType::Connect);
+        peer.answer(ReasonCode::NotAuthorized);
+        let (status, _, err) = end(child);
+        assert_eq!(status, 135, "{err}");
+        assert!(err.ends_with(last_words), "{err}");
+    }
+}
+
+#[test]
 fn lines_go_on_after_a_lost_connection() {
     let (links, broker) = (Links::new("lines"), Broker::new());
     let mut command = Command::new(links.0.join("mosquitto_pub"));
