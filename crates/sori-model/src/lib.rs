@@ -15,6 +15,11 @@ mod explore;
 #[expect(dead_code, reason = "the server uses what no scenario does")]
 mod inbox;
 #[path = "../../sori-server/src/link.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "its client may be a task, which waits as a thread does, and outside the crate"
+)]
 mod link;
 mod log;
 mod numbers;

@@ -60,12 +60,15 @@ mod tap;
 mod text_file;
 mod wait;
 mod watch;
+mod way_in;
 mod worker;
 
 pub use check::check;
+pub use link::ClientEnd;
 pub use local_client::LocalClient;
 pub use run::run;
 pub use server::Server;
+pub use way_in::WayIn;
 
 /// The version of sori.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

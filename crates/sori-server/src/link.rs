@@ -5,6 +5,7 @@ use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 /// Bytes that wait in one direction. Whoever writes more waits for the reader, as with a socket.
@@ -16,6 +17,8 @@ struct Pipes {
     to_client: VecDeque<u8>,
     is_client_gone: bool,
     is_broker_gone: bool,
+    /// The task at the client's end, if one waits there and no thread.
+    task: Option<Waker>,
     /// The worker that has the broker's end, and the end's number there; none on the way to a worker.
     place: Option<(Arc<Inbox>, usize)>,
     /// The worker has been told that something changed, and has not looked yet.
@@ -42,6 +45,16 @@ struct Link {
 impl Link {
     fn lock(&self) -> MutexGuard<'_, Pipes> {
         self.pipes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something has changed: whoever waits at the client's end looks again. Nothing is locked when it is woken.
+    fn tell_client(&self, mut pipes: MutexGuard<'_, Pipes>) {
+        let task = pipes.task.take();
+        drop(pipes);
+        self.changed.notify_all();
+        if let Some(task) = task {
+            task.wake();
+        }
     }
 }
 
@@ -83,7 +96,7 @@ impl BrokerEnd {
             return if pipes.is_client_gone { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
         }
         let count = io::Read::read(&mut pipes.to_broker, buffer)?;
-        self.link.changed.notify_all();
+        self.link.tell_client(pipes);
         Ok(count)
     }
 
@@ -95,15 +108,16 @@ impl BrokerEnd {
         match pieces.iter().map(|piece| put(&mut pipes.to_client, piece)).sum() {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             count => {
-                self.link.changed.notify_all();
+                self.link.tell_client(pipes);
                 Ok(count)
             }
         }
     }
 
     pub(crate) fn finish(&self) {
-        self.link.lock().is_broker_gone = true;
-        self.link.changed.notify_all();
+        let mut pipes = self.link.lock();
+        pipes.is_broker_gone = true;
+        self.link.tell_client(pipes);
     }
 }
 
@@ -122,8 +136,9 @@ fn put(pipe: &mut VecDeque<u8>, bytes: &[u8]) -> usize {
     count
 }
 
-/// The client's end.
-pub(crate) struct ClientEnd {
+/// The client's end of a connection in memory. When it is dropped, the broker sees the end of the connection behind what was
+/// written.
+pub struct ClientEnd {
     link: Arc<Link>,
 }
 
@@ -169,6 +184,45 @@ impl ClientEnd {
             }
             pipes = self.link.changed.wait_timeout(pipes, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+/// For tasks: whose turn it is not is woken when it is worth trying again. One task at a time has the connection.
+impl ClientEnd {
+    /// Read what has come; nothing at the end.
+    ///
+    /// # Errors
+    /// None; a connection in memory comes to its end, and does not break.
+    pub fn poll_read(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut pipes = self.link.lock();
+        if pipes.to_client.is_empty() && !pipes.is_broker_gone {
+            pipes.task = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let was_full = pipes.to_client.len() >= BYTES_MAX;
+        let count = io::Read::read(&mut pipes.to_client, buffer)?;
+        if was_full {
+            pipes.stir();
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Write as much as there is room for.
+    ///
+    /// # Errors
+    /// The broker has closed the connection.
+    pub fn poll_write(&self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut pipes = self.link.lock();
+        if pipes.is_broker_gone {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let count = put(&mut pipes.to_broker, bytes);
+        if count == 0 && !bytes.is_empty() {
+            pipes.task = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        pipes.stir();
+        Poll::Ready(Ok(count))
     }
 }
 

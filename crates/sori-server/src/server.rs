@@ -6,7 +6,6 @@ use crate::board::Board;
 use crate::config::Config;
 use crate::door::{Closed, Door};
 use crate::inbox::{Inbox, Letter, NewSettings};
-use crate::link;
 use crate::listeners::Listeners;
 use crate::local_client::{LocalClient, LocalError};
 use crate::log::{Kind, Log};
@@ -14,17 +13,15 @@ use crate::machine::Machine;
 use crate::passwords::checking::Checking;
 use crate::publisher::Publisher;
 use crate::roster::Roster;
-use crate::socket::Stream;
 use crate::space::LockedSpace;
 use crate::startup::RunError;
 use crate::store::portion::{self, Portion};
 use crate::store::running::Store;
 use crate::wait::wait;
+use crate::way_in::WayIn;
 use crate::worker::{Beginning, Clock, WAKE, Worker};
 use mio::{Events, Poll, Registry, Token, Waker};
-use sori_broker::{
-    Access, Identity, ListenerSettings, OpenAccess, SessionView, Settings, Shard, ShardId, Space, Totals,
-};
+use sori_broker::{Access, Identity, OpenAccess, SessionView, Settings, Shard, ShardId, Space, Totals};
 use sori_mqtt::client_session::ConnectOptions;
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
@@ -261,13 +258,16 @@ impl Server {
     /// # Errors
     /// The options are not legal, or the broker does not let it in.
     pub fn attach(&self, name: &str, identity: Identity, options: ConnectOptions) -> Result<LocalClient, LocalError> {
+        LocalClient::connect(self.way_in(name, identity).connect(), options)
+    }
+
+    /// A way into the broker for clients inside this program, who are let in as `identity` without a login. `name` stands
+    /// in log lines where others have their address. With the feature `client` it is what
+    /// `sori_client::Options::over` takes.
+    #[must_use]
+    pub fn way_in(&self, name: &str, identity: Identity) -> WayIn {
         let worker = RandomState::new().hash_one(name) as usize % self.inboxes.len();
-        let (broker_end, client_end) = link::link();
-        let identity = Some(Arc::new(identity));
-        let listener = Arc::new(ListenerSettings { port: 0, identity, ..ListenerSettings::default() });
-        let address = format!("in-process {name}").into();
-        self.inboxes[worker].post(Letter::Accepted(Stream::Local(broker_end), listener, address, None));
-        LocalClient::connect(client_end, options)
+        WayIn::new(name, identity, Arc::clone(&self.inboxes[worker]))
     }
 
     /// The counters of all shards, at most a second old.

@@ -2,22 +2,29 @@
 
 use std::time::Duration;
 
-use sori_client::{Client, Error, Property, Publish, QoS, ReasonCode, Subscribe, Version, blocking};
+use sori_broker::Identity;
+use sori_client::{Client, Error, Options, Property, Publish, QoS, ReasonCode, Subscribe, Version, blocking};
+use sori_server::Server;
+use sori_server::config::{Defaults, Source, load};
+use sori_server::log::Log;
+use sori_server::machine::Machine;
 
-use super::brokers::{Kind, PATIENCE, soon};
+use super::brokers::{Kind, PATIENCE, for_tests, soon};
 use super::certificates::Certificate;
 use super::place::{Place, Way};
 
 /// A broker, the way to it, and what is spoken there.
 struct Case {
-    place: Place,
-    way: Way,
+    kind: Kind,
+    options: Box<dyn Fn() -> Options + Sync>,
     version: Version,
+    /// The largest message that comes back in good time.
+    size_max: usize,
 }
 
 impl Case {
-    fn options(&self) -> sori_client::Options {
-        self.place.options(self.way, self.version)
+    fn options(&self) -> Options {
+        for_tests((self.options)()).version(self.version)
     }
 
     async fn client(&self) -> Client {
@@ -39,7 +46,7 @@ async fn each_qos_arrives_with_its_receipt(case: &Case) {
         let message = soon("a message", messages.next()).await.expect("there is one");
         assert_eq!((message.topic(), message.text(), message.qos()), ("a/b", Ok("hello"), qos));
     }
-    let big = vec![7; case.place.size_max(case.way).min(1_000_000)];
+    let big = vec![7; case.size_max.min(1_000_000)];
     soon("a receipt", client.publish(Publish::new("a/big", &big))).await.expect("taken");
     assert_eq!(soon("a message", messages.next()).await.expect("there is one").payload(), big);
     soon("a receipt", client.publish(Publish::new("a/empty", ""))).await.expect("taken");
@@ -221,7 +228,7 @@ async fn many_messages_keep_their_order(case: &Case) {
 
 async fn shared_subscriptions_share(case: &Case) {
     let (one, two) = (case.client().await, case.client().await);
-    if !case.is_v5() && case.place.kind == Kind::Sori {
+    if !case.is_v5() && case.kind == Kind::Sori {
         // A word of MQTT 5.0, though many servers know it in 3.1.1, too.
         return;
     }
@@ -271,12 +278,45 @@ async fn all(case: &Case) {
     shared_subscriptions_share(case).await;
 }
 
-fn check(kind: Kind, way: Way, version: Version) {
-    let Some(place) = Place::start(kind, Certificate::Good) else { return };
-    let case = Case { place, way, version };
+fn check(case: &Case) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("starts");
-    runtime.block_on(all(&case));
-    the_blocking_client_does_the_same(&case);
+    runtime.block_on(all(case));
+    the_blocking_client_does_the_same(case);
+}
+
+fn check_at(kind: Kind, way: Way, version: Version) {
+    let Some(place) = Place::start(kind, Certificate::Good) else { return };
+    let size_max = place.size_max(way);
+    let options = Box::new(move || place.options(way, version));
+    check(&Case { kind, options, version, size_max });
+}
+
+/// Clients of a broker in their own program: the bytes stay in memory.
+fn check_attached(version: Version) {
+    let source = Source { files: &[], ports: &[], defaults: Defaults::Native, persistence_location: None };
+    let mut config = load(&source).expect("the defaults are valid").config;
+    config.listeners.clear();
+    config.persistence = false;
+    config.max_queued_messages = None;
+    let server = Server::start(config, Log::silent(), Machine::read()).expect("starts");
+    let way_in = server.way_in("the flows", Identity::default());
+    let options = move || Options::over(way_in.clone());
+    check(&Case { kind: Kind::Sori, options: Box::new(options), version, size_max: usize::MAX });
+    // Who comes when the broker has stopped is told so.
+    let way_in = server.way_in("too late", Identity::default());
+    server.stop();
+    let error = blocking::Client::connect(for_tests(Options::over(way_in))).map(|_| ()).expect_err("nobody is there");
+    assert!(matches!(error, Error::ClosedEarly(_) | Error::Unreachable(..)), "{error:?}");
+}
+
+#[test]
+fn attached_with_5() {
+    check_attached(Version::V5);
+}
+
+#[test]
+fn attached_with_311() {
+    check_attached(Version::V311);
 }
 
 /// A test for each version and way to a broker.
@@ -292,12 +332,12 @@ macro_rules! cases {
 
             #[test]
             fn with_5() {
-                check(Kind::$kind, Way::$way, Version::V5);
+                check_at(Kind::$kind, Way::$way, Version::V5);
             }
 
             #[test]
             fn with_311() {
-                check(Kind::$kind, Way::$way, Version::V311);
+                check_at(Kind::$kind, Way::$way, Version::V311);
             }
         }
     )*};

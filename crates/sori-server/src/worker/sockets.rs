@@ -300,7 +300,7 @@ impl Worker {
                     socket.is_writable = match &socket.stream {
                         // It takes less than everything although the socket may take more.
                         Stream::Carried(carried) => count > 0 && !carried.has_output(),
-                        _ => count == gathered.iter().map(|piece| piece.len()).sum(),
+                        _ => count == gathered.iter().map(|piece| piece.len()).sum::<usize>(),
                     };
                     if let Some(tap) = &mut socket.tap {
                         let bytes: Vec<u8> =
