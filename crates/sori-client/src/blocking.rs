@@ -108,6 +108,15 @@ impl Client {
         block_on(self.handle.request(request.into(), timeout))
     }
 
+    /// MQTT 5.0: authenticates once more on this connection, with the [authenticator](Options::authenticator), and waits
+    /// until the server has accepted that.
+    ///
+    /// # Errors
+    /// There is no authenticator or no connection, or the server refuses, which ends the connection.
+    pub fn reauthenticate(&self) -> Result<(), Error> {
+        block_on(self.handle.reauthenticate())
+    }
+
     /// The changes of the connection's state, from now on.
     #[must_use]
     pub fn states(&self) -> States {

@@ -104,6 +104,15 @@ impl Client {
         self.handle.request(request.into(), timeout).await
     }
 
+    /// MQTT 5.0: authenticates once more on this connection, with the [authenticator](Options::authenticator), and waits
+    /// until the server has accepted that.
+    ///
+    /// # Errors
+    /// There is no authenticator or no connection, or the server refuses, which ends the connection.
+    pub async fn reauthenticate(&self) -> Result<(), Error> {
+        self.handle.reauthenticate().await
+    }
+
     /// The changes of the connection's state, from now on.
     #[must_use]
     pub fn states(&self) -> States {

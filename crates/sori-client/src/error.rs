@@ -43,6 +43,8 @@ pub enum Error {
     ClosedEarly(String),
     /// The server refused the connection: its address, and what it said.
     Refused(String, Farewell),
+    /// The authenticator of this client could not go on, or does not accept the server: its words.
+    Authentication(String),
     /// The server ended the connection.
     Disconnected(Farewell),
     /// The server broke the protocol.
@@ -153,6 +155,7 @@ impl Error {
             | Self::TlsFiles(_)
             | Self::TlsCiphers(_)
             | Self::Store(_)
+            | Self::Authentication(_)
             | Self::NotMqtt(..)
             | Self::Violation(_)
             | Self::AnswerTooLarge(_)
@@ -283,6 +286,7 @@ impl fmt::Display for Error {
                 write!(f, "{address} refused the connection: ")?;
                 write_farewell(f, farewell)
             }
+            Self::Authentication(text) => write!(f, "the authentication cannot go on: {text}"),
             Self::Disconnected(farewell) => {
                 f.write_str("the server ended the connection: ")?;
                 write_farewell(f, farewell)

@@ -49,6 +49,7 @@
 //! time in, bytes and answers out. Handles lock it for moments, and one task moves bytes between it and a
 //! [`ByteStream`].
 
+mod authenticator;
 pub mod blocking;
 mod client;
 mod driver;
@@ -72,6 +73,7 @@ pub mod test_broker;
 #[cfg(feature = "transport")]
 mod way;
 
+pub use authenticator::Authenticator;
 pub use client::{Client, States, Subscription};
 pub use error::{CertificateFault, Error};
 pub use io::{ByteStream, Connect, Connecting};

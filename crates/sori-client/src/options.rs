@@ -7,6 +7,7 @@ use std::time::Duration;
 use sori_mqtt::client_session::{Authentication, ConnectOptions, OptionError};
 use sori_mqtt::{Property, Version};
 
+use crate::authenticator::{Asked, Authenticator};
 use crate::endpoint::{Endpoint, Parsed, Place};
 use crate::error::Error;
 use crate::io::Connect;
@@ -45,6 +46,7 @@ pub struct Options {
     /// None: 5.0, and 3.1.1 for servers that do not know it.
     pub(crate) version: Option<Version>,
     pub(crate) in_flight_max: Option<u16>,
+    pub(crate) authenticator: Option<Asked>,
     pub(crate) reconnect: Reconnect,
     pub(crate) when_full: WhenFull,
     pub(crate) incoming_bytes_max: usize,
@@ -122,6 +124,7 @@ impl Options {
             session,
             version: None,
             in_flight_max: None,
+            authenticator: None,
             reconnect: Reconnect::default(),
             when_full: WhenFull::Wait,
             incoming_bytes_max: QUEUE_BYTES_MAX,
@@ -244,6 +247,16 @@ impl Options {
     pub fn credentials(mut self, user_name: impl Into<String>, password: impl Into<Vec<u8>>) -> Self {
         self.session.user_name = Some(user_name.into());
         self.session.password = Some(password.into());
+        self
+    }
+
+    /// MQTT 5.0: proves who this client is by a method of enhanced authentication. The authenticator is for one client; options
+    /// that are cloned have the same one.
+    #[must_use]
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        let authenticator = Asked::new(authenticator);
+        self.session.authentication = Some(Authentication { method: authenticator.method(), data: None });
+        self.authenticator = Some(authenticator);
         self
     }
 

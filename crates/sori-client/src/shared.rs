@@ -107,6 +107,11 @@ impl Handle {
         Ok(Message::new(body, None))
     }
 
+    pub(crate) async fn reauthenticate(&self) -> Result<(), Error> {
+        self.0.with(Driver::reauthenticate)?;
+        self.until(|driver| driver.reauthenticated()).await
+    }
+
     pub(crate) async fn close(&self) -> Result<(), Error> {
         self.0.with_now(|driver, now| driver.begin_close(now));
         self.until(|driver| driver.close_result()).await

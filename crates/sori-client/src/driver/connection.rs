@@ -24,6 +24,7 @@ impl Driver {
         self.stage = Stage::Opening { since: self.now };
         self.connected_at = None;
         self.cause = None;
+        self.ask_to_start();
         let attempts = self.backoff.attempts();
         self.watchers.tell(State::Connecting { attempts }, &mut self.wakes);
     }
@@ -63,6 +64,7 @@ impl Driver {
         self.stage = Stage::Waiting { at: now };
         self.session.connection_lost();
         self.session.hold_messages(true);
+        self.ask_no_more();
         self.connection_gone();
         self.drain();
         if self.stage == Stage::Ended {
@@ -103,6 +105,7 @@ impl Driver {
             }
             error => Error::of_connection(error, &self.address(), self.options.connect_timeout),
         };
+        self.end_authenticating_again(Err(error.clone()));
         self.cause.get_or_insert(error);
         self.begin_closing_connection(false);
     }
@@ -128,7 +131,9 @@ impl Driver {
             // The session is this client's own from now on.
             self.session.set_clean_start(false);
         }
-        let state = State::Connected { session_present, version: self.session.version() };
+        let version = self.session.version();
+        self.tell(|| Event::Connected { session_present, version });
+        let state = State::Connected { session_present, version };
         self.watchers.tell(state, &mut self.wakes);
         self.changes.wake_all(&mut self.wakes);
         self.subscribe_again(session_present);
@@ -235,6 +240,7 @@ impl Driver {
         let error = error.map(Arc::new);
         self.end = Some(error.clone());
         self.session.connection_lost();
+        self.end_authenticating_again(Err(Error::Closed(self.end.clone().flatten())));
         self.end_receipts();
         #[cfg(feature = "store")]
         self.kept.close();

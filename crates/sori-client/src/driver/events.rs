@@ -101,7 +101,7 @@ impl Driver {
 
     /// Takes what the session has to tell, to the last event, and tells it on.
     pub(super) fn drain_events(&mut self) {
-        loop {
+        while !self.authentication.is_asking() {
             let connection = self.session.connection();
             match self.session.poll_event() {
                 Ok(None) => break,
@@ -129,13 +129,18 @@ impl Driver {
                     self.tell(|| Event::Unsubscribed { token, reason_codes, reason_string });
                 }
                 Ok(Some(session::Event::RequestLost { token })) => self.tell(|| Event::RequestLost { token }),
-                Ok(Some(session::Event::Connected { session_present, .. })) => {
-                    self.connected(session_present);
-                    let version = self.session.version();
-                    self.tell(|| Event::Connected { session_present, version });
+                Ok(Some(session::Event::Connected { session_present, properties })) => {
+                    let data = properties.authentication_data().map(<[u8]>::to_vec);
+                    self.let_in(session_present, data);
                 }
-                // Who has no answer to a challenge waits in vain, and the connection ends with its time.
-                Ok(Some(session::Event::Challenge { .. } | session::Event::Authenticated { .. })) => {}
+                Ok(Some(session::Event::Challenge { data, .. })) => {
+                    let data = data.map(<[u8]>::to_vec);
+                    self.challenged(data);
+                }
+                Ok(Some(session::Event::Authenticated { properties })) => {
+                    let data = properties.authentication_data().map(<[u8]>::to_vec);
+                    self.let_in_again(data);
+                }
                 Err(error) => self.connection_failed(error),
             }
         }

@@ -13,6 +13,7 @@
 //!    [`deadline`](Driver::deadline) when [`handle_timeout`](Driver::handle_timeout) is to be called at the latest.
 //! 5. Whoever waits is woken with [`take_wakes`](Driver::take_wakes), when nothing is locked.
 
+mod authenticating;
 mod connection;
 mod events;
 mod filters;
@@ -37,6 +38,7 @@ use crate::error::Error;
 use crate::options::Options;
 use crate::reconnect::{Backoff, Random};
 
+use authenticating::Authentication;
 use events::Events;
 use filters::Filters;
 use publishing::Slot;
@@ -74,6 +76,7 @@ pub(crate) struct Driver {
     receipts: BTreeMap<Token, Slot>,
     #[cfg(feature = "store")]
     kept: keeping::Kept,
+    authentication: Authentication,
     streams: Streams,
     filters: Filters,
     replies: Replies,
@@ -150,6 +153,7 @@ impl Driver {
             receipts: BTreeMap::new(),
             #[cfg(feature = "store")]
             kept,
+            authentication: Authentication::default(),
             streams: Streams::new(options.incoming_bytes_max, !options.session.clean_start),
             filters: Filters::default(),
             replies,
@@ -284,7 +288,7 @@ impl Driver {
         if self.events.is_some() {
             return self.drain_events();
         }
-        loop {
+        while !self.authentication.is_asking() {
             let connection = self.session.connection();
             match self.session.poll_event() {
                 Ok(None) => break,
@@ -303,9 +307,18 @@ impl Driver {
                 }
                 Ok(Some(Event::Unsubscribed { token, .. })) => self.unsubscribed(token),
                 Ok(Some(Event::RequestLost { token })) => self.request_lost(token),
-                Ok(Some(Event::Connected { session_present, .. })) => self.connected(session_present),
-                // Without an authentication method a session lets neither through.
-                Ok(Some(Event::Challenge { .. } | Event::Authenticated { .. })) => {}
+                Ok(Some(Event::Connected { session_present, properties })) => {
+                    let data = properties.authentication_data().map(<[u8]>::to_vec);
+                    self.let_in(session_present, data);
+                }
+                Ok(Some(Event::Challenge { data, .. })) => {
+                    let data = data.map(<[u8]>::to_vec);
+                    self.challenged(data);
+                }
+                Ok(Some(Event::Authenticated { properties })) => {
+                    let data = properties.authentication_data().map(<[u8]>::to_vec);
+                    self.let_in_again(data);
+                }
                 Err(error) => self.connection_failed(error),
             }
         }

@@ -1,5 +1,6 @@
 //! The driver: a server of bytes, and time that the test moves.
 
+mod authenticating;
 mod events;
 
 use std::collections::VecDeque;
@@ -120,6 +121,12 @@ impl Rig {
                 Packet::Unsubscribe(unsubscribe) => format!("UNSUBSCRIBE {}", unsubscribe.packet_id.value()),
                 Packet::PubAck(ack) | Packet::PubRec(ack) => {
                     format!("{} {}", packet.packet_type().name(), ack.packet_id.value())
+                }
+                Packet::Connect(connect) if connect.properties.authentication_method().is_some() => {
+                    let (method, data) =
+                        (connect.properties.authentication_method(), connect.properties.authentication_data());
+                    let data = String::from_utf8_lossy(data.unwrap_or_default());
+                    format!("CONNECT {} {data}", method.unwrap_or_default())
                 }
                 other => other.packet_type().name().to_owned(),
             });

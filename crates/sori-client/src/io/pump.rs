@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep_until};
 
-use crate::driver::{Link, Step};
+use crate::driver::{Driver, Link, Step};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
 use crate::shared::Shared;
@@ -29,6 +29,7 @@ pub(super) async fn run(shared: &Arc<Shared>) {
         let step =
             poll_fn(|cx| alarm.poll(shared, cx, |cx| shared.with_now(|driver, now| driver.poll_step(now, cx)))).await;
         let Step::Open(endpoint) = step else { return };
+        answer_questions(shared);
         match open(shared, &mut alarm, &endpoint).await {
             None => {}
             Some(Err(error)) => shared.with_now(|driver, now| driver.open_failed(now, error)),
@@ -67,6 +68,14 @@ async fn open(
     .await
 }
 
+/// The authenticator is asked while nothing is locked.
+fn answer_questions(shared: &Shared) {
+    while let Some((authenticator, question)) = shared.with(Driver::take_question) {
+        let answer = authenticator.answer(&question);
+        shared.with_now(|driver, now| driver.answered(now, &question, answer));
+    }
+}
+
 struct Buffers {
     input: Vec<u8>,
     output: Vec<u8>,
@@ -82,6 +91,7 @@ fn poll_connection(
     cx: &mut Context<'_>,
 ) -> Poll<Option<io::Error>> {
     for _ in 0..ROUNDS_MAX {
+        answer_questions(shared);
         let is_written = match poll_write(shared, stream, buffers, cx) {
             Ok(is_written) => is_written,
             Err(error) => return Poll::Ready(Some(error)),

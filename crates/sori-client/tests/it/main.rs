@@ -10,6 +10,7 @@ mod hostile;
 mod place;
 mod proxy;
 mod router;
+mod scram;
 mod session;
 mod standstill;
 mod transports;

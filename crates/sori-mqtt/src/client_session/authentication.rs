@@ -1,10 +1,12 @@
 //! Enhanced authentication of MQTT 5.0. What the data mean is the caller's business.
 
+use alloc::vec::Vec;
+
 use crate::{Auth, PacketType, Properties, Property, PropertyBuffer, ReasonCode};
 
 use super::error::{ConnectionError, RequestError, Violation};
 use super::event::Event;
-use super::options::ConnectOptions;
+use super::options::{ConnectOptions, OptionError};
 use super::{Core, Stage};
 
 /// How far the exchange is.
@@ -46,6 +48,14 @@ impl Core {
             // The first exchange ends with CONNACK.
             _ => Err(Violation::Unexpected(PacketType::Auth).into()),
         }
+    }
+
+    pub(super) fn set_authentication_data(&mut self, data: Option<Vec<u8>>) -> Result<(), OptionError> {
+        let before = self.options.authentication.clone();
+        if let Some(authentication) = &mut self.options.authentication {
+            authentication.data = data;
+        }
+        self.options.check().inspect_err(|_| self.options.authentication = before)
     }
 
     /// A CONNACK that accepts names the method of the CONNECT, or none where there was none.

@@ -164,6 +164,14 @@ impl ClientSession {
         self.core.options.clean_start = clean_start;
     }
 
+    /// The first authentication data of the next CONNECT, if the options name a method.
+    ///
+    /// # Errors
+    /// They do not fit into a CONNECT; nothing changed.
+    pub fn set_authentication_data(&mut self, data: Option<Vec<u8>>) -> Result<(), OptionError> {
+        self.core.set_authentication_data(data)
+    }
+
     /// The next CONNECT speaks another version: for a server that did not understand the first one. A connection that is
     /// still there comes to its end. What the version
     /// cannot say is not sent ([`Outcome::NotSent`]).
