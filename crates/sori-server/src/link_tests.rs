@@ -55,8 +55,8 @@ fn a_worker_that_found_no_room_is_told_of_room_each_time() {
     broker.register(&inbox, 1);
     let bytes = vec![0; BYTES_MAX + 1];
     for _ in 0..3 {
-        assert_eq!(broker.write(&[std::io::IoSlice::new(&bytes)]).expect("room"), BYTES_MAX);
-        assert!(broker.write(&[std::io::IoSlice::new(&bytes)]).is_err());
+        assert_eq!(broker.write(&[IoSlice::new(&bytes)]).expect("room"), BYTES_MAX);
+        assert!(broker.write(&[IoSlice::new(&bytes)]).is_err());
         let mut input = Vec::new();
         client.exchange(&[], Some(&mut input), Instant::now());
         assert_eq!((input.len(), stirred(&inbox)), (BYTES_MAX, vec![1]));
