@@ -1,6 +1,8 @@
 //! Writes the first inputs of the fuzz targets into `fuzz/corpus`: one legal packet of each kind and version, some
-//! conversations and configurations. Run it in `fuzz/` with `cargo run -p sori-fuzz-seeds`; it writes the same files every time.
+//! conversations and configurations; and the words of configurations into `fuzz/config.dict`. Run it in `fuzz/` with
+//! `cargo run -p sori-fuzz-seeds`; it writes the same files every time.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -9,6 +11,8 @@ use sori_mqtt::{
     Ack, Auth, ConnAck, Connect, Direction, Disconnect, Packet, PacketId, Properties, Property, PropertyBuffer,
     Publish, QoS, ReasonCode, SubAck, Subscribe, SubscribeOptions, TopicFilter, UnsubAck, Unsubscribe, Version, Will,
 };
+use sori_server::config::option::Entry;
+use sori_server::config::options;
 
 fn main() -> io::Result<()> {
     for version in [Version::V31, Version::V311, Version::V5] {
@@ -22,6 +26,9 @@ fn main() -> io::Result<()> {
         for (name, steps) in conversations(version) {
             write("client_session", &name, &steps)?;
         }
+        for (name, steps) in audiences(version) {
+            write("broker", &name, &steps)?;
+        }
     }
     for (target, name, text) in FILES {
         write(target, name, text.as_bytes())?;
@@ -34,8 +41,33 @@ fn main() -> io::Result<()> {
     for (target, name, bytes) in PREAMBLES {
         write(target, name, bytes)?;
     }
-    Ok(())
+    fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../config.dict"), dictionary())
 }
+
+/// The words of both forms, which a fuzzer would have to guess.
+fn dictionary() -> String {
+    let of_entry = |entry: &'static Entry| entry.words.iter().copied().chain(entry.toml.split('.'));
+    let words: BTreeSet<&str> = options::all().flat_map(of_entry).chain(VALUES.iter().copied()).collect();
+    let words = words.into_iter().map(|word| word.trim_end_matches('*')).filter(|word| !word.is_empty());
+    words.map(|word| format!("\"{word}\"\n")).collect()
+}
+
+/// What stands behind or around options.
+const VALUES: &[&str] = &[
+    "[[listener]]",
+    "[default_listener]",
+    "[log]",
+    "[persistence]",
+    "true",
+    "all",
+    "mqtt",
+    "websockets",
+    "127.0.0.1",
+    "::1",
+    "/run/mqtt",
+    "\\\\u0000",
+    "\\xEF\\xBF\\xBD",
+];
 
 /// Files beside the configuration.
 const FILES: &[(&str, &str, &str)] = &[
@@ -58,7 +90,13 @@ const FILES: &[(&str, &str, &str)] = &[
         "argon2id",
         "a:$argon2id$v=19$m=256,t=3,p=4$AAECAwQFBgcICQoLDA0ODw$j7h518w5Nw+jSKSOMgHX1Ar0n7Z5iW13Ky/BgClT6vA\n",
     ),
-    ("password_file", "keys", "identity:00ff10\nother:AB\n"),
+    ("psk_file", "keys", "# x\nidentity:00ff10\n other : AB \nidentity:00\n"),
+    ("scram", "proof", "n,,n=user,r=abc\0c=biws,r=\u{1},p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+    ("scram", "names", "y,a=a=2Cb,n=a=2Cb,r=abc,x=y\0c=eSxhPWE9MkNiLA==,r=\u{1},x=y,p=AAAA"),
+    ("url", "server", "\0mqtts://user:p%40ss@[::1]:8883/"),
+    ("url", "websocket", "\0ws://host/path?query"),
+    ("url", "unix", "\0unix:///run/mqtt"),
+    ("url", "proxy", "\u{1}socks5h://user:password@proxy:1080"),
 ];
 
 /// Configurations in both forms.
@@ -247,6 +285,22 @@ fn conversations(version: Version) -> Vec<(String, Vec<u8>)> {
         (name("subscribe"), [begin(1), vec![0xE0, 0xE4], says(&packet("suback")), says(&packet("pingresp"))].concat()),
         (name("resume"), [begin(6), vec![0xC1, 0xC2, 0xC1, 0xFC], says(&packet("connack")), vec![0xF7, 0xF8]].concat()),
     ]
+}
+
+/// Steps of the `broker` target: the first client says one packet, and the second one hears of it.
+fn audiences(version: Version) -> Vec<(String, Vec<u8>)> {
+    let says = |client: u8, bytes: &[u8]| {
+        let length = u8::try_from(bytes.len() - 1).expect("short");
+        [&[client, length], bytes].concat()
+    };
+    let opens = |client: u8| client | 42 << 2;
+    let packets = packets(version, Direction::ToServer);
+    let (_, subscribe) = packets.iter().find(|(name, _)| name.ends_with("-subscribe")).expect("there is one");
+    let all = packets.iter().map(|(name, bytes)| {
+        let begin = [vec![version.level() - 3, opens(0), opens(1)], says(1, subscribe)].concat();
+        (name.clone(), [begin, says(0, bytes), vec![1 | 52 << 2, 60 << 2, opens(1)]].concat())
+    });
+    all.collect()
 }
 
 fn ack(properties: Properties<'_>) -> Ack<'_> {
