@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::complaint::{
-    Checked, Complaint, Part, homeless, not_here, not_in_form, read_flag, read_number, read_port_number, read_text,
-    read_words, unknown,
+    Checked, Complaint, Part, homeless, malformed, not_here, not_in_form, read_flag, read_number, read_port_number,
+    read_text, read_words, unknown,
 };
 use super::contents::{contents, wrong_encoding};
 use super::draft::{Draft, ListenerDraft, MadeBy, Place};
@@ -341,7 +341,10 @@ impl Reader {
         let port = read_port_number("listener port", first, 0)?;
         let (host, ignored) = value::first_word(more);
         let host = Some(host).filter(|host| !host.is_empty() && !host.starts_with('#'));
-        if host.is_some() {
+        if let Some(host) = host {
+            if !value::is_fit(host) {
+                return Err(malformed());
+            }
             self.warn_of_more(scene, ignored);
         }
         let bind = match (port, host) {

@@ -140,7 +140,15 @@ fn files_in_other_encodings_are_named() {
         assert!(remarks[0].severity == Severity::Error && remarks[0].text.contains(part), "{:?}", remarks[0]);
     }
     let malformed = "Malformed UTF-8 in configuration.";
-    for line in [&b"user caf\xE9"[..], b"user a\0b", b"user a\x07b", b"user a\tb", "user \u{FFFE}".as_bytes()] {
+    for line in [
+        &b"user caf\xE9"[..],
+        b"user a\0b",
+        b"user a\x07b",
+        b"user a\tb",
+        "user \u{FFFE}".as_bytes(),
+        b"listener 0 /run/caf\xE9",
+        b"listener 1883 a\x07b",
+    ] {
         let (_, remarks) = read_bytes(line, &[]);
         assert_eq!(remarks.len(), 1, "{line:?}");
         assert_eq!(remarks[0].text, malformed);
