@@ -142,6 +142,11 @@ impl Shard {
             }
             return;
         }
+        if !matches!(c.phase, Phase::New) && frame.packet_type() == Some(PacketType::Connect) {
+            // [MQTT-3.1.0-2] [MQTT311-3.1.0-2], whatever stands in it: what is wrong with a first one has codes that
+            // DISCONNECT has not.
+            return self.violated(id, ReasonCode::ProtocolError, "a second CONNECT");
+        }
         // Until CONNECT has been accepted, an AUTH packet can only be one of MQTT 5.
         let version = if c.is_open() { version } else { Version::V5 };
         match decode(frame, version, Direction::ToServer) {
@@ -154,9 +159,7 @@ impl Shard {
         let Some(c) = self.connections.get(id.slot, id.generation) else { return };
         let is_open = c.is_open();
         match packet {
-            Packet::Connect(connect) if matches!(c.phase, Phase::New) => self.handle_connect(id, connect, bytes),
-            // [MQTT-3.1.0-2] [MQTT311-3.1.0-2]
-            Packet::Connect(_) => self.violated(id, ReasonCode::ProtocolError, "a second CONNECT"),
+            Packet::Connect(connect) => self.handle_connect(id, connect, bytes),
             Packet::Auth(auth) => self.handle_auth(id, auth),
             Packet::Disconnect(disconnect) => self.handle_disconnect(id, disconnect),
             // [MQTT-3.1.2-30]

@@ -9,6 +9,12 @@ fn mqtt5_3_1_0_2_second_connect_is_a_protocol_error() {
         let mut a = broker.connect(v5("a"));
         a.send(v5("a"));
         a.expect_disconnect(0x82);
+        // Whatever stands in it: the codes of CONNACK, 0x84 and 0x85, are none of DISCONNECT.
+        for connect in [v5("a").client_id_bytes(b"\xFF"), v5("a").protocol("MQTT", 9)] {
+            let mut a = broker.connect(v5("a"));
+            a.send(connect);
+            a.expect_disconnect(0x82);
+        }
     });
 }
 
