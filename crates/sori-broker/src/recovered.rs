@@ -185,7 +185,7 @@ impl Recovered {
             let Some(shard) = u16::try_from(shard - 1).ok() else { return reader.wrong("a shard that cannot be") };
             let shard = crate::ids::ShardId(shard);
             let session = SessionRef { shard, slot: reader.varint32()?, generation: reader.varint32()? };
-            let flags = reader.byte()?;
+            let flags = reader.delivery()?;
             let identifiers = reader.identifiers()?;
             let owed = Owed {
                 key,
@@ -361,7 +361,7 @@ impl Owed {
     fn read(reader: &mut Reader<'_>, key: u64) -> Result<Owed, RecordError> {
         let (number, place) = (reader.number()?, reader.number()?);
         let length = reader.varint32()?;
-        let flags = reader.byte()?;
+        let flags = reader.delivery()?;
         let identifiers = reader.identifiers()?;
         Ok(Owed {
             key,

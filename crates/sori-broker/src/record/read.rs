@@ -149,6 +149,16 @@ impl<'a> Reader<'a> {
         Ok(identifiers)
     }
 
+    /// How a session is owed a message. Nothing of QoS 0 is recorded.
+    pub(crate) fn delivery(&mut self) -> Read<u8> {
+        let flags = self.byte()?;
+        if matches!(flags & 0b11, 1 | 2) {
+            return Ok(flags);
+        }
+        self.at -= 1;
+        self.wrong("a delivery with a QoS that cannot be")
+    }
+
     /// A message behind its length; gives it, and where its length stands.
     pub(crate) fn message(&mut self) -> Read<(usize, MessageRef<'a>)> {
         let at = self.at;

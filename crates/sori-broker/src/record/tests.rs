@@ -6,6 +6,7 @@ mod machine;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 use proptest::prelude::*;
@@ -74,7 +75,8 @@ prop_compose! {
 
 /// `message` is an index into the messages here.
 fn a_delivery() -> impl Strategy<Value = PlainDelivery> {
-    (any::<u64>(), a_qos(), any::<bool>(), any::<bool>(), proptest::collection::vec(any::<u32>(), 0..3)).prop_map(
+    let a_qos = prop_oneof![Just(QoS::AtLeastOnce), Just(QoS::ExactlyOnce)];
+    (any::<u64>(), a_qos, any::<bool>(), any::<bool>(), proptest::collection::vec(any::<u32>(), 0..3)).prop_map(
         |(message, qos, retain, is_shared, identifiers)| PlainDelivery { message, qos, retain, is_shared, identifiers },
     )
 }
@@ -250,4 +252,26 @@ proptest! {
 fn a_kind_of_a_newer_version_is_refused_and_where() {
     let error = Recovered::new().apply(BASE, &[Kind::Run as u8, 25]).expect_err("no kind has this number");
     assert_eq!((error.offset, error.text), (1, "an unknown kind of record"));
+}
+
+/// Of QoS 0 nothing is recorded: read as a delivery, it would wait and go out at another QoS.
+#[test]
+fn deliveries_of_qos_0_are_refused() {
+    let delivery =
+        PlainDelivery { message: 1, qos: QoS::AtMostOnce, retain: false, is_shared: false, identifiers: vec![] };
+    let waiting = PlainSession { queued: vec![delivery.clone()], ..PlainSession::default() };
+    let in_flight = PlainSession { in_flight: vec![(PacketId::FIRST, Some(delivery))], ..PlainSession::default() };
+    for session in [waiting, in_flight] {
+        let mut writer = RecordsWriter::new();
+        writer.session(&session);
+        let bytes = writer.take().bytes;
+        let error = recovered(&bytes).expect_err("there is none");
+        assert_eq!((error.offset, error.text), (bytes.len() - 2, "a delivery with a QoS that cannot be"));
+    }
+    // Published by nobody: its key, number, place and length are 0, the session's names 1, 0 and 0.
+    let mut published = vec![Kind::Published as u8];
+    published.extend([0; 25]);
+    published.extend([1, 0, 0, 0]);
+    let error = recovered(&published).expect_err("there is none");
+    assert_eq!(error.text, "a delivery with a QoS that cannot be");
 }
