@@ -16,10 +16,9 @@ use crate::time::Time;
 use crate::timers::Timer;
 use crate::unreleased::Unreleased;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::{OutgoingState, PacketId, QoS, TopicFilter, TopicName};
+use sori_mqtt::{OutgoingState, PacketId, TopicFilter, TopicName};
 
 /// In flight and unreleased messages, read.
 struct Loaded {
@@ -35,39 +34,14 @@ struct Membership {
     group: GroupNumber,
 }
 
-/// The shared subscriptions of the session, and what it has been chosen for.
-#[derive(Default)]
-struct Memberships {
-    all: Vec<Membership>,
-    /// Copies of each publication, by its key and the subscription identifier, that had several groups to choose from.
-    alike: BTreeMap<(u64, u32), usize>,
-}
-
-impl Memberships {
-    /// The group that a delivery was chosen from: the records know that there was one, the topic and the identifier tell
-    /// which. If the session has left it, it keeps the message.
-    ///
-    /// Several groups may be meant, with the same identifier. Their copies are alike, so that the first is as good for the
-    /// first group as any other. A copy may have been acknowledged already, and then one group may get the message of another
-    /// in its place: of QoS 1 it may come again, but of QoS 2 it must not, and stays. [MQTT-4.8.2-5]
-    fn group_of(&mut self, owed: &Owed, message: &Message) -> Option<GroupNumber> {
-        let topic = TopicName::new(message.topic()).ok().filter(|_| owed.is_shared)?;
-        let meant = |of: &&Membership| TopicFilter::new(&of.filter).is_ok_and(|filter| filter.matches(topic));
-        let is_exact = |of: &&Membership| *owed.identifiers() == [of.identifier][usize::from(of.identifier == 0)..];
-        let groups: Vec<GroupNumber> = self.all.iter().filter(meant).filter(is_exact).map(|of| of.group).collect();
-        let group = match &groups[..] {
-            [] => None,
-            [one] => Some(*one),
-            _ if owed.qos == QoS::ExactlyOnce => None,
-            several => {
-                let key = (owed.key, owed.identifiers().first().copied().unwrap_or(0));
-                let given = self.alike.entry(key).or_default();
-                *given += 1;
-                several.get((*given - 1) % several.len()).copied()
-            }
-        };
-        Some(group.unwrap_or(GroupNumber::GONE))
-    }
+/// The group that a delivery was chosen from: the records know that there was one, the topic and the identifier tell
+/// which. If the session has left it, or it may have been either of two, it keeps the message.
+fn group_of(owed: &Owed, memberships: &[Membership], message: &Message) -> Option<GroupNumber> {
+    let topic = TopicName::new(message.topic()).ok().filter(|_| owed.is_shared)?;
+    let meant = |of: &&Membership| TopicFilter::new(&of.filter).is_ok_and(|filter| filter.matches(topic));
+    let is_exact = |of: &&Membership| *owed.identifiers() == [of.identifier][usize::from(of.identifier == 0)..];
+    let mut groups = memberships.iter().filter(meant).filter(is_exact);
+    Some(groups.next().filter(|_| groups.next().is_none()).map_or(GroupNumber::GONE, |of| of.group))
 }
 
 impl Shard {
@@ -95,10 +69,10 @@ impl Shard {
         session.is_recorded = true;
         let (slot, generation) = self.sessions.insert(session);
         let key = SessionKey { slot, generation };
-        let mut memberships = self.restore_subscriptions(key, &recovered);
-        let loaded = self.load_messages(key, &recovered, &mut memberships, read);
+        let memberships = self.restore_subscriptions(key, &recovered);
+        let loaded = self.load_messages(key, &recovered, &memberships, read);
         self.restore_messages(key, &recovered, loaded);
-        self.restore_queue(key, &mut recovered, memberships, read);
+        self.restore_queue(key, &mut recovered, &memberships, read);
         self.client_ids.insert(key.slot, &self.sessions);
         self.space.registry(&mut |registry| {
             registry.claim(&client_id, self.id);
@@ -115,7 +89,7 @@ impl Shard {
         &self,
         key: SessionKey,
         recovered: &RecoveredSession,
-        memberships: &mut Memberships,
+        memberships: &[Membership],
         read: ReadMessage<'_>,
     ) -> Loaded {
         let mut loaded = Loaded { in_flight: Vec::new(), unreleased: Vec::new(), lost: 0 };
@@ -130,7 +104,7 @@ impl Shard {
                 loaded.lost += 1;
                 continue;
             };
-            let extra = owed.extra(memberships.group_of(owed, &message));
+            let extra = owed.extra(group_of(owed, memberships, &message));
             let (key, order) = (owed.key, Order::default());
             let delivery = Delivery { message, key, extra, order, qos: owed.qos, retain: owed.retain };
             let state = OutgoingState::Publish { qos: owed.qos, message: Kept::Message(delivery) };
@@ -172,7 +146,7 @@ impl Shard {
         &mut self,
         key: SessionKey,
         recovered: &mut RecoveredSession,
-        mut memberships: Memberships,
+        memberships: &[Membership],
         read: ReadMessage<'_>,
     ) {
         let (me, memory) = (self.session_ref(key), self.memory.clone());
@@ -189,7 +163,7 @@ impl Shard {
             }
             match read(place).and_then(|bytes| load(&bytes, place, me, &memory)) {
                 Some(message) => {
-                    let extra = owed.extra(memberships.group_of(&owed, &message));
+                    let extra = owed.extra(group_of(&owed, memberships, &message));
                     session.queue.push(Stored { extra, ..stored }.with(message));
                 }
                 None => self.totals.dropped_damaged += 1,
@@ -211,9 +185,9 @@ impl Shard {
     }
 
     /// Gives those that are shared.
-    fn restore_subscriptions(&mut self, key: SessionKey, recovered: &RecoveredSession) -> Memberships {
+    fn restore_subscriptions(&mut self, key: SessionKey, recovered: &RecoveredSession) -> Vec<Membership> {
         let me = self.session_ref(key);
-        let mut memberships = Memberships::default();
+        let mut memberships = Vec::new();
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return memberships };
         let is_durable = session.is_persistent();
         self.space.write_index(&mut |index| {
@@ -226,11 +200,7 @@ impl Shard {
                 index.set_connected(&place, me, false);
                 session.places.insert(place);
                 if let Some(group) = place.group {
-                    memberships.all.push(Membership {
-                        filter: Box::from(filter.filter()),
-                        identifier: *identifier,
-                        group,
-                    });
+                    memberships.push(Membership { filter: Box::from(filter.filter()), identifier: *identifier, group });
                 }
             }
         });

@@ -2,7 +2,7 @@
 
 use super::broker::Client;
 use super::on_disk::{kept, little_memory, number_of, numbered, read_all, recorded, waits_offline};
-use super::wire::{disconnect, subscribe, v5};
+use super::wire::{disconnect, publish, subscribe, v5};
 
 /// A member of a group is lost, and what it had not acknowledged goes to the others: no crash brings it back to the one,
 /// or takes it from the others.
@@ -184,34 +184,4 @@ fn what_a_session_that_lasts_no_longer_has_had_goes_to_nobody_else() {
         broker.world().power_cut();
         assert_eq!(read_all(&mut broker.connect(kept("heir"))), []);
     });
-}
-
-/// Two groups of one member have the same identifier, and so have their copies of each message: each group gets one.
-#[test]
-fn copies_that_are_alike_go_to_one_group_each_after_a_crash() {
-    for has_checkpoint in [false, true] {
-        recorded().run(|broker| {
-            for group in ["g", "h"] {
-                waits_offline(broker, &kept(group), &format!("$share/{group}/t/+"));
-            }
-            let mut mortal = broker.connect(v5("mortal").clean(false).session_expiry(10).receive_maximum(3));
-            mortal.subscribe("$share/g/t/+", 1);
-            mortal.subscribe("$share/h/t/#", 1);
-            // Another filter: it makes another group. Whoever is there is preferred.
-            waits_offline(broker, &kept("other h"), "$share/h/t/#");
-            let mut publisher = broker.connect(v5("publisher"));
-            for number in 0..20 {
-                publisher.publish(numbered("t/x", number, 10).qos(1));
-            }
-            publisher.leave();
-            if has_checkpoint {
-                broker.world().checkpoint();
-            }
-            broker.world().power_cut();
-            broker.seconds(11);
-            let all: Vec<u16> = (0..20).collect();
-            assert_eq!(read_all(&mut broker.connect(kept("g"))), all);
-            assert_eq!(read_all(&mut broker.connect(kept("other h"))), all);
-        });
-    }
 }

@@ -3,7 +3,8 @@
 
 use super::broker::{Broker, Client, Setup, setup};
 use super::wire::{
-    Kind, Packet, connack, puback, pubcomp, publish, pubrec, pubrel, suback, subscribe, unsubscribe, v5, v311,
+    Kind, Packet, connack, disconnect, puback, pubcomp, publish, pubrec, pubrel, suback, subscribe, unsubscribe, v5,
+    v311,
 };
 use sori_broker::{Event, QueueFull};
 use sori_sim::{Fault, SimDisk};
