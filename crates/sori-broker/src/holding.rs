@@ -366,9 +366,11 @@ impl Shard {
         match kind {
             PacketType::PubAck | PacketType::PubRec => {
                 let Some(packet_id) = acknowledged(&packet, version) else { return };
-                if let (PacketType::PubRec, Some(session)) = (kind, self.session(key)) {
-                    session.incoming.forget(packet_id);
-                    session.unreleased.take(packet_id);
+                // What the disk has of a message of QoS 2 nobody knows. A refusal would free its identifier for another message,
+                // which a broker that finds this one after a restart would take for its repetition, and lose. [MQTT-4.3.3-10]
+                let is_kept = self.session(key).is_some_and(|session| session.unreleased.get(packet_id).is_some());
+                if kind == PacketType::PubRec && is_kept {
+                    return self.evict(id, "the store has failed");
                 }
                 if version == Version::V5 {
                     let reason_code = ReasonCode::QuotaExceeded;

@@ -167,15 +167,19 @@ impl Shard {
         }
         if reason_code == ReasonCode::QuotaExceeded && self.connection(id).is_some_and(|c| c.version != Version::V5) {
             // An acknowledgement would be a lie, and MQTT 3 has no other answer.
-            // The client is sent away once the rest of what it has said has been heard: that may make room.
-            if let Some(c) = self.connection(id) {
-                c.is_leaving = true;
-            }
-            self.evicted.push((id, "a message that there is no room for"));
+            self.leave_after_input(id, "a message that there is no room for");
             return Answer::Nothing;
         }
         // [MQTT311-3.3.5-2]: MQTT 3 has no way to say no, so the message is acknowledged as usual.
         Answer::Acknowledge(reason_code)
+    }
+
+    /// The client is sent away once the rest of what it has said has been heard: that may make room.
+    fn leave_after_input(&mut self, id: ConnectionId, text: &'static str) {
+        if let Some(c) = self.connection(id) {
+            c.is_leaving = true;
+        }
+        self.evicted.push((id, text));
     }
 
     /// QoS 2: the first PUBLISH with an identifier is passed on, a repeated one is only answered. Gives whether an
@@ -192,12 +196,11 @@ impl Shard {
             let is_full = in_flight >= usize::from(session.incoming.receive_maximum());
             return if is_full { self.count_excess(id, strict).map(|()| false) } else { Ok(false) };
         }
-        let mut incoming = session.incoming.publish_qos2(packet_id);
+        let incoming = session.incoming.publish_qos2(packet_id);
         if incoming == Incoming::Duplicate && self.is_forgetful(key) {
-            let Some(session) = self.session(key) else { return Ok(false) };
-            session.incoming.forget(packet_id);
-            session.unreleased.take(packet_id);
-            incoming = session.incoming.publish_qos2(packet_id);
+            // See `refuse_held`: the client asks again after the restart.
+            self.leave_after_input(id, "the store has failed");
+            return Err(Answer::Nothing);
         }
         let Some(session) = self.session(key) else { return Ok(false) };
         if incoming == Incoming::Duplicate {

@@ -2,7 +2,7 @@
 
 use super::broker::Client;
 use super::on_disk::{kept, little_memory, number_of, numbered, read_all, recorded, waits_offline};
-use super::wire::{disconnect, publish, subscribe, v5};
+use super::wire::{disconnect, subscribe, v5};
 
 /// A member of a group is lost, and what it had not acknowledged goes to the others: no crash brings it back to the one,
 /// or takes it from the others.
