@@ -144,12 +144,15 @@ fn a_lost_connection_is_made_again() {
 #[test]
 fn a_refusal_ends_the_reconnecting() {
     let (links, broker) = (Links::new("refusal"), Broker::new());
-    let own = |broker: &Broker| start("sub", "-t a --reconnect", broker);
-    let mosquitto = |broker: &Broker| links.start("mosquitto_sub -V 5 -h 127.0.0.1 -p {port} -t a", broker.port);
-    for (child, last_words) in [
-        (own(&broker), "sori: the server refused the connection: not authorized\n"),
-        (mosquitto(&broker), "Error: The connection was refused.\n"),
-    ] {
+    let own = || start("sub", "-t a --reconnect", &broker);
+    let mosquitto = || links.start("mosquitto_sub -V 5 -h 127.0.0.1 -p {port} -t a", broker.port);
+    let clients: [(&dyn Fn() -> Child, &str); 2] = [
+        (&own, "sori: the server refused the connection: not authorized\n"),
+        (&mosquitto, "Error: The connection was refused.\n"),
+    ];
+    // One after the other: two at a time would take each other's place at the broker.
+    for (client, last_words) in clients {
+        let child = client();
         drop(broker.subscribed());
         let mut peer = broker.accept();
         peer.expect(PacketType::Connect);
