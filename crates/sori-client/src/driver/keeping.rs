@@ -28,11 +28,12 @@ impl Kept {
 
     /// What an earlier program has left has room beside what this one publishes, and the store wants to know what becomes of
     /// the messages.
-    pub(super) fn prepare(&self, options: &mut ConnectOptions) {
-        let Some(store) = &self.store else { return };
+    pub(super) fn prepare(&self, mut options: ConnectOptions) -> ConnectOptions {
+        let Some(store) = &self.store else { return options };
         let more = store.bytes() + store.len() * MESSAGE_OVERHEAD_BYTES;
         options.queue_bytes_max = options.queue_bytes_max.saturating_add(more);
         options.report_progress = true;
+        options
     }
 
     /// Goes on with what an earlier program has left: in the session that it had, if the server still has that.

@@ -126,10 +126,9 @@ impl Driver {
         options.load()?;
         #[cfg(feature = "store")]
         let mut kept = keeping::Kept::open(&options)?;
-        #[cfg_attr(not(feature = "store"), allow(unused_mut))]
-        let mut connect_options = options.connect_options()?;
+        let connect_options = options.connect_options()?;
         #[cfg(feature = "store")]
-        kept.prepare(&mut connect_options);
+        let connect_options = kept.prepare(connect_options);
         let mut session = ClientSession::new(connect_options)?;
         session.hold_messages(true);
         #[cfg(feature = "store")]
