@@ -32,8 +32,8 @@ pub struct BrokerOptions {
     pub lines: Vec<String>,
     /// Where its data lie; `None`: a new directory below the system's place for temporary files.
     pub directory: Option<PathBuf>,
-    /// A Unix socket on which it listens as well.
-    pub socket: Option<PathBuf>,
+    /// It listens on a Unix socket as well: [`Broker::socket`].
+    pub has_socket: bool,
 }
 
 impl Broker {
@@ -72,8 +72,8 @@ impl Broker {
             text.push_str(line);
             text.push('\n');
         }
-        if let Some(socket) = &options.socket {
-            text.push_str(&format!("listener 0 {}\nallow_anonymous true\n", socket.display()));
+        if options.has_socket {
+            text.push_str(&format!("listener 0 {}\nallow_anonymous true\n", socket_in(&directory).display()));
         }
         fs::write(&config, text)?;
         let template = options.command.clone().unwrap_or_else(default_command);
@@ -114,6 +114,12 @@ impl Broker {
         &self.directory
     }
 
+    /// Its Unix socket, if it was to have one.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        socket_in(&self.directory)
+    }
+
     /// Where its data lie.
     #[must_use]
     pub fn data(&self) -> PathBuf {
@@ -137,6 +143,10 @@ impl Broker {
     fn log_file(&self) -> io::Result<File> {
         OpenOptions::new().create(true).append(true).open(self.directory.join("broker.log"))
     }
+}
+
+fn socket_in(directory: &Path) -> PathBuf {
+    directory.join("broker.sock")
 }
 
 impl Drop for Broker {

@@ -78,7 +78,7 @@ impl BrokerArguments {
         let mut lines = self.lines.clone();
         lines.extend(self.threads.map(|threads| format!("threads {threads}")));
         lines.extend(self.durability.as_ref().map(|durability| format!("durability {durability}")));
-        BrokerOptions { command: self.broker.clone(), lines, directory: self.directory.clone(), socket: None }
+        BrokerOptions { command: self.broker.clone(), lines, directory: self.directory.clone(), has_socket: false }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::durable_rate::Figures;
 use super::load::Load;
 use super::restart::read_all;
-use super::wire::{Wire, leave_a_session};
+use super::wire::{Door, Wire, leave_a_session};
 use super::{process, store_figures};
 use crate::broker::{Broker, BrokerOptions};
 
@@ -76,7 +76,7 @@ fn churn(options: &Options, broker: &Broker) -> io::Result<Figures> {
 }
 
 fn publish(options: &Options, port: u16, topic: &str, count: u64) -> io::Result<()> {
-    let load = Load { port, path: None, publishers: 20, window: 40, payload_size: options.payload_size, topic };
+    let load = Load { door: Door::Port(port), publishers: 20, window: 40, payload_size: options.payload_size, topic };
     let done = load.run(count, Duration::from_secs(300))?;
     if done.acknowledged < count { Err(io::Error::other("publishing took more than five minutes")) } else { Ok(()) }
 }

@@ -1,7 +1,6 @@
 //! Rate, cost and latency of acknowledged messages, beside what the same disk does in the same minute.
 
 use std::io;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use sori_mqtt::PacketId;
 use super::load::Load;
 use super::store_figures;
 use super::sync_probe::SyncProbe;
-use super::wire::{Wire, leave_a_session};
+use super::wire::{Door, leave_a_session};
 use super::{percentile, process};
 use crate::broker::{Broker, BrokerOptions};
 
@@ -47,28 +46,25 @@ pub struct Figures(pub Vec<(&'static str, f64)>);
 pub fn run(options: &Options) -> io::Result<Figures> {
     let mut settings = options.broker.clone();
     settings.lines.push("sys_interval 1".to_owned());
-    settings.socket =
-        options.is_local.then(|| std::env::temp_dir().join(format!("sori-bench-{}.sock", std::process::id())));
+    settings.has_socket = options.is_local;
     let broker = Broker::new(&settings, 7)?;
     let mut child = broker.start()?;
-    let result = measure(options, &broker, settings.socket.as_deref(), child.id());
+    let result = measure(options, &broker, child.id());
     let _ = child.kill();
     child.wait()?;
     result
 }
 
-fn measure(options: &Options, broker: &Broker, path: Option<&Path>, process: u32) -> io::Result<Figures> {
+fn measure(options: &Options, broker: &Broker, process: u32) -> io::Result<Figures> {
     let port = broker.port;
     // Without a subscriber nothing has to be kept: the same path without the disk.
-    let (mut wire, _) = Wire::connect_within(port, "rate", true, Duration::from_secs(30))?;
+    let door = if options.is_local { Door::Socket(broker.socket()) } else { Door::Port(port) };
+    let mut wire = door.enter("rate")?;
     if options.is_durable {
         leave_a_session(port, "kept", "rate/#")?;
     }
     let payload = vec![b'.'; options.payload_size];
 
-    if let Some(path) = path {
-        wire = Wire::connect_local(path, "rate", true)?.0;
-    }
     // Idle: one sync of our own and one publish in turn, so that both see the same disk.
     let mut probe = SyncProbe::new(broker.directory())?;
     let mut latencies = Vec::new();
@@ -84,8 +80,7 @@ fn measure(options: &Options, broker: &Broker, path: Option<&Path>, process: u32
     let idle_sync = probe.median();
 
     let load = Load {
-        port,
-        path,
+        door,
         publishers: options.publishers,
         window: options.window,
         payload_size: options.payload_size,

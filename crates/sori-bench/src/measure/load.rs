@@ -2,19 +2,16 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use sori_mqtt::PacketId;
 
-use super::wire::{Wire, publish};
+use super::wire::{Door, publish};
 
 pub(super) struct Load<'a> {
-    pub(super) port: u16,
-    /// A Unix socket, instead of the port.
-    pub(super) path: Option<&'a Path>,
+    pub(super) door: Door,
     pub(super) publishers: usize,
     /// In flight, each.
     pub(super) window: usize,
@@ -48,11 +45,7 @@ impl Load<'_> {
         let mut poll = Poll::new()?;
         let mut publishers = Vec::new();
         for number in 0..self.publishers {
-            let name = format!("load{number}");
-            let (wire, _) = match self.path {
-                Some(path) => Wire::connect_local(path, &name, true)?,
-                None => Wire::connect_within(self.port, &name, true, Duration::from_secs(30))?,
-            };
+            let wire = self.door.enter(&format!("load{number}"))?;
             wire.stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(wire.stream);
             poll.registry().register(&mut stream, Token(number), Interest::READABLE | Interest::WRITABLE)?;

@@ -10,7 +10,7 @@ use sori_mqtt::{Packet, PacketType, QoS};
 use super::durable_rate::Figures;
 use super::load::Load;
 use super::process;
-use super::wire::{Wire, leave_a_session};
+use super::wire::{Door, Wire, leave_a_session};
 use crate::broker::{Broker, BrokerOptions};
 
 /// What to do.
@@ -62,8 +62,7 @@ fn fill(options: &Options, broker: &Broker, process: u32) -> io::Result<Vec<(&'s
     let after_sessions = process::resident(process)?;
     if options.queued > 0 {
         let load = Load {
-            port,
-            path: None,
+            door: Door::Port(port),
             publishers: 50,
             window: 40,
             payload_size: options.payload_size,

@@ -13,7 +13,7 @@ use sori_mqtt::PacketId;
 use super::durable_rate::Figures;
 use super::load::Load;
 use super::process;
-use super::wire::{Wire, leave_a_session};
+use super::wire::{Door, Wire, leave_a_session};
 use crate::broker::{Broker, BrokerOptions};
 
 /// What to do.
@@ -86,7 +86,7 @@ fn loaded(options: &Options) -> io::Result<(u64, u64)> {
     let publish = || -> io::Result<(u64, f64, f64)> {
         leave_a_session(broker.port, "kept", "order/#")?;
         let load =
-            Load { port: broker.port, path: None, publishers: 50, window: 2, payload_size: 100, topic: "order/load" };
+            Load { door: Door::Port(broker.port), publishers: 50, window: 2, payload_size: 100, topic: "order/load" };
         let began = seconds_now();
         let done = load.run(options.loaded_messages, Duration::from_secs(120))?;
         Ok((done.acknowledged, began, seconds_now()))

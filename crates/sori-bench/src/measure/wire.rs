@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sori_mqtt::{
@@ -21,6 +21,38 @@ pub(super) struct Wire {
     bytes: Vec<u8>,
 }
 
+/// Where a broker is entered.
+pub(super) enum Door {
+    /// On 127.0.0.1.
+    Port(u16),
+    /// A Unix socket.
+    Socket(PathBuf),
+}
+
+impl Door {
+    /// Connects with a clean start, as soon as the broker answers a CONNECT at all.
+    pub(super) fn enter(&self, client_id: &str) -> io::Result<Wire> {
+        let patience = Duration::from_secs(30);
+        let connect = || match self {
+            Door::Port(port) => Wire::connect(*port, client_id, true),
+            Door::Socket(path) => Wire::connect_local(path, client_id, true),
+        };
+        within(patience, connect).map(|(wire, _)| wire)
+    }
+}
+
+/// Tries again until `connect` works or the patience is at its end.
+fn within(patience: Duration, connect: impl Fn() -> io::Result<(Wire, bool)>) -> io::Result<(Wire, bool)> {
+    let until = Instant::now() + patience;
+    loop {
+        match connect() {
+            Err(error) if Instant::now() > until => return Err(error),
+            Err(_) => std::thread::sleep(Duration::from_micros(500)),
+            connected => return connected,
+        }
+    }
+}
+
 impl Wire {
     /// Connects; whether the broker has the session.
     pub(super) fn connect(port: u16, client_id: &str, clean_start: bool) -> io::Result<(Wire, bool)> {
@@ -30,7 +62,7 @@ impl Wire {
     }
 
     /// Connects over a Unix socket.
-    pub(super) fn connect_local(path: &Path, client_id: &str, clean_start: bool) -> io::Result<(Wire, bool)> {
+    fn connect_local(path: &Path, client_id: &str, clean_start: bool) -> io::Result<(Wire, bool)> {
         // Nothing is done with it but reading and writing, which all sockets do alike.
         let stream = TcpStream::from(OwnedFd::from(UnixStream::connect(path)?));
         Wire::begin(stream, client_id, clean_start)
@@ -57,14 +89,7 @@ impl Wire {
         clean_start: bool,
         patience: Duration,
     ) -> io::Result<(Wire, bool)> {
-        let until = Instant::now() + patience;
-        loop {
-            match Wire::connect(port, client_id, clean_start) {
-                Err(error) if Instant::now() > until => return Err(error),
-                Err(_) => std::thread::sleep(Duration::from_micros(500)),
-                connected => return connected,
-            }
-        }
+        within(patience, || Wire::connect(port, client_id, clean_start))
     }
 
     /// What comes before SUBACK is shown.

@@ -12,7 +12,7 @@ fn survives_kill_9(threads: u16, seed: u64) {
         command: Some(format!("{} serve -c {{config}}", env!("CARGO_BIN_EXE_sori"))),
         lines: vec![format!("threads {threads}"), "log_dest stderr".to_owned()],
         directory: None,
-        socket: None,
+        has_socket: false,
     };
     let options = Options {
         broker,
