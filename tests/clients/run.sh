@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 status=0
 .venv/paho1/bin/pytest test_paho.py test_paho_transports.py "$@" || status=1
 .venv/paho2/bin/pytest test_paho.py test_paho_transports.py test_aiomqtt.py test_mosquitto_clients.py test_mosquitto_tls.py \
-  test_sori_clients.py "$@" || status=1
+  test_sori_clients.py test_http_api.py "$@" || status=1
 
 # Mosquitto's clients once more, and this time they are sori.
 links=$(mktemp -d)

@@ -17,6 +17,12 @@ impl ConnectionId {
     /// No connection: an answer for it goes nowhere.
     pub const NONE: ConnectionId = ConnectionId { slot: u32::MAX, generation: 0 };
 
+    /// A connection that no shard has: whoever else asks for a login itself names by it where the answer is to go.
+    #[must_use]
+    pub const fn outside(slot: u32, generation: u32) -> ConnectionId {
+        ConnectionId { slot, generation }
+    }
+
     /// A small number, dense among the open connections of one shard, for tables beside the broker.
     #[must_use]
     pub const fn slot(self) -> usize {

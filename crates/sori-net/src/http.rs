@@ -1,19 +1,24 @@
-//! The head of an HTTP message: as much of RFC 9112 as a handshake needs.
+//! The head of an HTTP message: as much of RFC 9112 as handshakes and small requests need. Bodies are not read here.
+
+mod request;
+
+pub use request::{Credentials, Method, Rejected, Request};
 
 /// A head that is longer is not read to its end.
-pub(crate) const HEAD_BYTES_MAX: usize = 8 * 1024;
+pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Lines with more headers than so many are not a handshake's.
 const HEADERS_MAX: usize = 100;
 const END: &[u8] = b"\r\n\r\n";
 
 /// Collects a head that comes in pieces.
-#[derive(Default)]
-pub(crate) struct HeadReader {
+#[derive(Debug, Default)]
+pub struct HeadReader {
     bytes: Vec<u8>,
 }
 
 /// What became of a piece.
-pub(crate) enum Collected {
+#[derive(Copy, Clone, Eq, PartialEq, Debug)]
+pub enum Collected {
     /// More is needed.
     Partial,
     /// The head is complete; so many bytes of the piece belong to it.
@@ -23,7 +28,8 @@ pub(crate) enum Collected {
 }
 
 impl HeadReader {
-    pub(crate) fn collect(&mut self, piece: &[u8]) -> Collected {
+    /// Takes the next piece of what came.
+    pub fn collect(&mut self, piece: &[u8]) -> Collected {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(&piece[..piece.len().min(HEAD_BYTES_MAX + 1 - before.min(HEAD_BYTES_MAX))]);
         // The end may have begun in the piece before.
@@ -39,7 +45,8 @@ impl HeadReader {
         }
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// What was collected.
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
@@ -51,7 +58,6 @@ pub(crate) struct Head<'a> {
     headers: Vec<(&'a str, &'a str)>,
 }
 
-#[cfg_attr(not(feature = "websocket"), expect(dead_code, reason = "only a WebSocket's handshake looks at headers"))]
 impl<'a> Head<'a> {
     /// `None` when it is not a legal head.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Head<'a>> {
@@ -72,6 +78,7 @@ impl<'a> Head<'a> {
     }
 
     /// All values of one header, those that stand in one line behind commas included.
+    #[cfg(any(feature = "websocket", test))]
     pub(crate) fn list<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a str> + 's {
         self.values(name).flat_map(|value| value.split(',')).map(|item| item.trim_matches([' ', '\t']))
     }
@@ -87,6 +94,7 @@ impl<'a> Head<'a> {
         values.next().is_none().then_some(value)
     }
 
+    #[cfg(feature = "websocket")]
     pub(crate) fn list_has(&self, name: &str, word: &str) -> bool {
         self.list(name).any(|item| item.eq_ignore_ascii_case(word))
     }

@@ -40,7 +40,7 @@
 //!
 //! # Standards
 //!
-//! TLS 1.2 and 1.3 by rustls, TLS 1.2 with pre-shared keys (RFC 4279) by OpenSSL ([`tls`]); RFC 6455 and MQTT 5.0 section 6 ([`websocket`]); the PROXY protocol, versions 1 and
+//! TLS 1.2 and 1.3 by rustls, TLS 1.2 with pre-shared keys (RFC 4279) by OpenSSL ([`tls`]); RFC 6455 and MQTT 5.0 section 6 ([`websocket`]); RFC 9112 for heads of HTTP ([`http`]); the PROXY protocol, versions 1 and
 //! 2 ([`proxy_protocol`]); RFC 9110 section 9.3.6 and RFC 1928 with RFC 1929 ([`proxy`]).
 //!
 //! # Errors
@@ -48,7 +48,7 @@
 //! An [`Error`] ends its transport. What its output holds then are last words for the other side.
 
 mod error;
-mod http;
+pub mod http;
 mod output;
 mod peer;
 pub mod proxy;

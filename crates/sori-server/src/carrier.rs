@@ -1,7 +1,7 @@
 //! What a listener puts between MQTT and its connections: TLS, WebSocket, the PROXY protocol.
 
 use crate::carried::{Carried, Naming};
-use crate::config::{ListenerConfig, TransportConfig};
+use crate::config::{ListenerConfig, Protocol, TransportConfig};
 use crate::psk::Keyring;
 use crate::socket::Stream;
 use sori_net::{Error, ListenerTls, ProxyProtocol, Transport, WebSocketServer};
@@ -36,7 +36,7 @@ impl Carrier {
         if transport.is_plain() {
             return Ok(None);
         }
-        let websocket = transport.websockets.then(|| {
+        let websocket = (transport.protocol == Protocol::WebSockets).then(|| {
             Arc::new(WebSocketServer {
                 origins: transport.websockets_origins.clone(),
                 trusted_proxies: transport.websockets_trusted_proxies.clone(),

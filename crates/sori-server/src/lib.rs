@@ -25,6 +25,8 @@ pub mod command_line;
 pub mod config;
 mod door;
 pub mod explain;
+mod figures;
+mod http;
 pub mod import;
 mod inbox;
 mod link;

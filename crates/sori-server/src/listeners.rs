@@ -5,6 +5,7 @@ use crate::admission::{Places, Refusal};
 use crate::carrier::Carrier;
 use crate::config::ListenerConfig;
 use crate::door::Door;
+use crate::http::{self, Arrival, Mailbox, Site};
 use crate::inbox::{Inbox, Letter};
 use crate::log::{Log, lines};
 use crate::opening::{IS_NO_DELAY_INHERITED, Listening, OpenSocket};
@@ -32,6 +33,8 @@ struct Listener {
     settings: Arc<ListenerSettings>,
     /// What stands between MQTT and its connections.
     carrier: Option<Arc<Carrier>>,
+    /// What it has for visitors, if it speaks HTTP and no MQTT.
+    site: Option<Arc<Site>>,
     is_ready: bool,
 }
 
@@ -44,10 +47,11 @@ struct Accepted {
     peer: String,
 }
 
-/// All listening sockets, and whom they hand new connections to: the workers, in turn.
+/// All listening sockets, and whom they hand new connections to: the workers, in turn, or the thread of HTTP.
 pub(crate) struct Listeners {
     listeners: Vec<Listener>,
     inboxes: Vec<Arc<Inbox>>,
+    http: Mailbox,
     places: Arc<Places>,
     log: Log,
     connection_messages: bool,
@@ -65,6 +69,7 @@ impl Listeners {
         roster: &Roster,
         connection_messages: bool,
         inboxes: Vec<Arc<Inbox>>,
+        http: Mailbox,
         places: Arc<Places>,
         door: Door,
         log: Log,
@@ -72,6 +77,7 @@ impl Listeners {
         Listeners {
             listeners: listeners(roster),
             inboxes,
+            http,
             places,
             log,
             connection_messages,
@@ -196,7 +202,8 @@ impl Listeners {
                 return;
             }
         }
-        if self.connection_messages {
+        // A page that shows figures connects every second.
+        if self.connection_messages && listener.site.is_none() {
             self.log.notice(format_args!("{}", lines::new_connection(&peer, listener.settings.port)));
         }
         let admittance = Admittance { places: Arc::clone(&self.places), listener: listener.number, address };
@@ -207,6 +214,16 @@ impl Listeners {
                 Err(error) => return self.log.error(format_args!("Unable to accept {peer}: {error}.")),
             },
         };
+        if let Some(site) = &listener.site {
+            let Some(seat) = self.http.seat() else {
+                let open = http::VISITORS_MAX;
+                let text = format_args!("Client connection from {peer} denied: {open} connections of HTTP are open.");
+                return self.log.notice(text);
+            };
+            let (listener, site) = (Arc::clone(&listener.settings), Arc::clone(site));
+            let arrival = Arrival { stream, listener, site, address: peer, admittance, seat };
+            return self.http.post(http::Order::Accepted(Box::new(arrival)));
+        }
         let letter = Letter::Accepted(stream, Arc::clone(&listener.settings), peer.into(), Some(admittance));
         self.inboxes[self.next_worker].post(letter);
         self.next_worker = (self.next_worker + 1) % self.inboxes.len();
@@ -220,8 +237,8 @@ fn listeners(roster: &Roster) -> Vec<Listener> {
         let (number, settings) = (listed.number, Arc::new(listener_settings(&listed.config)));
         for socket in &listed.sockets {
             let (socket, settings) = (Arc::clone(socket), Arc::clone(&settings));
-            let carrier = listed.carrier.clone();
-            listeners.push(Listener { socket, number, settings, carrier, is_ready: true });
+            let (carrier, site) = (listed.carrier.clone(), listed.site.clone());
+            listeners.push(Listener { socket, number, settings, carrier, site, is_ready: true });
         }
     }
     listeners

@@ -7,6 +7,7 @@
 
 use crate::carrier::Carrier;
 use crate::config::{Config, ListenerConfig};
+use crate::http::Site;
 use crate::log::Log;
 use crate::numbers::Numbers;
 use crate::opening::{self, OpenSocket, SocketPlace};
@@ -37,6 +38,7 @@ pub(crate) struct Listed {
     pub(crate) number: u32,
     pub(crate) config: ListenerConfig,
     pub(crate) carrier: Option<Arc<Carrier>>,
+    pub(crate) site: Option<Arc<Site>>,
     pub(crate) sockets: Vec<Arc<OpenSocket>>,
 }
 
@@ -68,6 +70,11 @@ impl Roster {
         self.listeners.iter().filter_map(limit).collect()
     }
 
+    /// Is there one that speaks HTTP?
+    pub(crate) fn has_sites(&self) -> bool {
+        self.listeners.iter().any(|listed| listed.site.is_some())
+    }
+
     fn sockets(&self) -> impl Iterator<Item = &Arc<OpenSocket>> {
         self.listeners.iter().flat_map(|listed| &listed.sockets).chain(&self.inherited)
     }
@@ -89,9 +96,10 @@ impl Roster {
                 }
                 Err(error) => errors.push(error),
             }
-            match Carrier::load(listener, self.version + 1, config.tls_key_log.as_ref()) {
-                Ok(carrier) => carriers.push(carrier),
-                Err(text) => errors.push(RunError::new(text)),
+            let carrier = Carrier::load(listener, self.version + 1, config.tls_key_log.as_ref());
+            match (carrier, Site::load(listener)) {
+                (Ok(carrier), Ok(site)) => carriers.push((carrier, site)),
+                (carrier, site) => errors.extend(carrier.err().into_iter().chain(site.err()).map(RunError::new)),
             }
         }
         if !errors.is_empty() {
@@ -103,11 +111,11 @@ impl Roster {
             log.warning(format_args!("No listener wants the socket at {} that systemd has opened.", socket.place));
         }
         share(&replaced, true);
-        for ((listener, places), carrier) in wanted.iter().zip(carriers) {
+        for ((listener, places), (carrier, site)) in wanted.iter().zip(carriers) {
             let sockets = self.open_sockets(listener, places, &replaced, &mut new.next_token, log, &mut errors);
             let number = self.number_of(places, &new.listeners).unwrap_or(new.next_number);
             new.next_number = new.next_number.max(number + 1);
-            new.listeners.push(Listed { number, config: (*listener).clone(), carrier, sockets });
+            new.listeners.push(Listed { number, config: (*listener).clone(), carrier, site, sockets });
         }
         share(&replaced, false);
         let is_registered = |place: &SocketPlace| {

@@ -5,6 +5,8 @@ use crate::admission::{Limits, Places};
 use crate::board::Board;
 use crate::config::Config;
 use crate::door::{Closed, Door};
+use crate::figures::Figures;
+use crate::http::{self, HTTP_SHARD, Http, Mailbox};
 use crate::inbox::{Inbox, Letter, NewSettings};
 use crate::listeners::Listeners;
 use crate::local_client::{LocalClient, LocalError};
@@ -65,6 +67,8 @@ pub struct Server {
     /// The rules behind those of the configuration.
     access: Arc<dyn Access + Send + Sync>,
     checking: Arc<Checking>,
+    figures: Arc<Figures>,
+    http: Http,
     log: Log,
     machine: Machine,
     store: Option<Store>,
@@ -131,7 +135,10 @@ impl Server {
             false => (None, LockedSpace::new(shards), (0..shards).map(|_| Portion::default()).collect()),
         };
         let (workers, acceptor, space) = (Vec::new(), None, Arc::new(space));
-        let checking = Arc::new(checking(&machine, &inboxes, &log));
+        let http = Http::new()?;
+        let checking = Arc::new(checking(&machine, &inboxes, http.mailbox(), &log));
+        let gauges = store.as_ref().map(|store| Arc::clone(store.gauges()));
+        let figures = Figures::new(Arc::clone(&space), gauges, Arc::clone(&checking), Arc::clone(&board), clock);
         let mut server = Server {
             inboxes,
             workers,
@@ -144,12 +151,17 @@ impl Server {
             door,
             access,
             checking,
+            figures: Arc::new(figures),
+            http,
             log,
             machine,
             store,
         };
         // What has been started ends with `server`, if this fails.
         server.start_workers(&config, clock, polls, portions)?;
+        if server.roster.has_sites() {
+            server.start_http(&config)?;
+        }
         server.start_acceptor(acceptor_poll, config.connection_messages)?;
         Ok(server)
     }
@@ -174,11 +186,9 @@ impl Server {
             let (space, board, inboxes) = (Arc::clone(&self.space), Arc::clone(&self.board), self.inboxes.clone());
             let (settings, access, log) = (Arc::clone(&settings), Arc::clone(&access), self.log.clone());
             let (connection_messages, numbers) = (config.connection_messages, Arc::clone(&numbers));
-            let gauges = self.store.as_ref().map(|store| Arc::clone(store.gauges()));
             let publisher = (number == 0).then(|| {
                 let lines = self.log.topic_lines().clone();
-                let checking = Arc::clone(&self.checking);
-                Publisher::new(Arc::clone(&self.space), gauges, checking, config.sys_interval, clock, lines)
+                Publisher::new(Arc::clone(&self.figures), config.sys_interval, lines)
             });
             let keeper = self.store.as_ref().map(|store| store.keeper(id));
             let (go, may_go) = channel();
@@ -234,11 +244,24 @@ impl Server {
         Ok(())
     }
 
+    /// Starts the thread that visitors of listeners with HTTP are at, unless it runs.
+    fn start_http(&mut self, config: &Config) -> Result<(), RunError> {
+        let rules = http::Rules::of(config, self.access(config));
+        Ok(self.http.start(rules, Arc::clone(&self.figures), self.log.clone())?)
+    }
+
     fn start_acceptor(&mut self, poll: Poll, connection_messages: bool) -> Result<(), RunError> {
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (inboxes, places) = (self.inboxes.clone(), Arc::clone(&self.places));
-        let listeners =
-            Listeners::new(&self.roster, connection_messages, inboxes, places, self.door.clone(), self.log.clone());
+        let listeners = Listeners::new(
+            &self.roster,
+            connection_messages,
+            inboxes,
+            self.http.mailbox(),
+            places,
+            self.door.clone(),
+            self.log.clone(),
+        );
         let (sender, orders) = channel();
         let (door, log) = (self.door.clone(), self.log.clone());
         let thread = std::thread::Builder::new().name(String::from("listeners")).spawn(move || {
@@ -311,6 +334,9 @@ impl Server {
     /// All sockets that cannot be opened. Then nothing has changed.
     pub fn reload(&mut self, config: &Config) -> Result<(), Vec<RunError>> {
         let roster = self.roster.prepare(config, &self.registry, &self.log)?;
+        if roster.has_sites() {
+            self.start_http(config).map_err(|error| vec![error])?;
+        }
         // From here on nothing can fail.
         self.places.set_limits(Limits::of(config, roster.limits()));
         let (switched, has_switched) = channel();
@@ -345,6 +371,7 @@ impl Server {
             connection_messages: config.connection_messages,
             sys_interval: config.sys_interval,
         };
+        self.http.reconfigure(http::Rules::of(config, Arc::clone(&new.access)));
         for inbox in &self.inboxes {
             inbox.post(Letter::Reconfigure(Box::new(new.clone())));
         }
@@ -380,6 +407,7 @@ impl Drop for Server {
             // A panic of the thread has been told by the panic message.
             let _ = thread.join();
         }
+        self.http.stop();
         for inbox in &self.inboxes {
             inbox.post(Letter::Stop);
         }
@@ -393,10 +421,13 @@ impl Drop for Server {
     }
 }
 
-/// The check of passwords, whose answers go to the shards that wait for them.
-fn checking(machine: &Machine, inboxes: &[Arc<Inbox>], log: &Log) -> Checking {
+/// The check of passwords, whose answers go to the shards that wait for them, or to HTTP.
+fn checking(machine: &Machine, inboxes: &[Arc<Inbox>], http: Mailbox, log: &Log) -> Checking {
     let inboxes = inboxes.to_vec();
     let answer = move |shard: ShardId, connection, verdict| {
+        if shard == HTTP_SHARD {
+            return http.post(http::Order::Resolved(connection, verdict));
+        }
         if let Some(inbox) = inboxes.get(usize::from(shard.0)) {
             inbox.post(Letter::Resolved(connection, verdict));
         }

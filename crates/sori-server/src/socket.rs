@@ -74,17 +74,22 @@ impl Stream {
         };
     }
 
-    pub(crate) fn register(&mut self, registry: &Registry, inbox: &Arc<Inbox>, token: usize) -> io::Result<()> {
-        let interests = Interest::READABLE | Interest::WRITABLE;
+    /// What a poll can watch; an in-process connection has no such thing.
+    pub(crate) fn source(&mut self) -> Option<&mut dyn Source> {
         match self {
-            Stream::Tcp(stream) => stream.register(registry, Token(token), interests),
-            Stream::Unix(stream) => stream.register(registry, Token(token), interests),
-            Stream::Carried(carried) => carried.socket().register(registry, inbox, token),
-            Stream::Local(end) => {
-                end.register(inbox, token);
-                Ok(())
-            }
+            Stream::Tcp(stream) => Some(stream),
+            Stream::Unix(stream) => Some(stream),
+            Stream::Carried(carried) => carried.socket().source(),
+            Stream::Local(_) => None,
         }
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, inbox: &Arc<Inbox>, token: usize) -> io::Result<()> {
+        if let Stream::Local(end) = self {
+            end.register(inbox, token);
+        }
+        let interests = Interest::READABLE | Interest::WRITABLE;
+        self.source().map_or(Ok(()), |source| registry.register(source, Token(token), interests))
     }
 
     /// The worker was told that the other end has changed, and looks.
@@ -95,15 +100,10 @@ impl Stream {
     }
 
     pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.deregister(registry),
-            Stream::Unix(stream) => stream.deregister(registry),
-            Stream::Carried(carried) => carried.socket().deregister(registry),
-            Stream::Local(end) => {
-                end.deregister();
-                Ok(())
-            }
+        if let Stream::Local(end) = self {
+            end.deregister();
         }
+        self.source().map_or(Ok(()), |source| registry.deregister(source))
     }
 }
 

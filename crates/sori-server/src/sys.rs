@@ -173,16 +173,9 @@ impl SysTree {
     /// Takes a sample and returns the topics whose text is now another. The first sample returns all topics. `uptime`
     /// is the time since the broker started.
     pub fn sample(&mut self, uptime: Duration, totals: &Totals) -> Vec<Change> {
-        self.clients_maximum = self.clients_maximum.max(totals.clients_total);
-        self.resident_maximum = self.resident_maximum.max(totals.resident_bytes);
         let before = self.latest.take();
-        let mut sample = Sample {
-            uptime,
-            totals: *totals,
-            clients_maximum: self.clients_maximum,
-            resident_maximum: self.resident_maximum,
-            loads: before.as_ref().map_or_else(|| vec![Load::default(); LOADS.len() * SPANS], |b| b.loads.clone()),
-        };
+        let mut sample = self.look(uptime, totals);
+        sample.loads = before.as_ref().map_or_else(|| vec![Load::default(); LOADS.len() * SPANS], |b| b.loads.clone());
         let mut changes = Vec::new();
         if before.is_none() {
             changes.push(("$SYS/broker/version", format!("sori version {}", crate::VERSION)));
@@ -205,6 +198,23 @@ impl SysTree {
         changes.extend(sample.update_loads(before.as_ref()));
         self.latest = Some(sample);
         changes
+    }
+
+    /// The numbers of this moment by the topics that Mosquitto has for them, each by its first name, and the seconds since the
+    /// start. What counts as published does not change by it.
+    pub fn numbers(&mut self, uptime: Duration, totals: &Totals) -> Vec<(&'static str, u64)> {
+        let sample = self.look(uptime, totals);
+        let known = NUMBERS.iter().filter_map(|(topics, value)| Some((*topics.first()?, value(&sample))));
+        let mut numbers: Vec<_> = known.filter(|(topic, _)| *topic != OFFLINE_QOS0).collect();
+        numbers.push(("$SYS/broker/uptime", uptime.as_secs()));
+        numbers
+    }
+
+    fn look(&mut self, uptime: Duration, totals: &Totals) -> Sample {
+        self.clients_maximum = self.clients_maximum.max(totals.clients_total);
+        self.resident_maximum = self.resident_maximum.max(totals.resident_bytes);
+        let (clients_maximum, resident_maximum) = (self.clients_maximum, self.resident_maximum);
+        Sample { uptime, totals: *totals, clients_maximum, resident_maximum, loads: Vec::new() }
     }
 }
 
@@ -267,6 +277,9 @@ fn average(value: f64, count: u64, seconds: f64, span: f64) -> f64 {
 const SPANS: usize = 3;
 const SPAN_SECONDS: [f64; SPANS] = [60.0, 300.0, 900.0];
 
+/// The one number that Mosquitto does not have.
+const OFFLINE_QOS0: &str = "$SYS/broker/publish/messages/offline_qos0";
+
 type Numbers = (&'static [&'static str], fn(&Sample) -> u64);
 
 /// The numbers and their topics; a second topic is the old name of the first.
@@ -295,7 +308,7 @@ const NUMBERS: &[Numbers] = &[
     (&["$SYS/broker/packet/out/bytes"], |s| s.totals.packets_waiting_bytes),
     (&["$SYS/broker/connections/socket/count"], |s| s.totals.sockets_accepted),
     (&["$SYS/broker/publish/messages/dropped"], |s| s.totals.dropped.total()),
-    (&["$SYS/broker/publish/messages/offline_qos0"], |s| s.totals.dropped_offline_qos0),
+    (&[OFFLINE_QOS0], |s| s.totals.dropped_offline_qos0),
     (&["$SYS/broker/publish/messages/received"], |s| s.totals.publish_received),
     (&["$SYS/broker/publish/messages/sent"], |s| s.totals.publish_sent),
 ];
@@ -394,6 +407,22 @@ mod tests {
         assert_eq!(all["$SYS/broker/version"], format!("sori version {}", crate::VERSION));
         assert_eq!(all["$SYS/broker/retained messages/count"], "0");
         assert_eq!(all["$SYS/broker/load/publish/sent/15min"], "0.00");
+    }
+
+    #[test]
+    fn numbers_are_those_of_mosquitto_and_change_nothing_that_is_published() {
+        let mut tree = SysTree::new();
+        let totals = Totals { clients_total: 3, store: Some(StoreTotals::default()), ..Totals::default() };
+        let numbers: HashMap<_, _> = tree.numbers(Duration::from_secs(7), &totals).into_iter().collect();
+        assert_eq!(numbers.len(), NUMBERS.len());
+        assert_eq!((numbers["$SYS/broker/clients/total"], numbers["$SYS/broker/uptime"]), (3, 7));
+        assert!(!numbers.contains_key(OFFLINE_QOS0) && !numbers.contains_key("$SYS/broker/clients/inactive"));
+        assert!(
+            sample(&mut tree, 8, &Totals::default()).contains_key("$SYS/broker/version"),
+            "the first is still whole"
+        );
+        let later = tree.numbers(Duration::from_secs(9), &Totals::default());
+        assert!(later.contains(&("$SYS/broker/clients/maximum", 3)), "a maximum does not sink");
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl Worker {
             self.b.shard.tick(self.now);
         }
         if let Some(publisher) = &mut self.b.publisher {
-            publisher.publish_due(&mut self.b.shard, self.now, &self.b.board);
+            publisher.publish_due(&mut self.b.shard, self.now);
         }
         self.settle();
         self.end_lingering();

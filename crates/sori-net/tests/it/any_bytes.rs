@@ -3,6 +3,7 @@
 use crate::certificates::Ca;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use sori_net::http::Request;
 use sori_net::{ListenerTls, Proxy, ProxyProtocol, TlsServerOptions, Transport, WebSocketClient, WebSocketServer};
 use std::sync::{Arc, LazyLock};
 
@@ -63,6 +64,20 @@ proptest! {
             prop_assert_eq!(whole_got, cut_got);
             prop_assert_eq!(whole.is_open(), cut.is_open());
             prop_assert_eq!(whole.is_ended(), cut.is_ended());
+        }
+    }
+
+    #[test]
+    fn a_request_has_a_path_that_can_be_a_name_or_none(
+        target in "[/.%a-zA-F0-9?#:]{0,40}",
+        headers in vec(any::<u8>(), 0..100),
+        token in "[A-Za-z0-9+/= ]{0,30}",
+    ) {
+        let first = format!("GET {target} HTTP/1.1\r\nHost: h\r\nAuthorization: Basic {token}\r\n");
+        for rest in [&b"\r\n"[..], &[&headers[..], b"\r\n\r\n"].concat()] {
+            if let Ok(request) = Request::parse(&[first.as_bytes(), rest].concat()) {
+                prop_assert!(request.path.is_none_or(|path| path.starts_with('/') && !path.contains(char::is_control)));
+            }
         }
     }
 }

@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use crate::http::Site;
+
 use super::{Config, ListenerConfig, Remark, Setting, Severity, access_files, certificates};
 
 /// A kind of file.
@@ -73,6 +75,21 @@ pub(crate) const KINDS: &[FileKind] = &[
         read: |_, _| (),
         is_secret: true,
         examine: |_, _, _| (),
+    },
+    FileKind {
+        option: "http_dir",
+        // Its files are looked up when they are asked for.
+        paths: |_| Vec::new(),
+        read: |_, _| (),
+        is_secret: false,
+        examine: |config, _, remarks| {
+            for listener in &config.listeners {
+                if let Err(text) = Site::load(listener) {
+                    let remark = Remark::new(Severity::Error, text).at(listener.declared_at.clone());
+                    remarks.push(remark.hint("name a directory that the broker may read."));
+                }
+            }
+        },
     },
 ];
 

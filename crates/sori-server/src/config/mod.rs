@@ -48,7 +48,7 @@ pub(crate) use finish::DEFAULT_PORT;
 pub use remark::{Location, Remark, Severity};
 pub use setting::Setting;
 pub use sori_broker::QueueFull;
-pub use transport::TransportConfig;
+pub use transport::{Protocol, TransportConfig};
 
 /// Everything the broker can be told, checked and complete. `None` in a limit means "no limit of its own".
 #[derive(Debug, Clone, PartialEq, Eq)]

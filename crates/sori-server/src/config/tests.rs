@@ -445,6 +445,8 @@ fn log_options_add_up() {
     assert_eq!(good("log_type all").log.kinds, Kinds::ALL);
     assert_eq!(good("log_facility 7").log.facility, Facility::Local(7));
     assert!(good("").log.destinations.stderr && good("").log.kinds == Kinds::DEFAULT);
+    warned("listener 1\nprotocol websockets\nhttp_dir /srv", "http_dir means nothing without `protocol http_api`");
+    silent("listener 1\nprotocol http_api\nhttp_dir /srv");
     warned("log_dest dlt", "no log destination 'dlt'");
 }
 
@@ -471,8 +473,8 @@ fn what_is_not_in_this_version_is_refused_by_name() {
             }
         }
     }
-    let http_api = "2: The 'protocol' value 'http_api' is not available in this version.";
-    bad("listener 1\nprotocol http_api", &[http_api]);
+    bad("listener 1\nprotocol http", &["2: Invalid 'protocol' value (http)."]);
+    bad("http_dir /tmp", &["1: The 'http_dir' option requires a listener to be defined first."]);
     let connection = "1: The 'connection' option is not available in this version: it needs bridges.";
     bad("connection a\nbridge_psk", &[connection, "2: Empty 'bridge_psk' value in configuration."]);
     let bridge = "1: The 'connection' option is not available in this version: it needs bridges.";

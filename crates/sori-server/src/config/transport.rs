@@ -12,11 +12,25 @@ use sori_net::websocket::Network;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// What is spoken on a listener, with TLS around it or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// MQTT as it is.
+    #[default]
+    Mqtt,
+    /// MQTT in WebSocket frames.
+    WebSockets,
+    /// HTTP, for figures and files; no MQTT.
+    HttpApi,
+}
+
 /// What the lines of one listener say of its transports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TransportConfig {
-    /// MQTT comes in WebSocket frames.
-    pub websockets: bool,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// The files that are served, where HTTP is spoken.
+    pub http_dir: Option<PathBuf>,
     /// Web pages of these origins may connect; of all, when there is none.
     pub websockets_origins: Vec<String>,
     /// `X-Forwarded-For` of these is believed.
@@ -56,13 +70,13 @@ pub struct TransportConfig {
 }
 
 impl TransportConfig {
-    /// Nothing between MQTT and the socket.
+    /// Nothing between the protocol and the socket.
     pub(crate) fn is_plain(&self) -> bool {
-        !self.websockets && !self.speaks_tls() && self.proxy_protocol.is_none()
+        self.protocol != Protocol::WebSockets && !self.speaks_tls() && self.proxy_protocol.is_none()
     }
 
     /// The broker itself speaks TLS.
-    fn speaks_tls(&self) -> bool {
+    pub(crate) fn speaks_tls(&self) -> bool {
         self.certfile.is_some() || self.psk_hint.is_some()
     }
 
@@ -307,9 +321,14 @@ fn warnings(transport: &TransportConfig) -> Vec<Told> {
             "",
         ),
         (
-            has_websocket_options && !transport.websockets,
+            has_websocket_options && transport.protocol != Protocol::WebSockets,
             "Options of WebSocket mean nothing without `protocol websockets`.",
             "",
+        ),
+        (
+            transport.http_dir.is_some() && transport.protocol != Protocol::HttpApi,
+            "http_dir means nothing without `protocol http_api`.",
+            "give the files a listener of their own.",
         ),
     ];
     cases.into_iter().filter(|(is_so, ..)| *is_so).map(|(_, text, hint)| (text, hint)).collect()

@@ -103,6 +103,12 @@ impl Client {
         outcome.map_err(std::io::Error::other)
     }
 
+    /// Everything that comes until the connection ends.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        while self.read_once().is_ok() {}
+        std::mem::take(&mut self.input)
+    }
+
     /// Say CONNECT on a connection that is open, and give the code of the answer.
     #[track_caller]
     pub(crate) fn hello(&mut self, connect: &Connect<'_>) -> u8 {

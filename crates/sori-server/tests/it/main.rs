@@ -8,6 +8,7 @@ mod client;
 mod debug_lines;
 mod durability;
 mod endurance;
+mod http_api;
 mod keep_alive;
 mod limits;
 mod local;

@@ -17,7 +17,6 @@ const fn refused(words: &'static [&'static str], scope: Scope, takes: Takes, sta
 }
 
 const BRIDGES: &str = "bridges";
-const WEB: &str = "HTTP listeners";
 const ENGINE: Standing = Standing::Never("use a key file");
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -25,7 +24,6 @@ pub(super) const ENTRIES: &[Entry] = &[
     refused(&["tls_engine"], Scope::Listener, TEXT, ENGINE),
     refused(&["tls_engine_kpass_sha1"], Scope::Listener, TEXT, ENGINE),
     refused(&["tls_keyform"], Scope::Listener, TEXT, ENGINE),
-    later(&["http_dir"], Scope::Listener, TEXT, WEB),
     later(&["enable_control_api"], Scope::Global, FLAG, "the control topics"),
     later(&["connection"], Scope::Global, Takes::Structure(Structure::Connection), BRIDGES),
     later(

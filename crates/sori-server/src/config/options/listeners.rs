@@ -1,7 +1,7 @@
 //! What is listened on, and what holds for the clients of one listener.
 
 use super::super::option::{Again, Entry, Place, Reload, Scope, Standing, Structure, Takes};
-use super::super::{ProtocolVersions, SocketDomain};
+use super::super::{Protocol, ProtocolVersions, SocketDomain};
 use super::limit_u32;
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -41,6 +41,24 @@ pub(super) const ENTRIES: &[Entry] = &[
         reload: Reload::Yes,
         standing: Standing::Works,
         help: "Connections come in by this network interface only (`eth0`), whatever its addresses are and will be. Linux.",
+    },
+    Entry {
+        words: &["http_dir"],
+        toml: "listener.http_dir",
+        scope: Scope::ListenerLine,
+        takes: Takes::Text {
+            longest: 65_535,
+            again: Again::Refused,
+            set: |place, text| {
+                place.listener.settings.transport.http_dir = Some(text.into());
+                Ok(())
+            },
+        },
+        default: "",
+        reload: Reload::NewConnections,
+        standing: Standing::Works,
+        help: "The directory whose files a listener with `protocol http_api` serves, `index.html` for a path that ends in `/`. \
+               Links are followed as long as they stay inside.",
     },
     Entry {
         words: &["listener"],
@@ -167,12 +185,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         words: &["protocol"],
         toml: "listener.protocol",
         scope: Scope::Listener,
-        takes: Takes::Word { form: "mqtt or websockets", sample: "websockets", set: set_protocol },
+        takes: Takes::Word { form: "mqtt, websockets or http_api", sample: "websockets", set: set_protocol },
         default: "mqtt",
         reload: Reload::Restart,
         standing: Standing::Works,
-        help: "What is spoken on this listener: MQTT as it is, or in WebSocket frames (any path, sub-protocol `mqtt`), with TLS \
-               around either if there is a `certfile`. `http_api` is not in this version and refuses to start.",
+        help: "What is spoken on this listener: MQTT as it is, or in WebSocket frames (any path, sub-protocol `mqtt`), or no MQTT \
+               but HTTP: `http_api` tells figures of the broker and serves the files of `http_dir`. With TLS around each if there \
+               is a `certfile`.",
     },
     Entry {
         words: &["socket_domain"],
@@ -223,14 +242,13 @@ fn set_mount_point(place: &mut Place<'_>, text: &str) -> Result<(), String> {
 }
 
 fn set_protocol(place: &mut Place<'_>, word: &str, _: &str) -> Result<(), String> {
-    match word {
-        "mqtt" | "websockets" => {
-            place.listener.settings.transport.websockets = word == "websockets";
-            Ok(())
-        }
-        "http_api" => Err(format!("The 'protocol' value '{word}' is not available in this version.")),
-        _ => Err(format!("Invalid 'protocol' value ({word}).")),
-    }
+    place.listener.settings.transport.protocol = match word {
+        "mqtt" => Protocol::Mqtt,
+        "websockets" => Protocol::WebSockets,
+        "http_api" => Protocol::HttpApi,
+        _ => return Err(format!("Invalid 'protocol' value ({word}).")),
+    };
+    Ok(())
 }
 
 fn set_socket_domain(place: &mut Place<'_>, word: &str, _: &str) -> Result<(), String> {
