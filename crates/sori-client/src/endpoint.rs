@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::io::Connect;
+#[cfg(feature = "srv")]
+use crate::srv::Srv;
 #[cfg(feature = "transport")]
 use crate::way::Way;
 
@@ -21,6 +23,12 @@ pub(crate) enum Endpoint {
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) place: Place,
+    /// Its name is a domain, and the DNS says which servers that has.
+    #[cfg(feature = "srv")]
+    pub(crate) srv: Option<Srv>,
+    /// The name that its certificate has, if not its own one.
+    #[cfg(all(feature = "srv", feature = "tls"))]
+    pub(crate) certified_name: Option<String>,
     /// The address or name of this machine to connect from.
     pub(crate) local: Option<String>,
     pub(crate) no_delay: bool,
@@ -139,6 +147,10 @@ impl Server {
     fn at(place: Place) -> Self {
         Self {
             place,
+            #[cfg(feature = "srv")]
+            srv: None,
+            #[cfg(all(feature = "srv", feature = "tls"))]
+            certified_name: None,
             local: None,
             no_delay: true,
             #[cfg(feature = "tls")]
@@ -153,6 +165,10 @@ impl Server {
     /// The name that its certificate has.
     #[cfg(feature = "tls")]
     pub(crate) fn name(&self) -> &str {
+        #[cfg(feature = "srv")]
+        if let Some(name) = &self.certified_name {
+            return name;
+        }
         match &self.place {
             Place::Tcp { name, .. } => name,
             Place::Unix(_) => LOCAL_NAME,
@@ -247,6 +263,12 @@ pub(crate) fn without_credentials(url: &str) -> String {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            #[cfg(feature = "srv")]
+            Self::Socket(server) if server.srv.is_some() => match &server.place {
+                // The port stands in the DNS.
+                Place::Tcp { name, .. } => f.write_str(name),
+                place @ Place::Unix(_) => place.fmt(f),
+            },
             Self::Socket(server) => server.place.fmt(f),
             Self::Own(connect) => f.write_str(&connect.name()),
         }

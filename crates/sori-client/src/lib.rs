@@ -37,6 +37,7 @@
 //! | `psk` | a key that client and server share, instead of certificates | OpenSSL |
 //! | `websocket` | `ws://` and `wss://` | |
 //! | `proxy` | SOCKS5 and HTTP proxies | |
+//! | `srv` | servers that the DNS names (SRV records) | simple-dns, resolv-conf |
 //! | `store` | messages that outlive the program | the store of sori |
 //! | `test-broker` | a broker in memory, for tests in virtual time | the core of sori's broker |
 //! | `router` | messages to functions by patterns of topics, JSON | serde |
@@ -64,6 +65,8 @@ mod reconnect;
 pub mod router;
 mod session;
 mod shared;
+#[cfg(feature = "srv")]
+mod srv;
 mod state;
 #[cfg(feature = "store")]
 mod store;

@@ -98,6 +98,29 @@ impl Options {
         Self::to(Endpoint::at(Place::Tcp { name: host.into(), port }))
     }
 
+    /// The servers of a domain, by what the DNS says of it: its SRV records `_mqtt._tcp`, and with [`tls`](Self::tls)
+    /// `_secure-mqtt._tcp` (RFC 2782). They are looked up for each connection; when one does not answer, the next one is
+    /// tried. A certificate must have the name of the server when that is below the domain, else that of the domain, as the DNS
+    /// proves nothing.
+    #[cfg(feature = "srv")]
+    pub fn srv(domain: impl Into<String>) -> Self {
+        let mut endpoint = Endpoint::at(Place::Tcp { name: domain.into(), port: 0 });
+        if let Some(server) = endpoint.server_mut() {
+            server.srv = Some(crate::srv::Srv::default());
+        }
+        Self::to(endpoint)
+    }
+
+    /// Asks this name server for the servers of a [domain](Self::srv), and not those of the machine.
+    #[cfg(feature = "srv")]
+    #[must_use]
+    pub fn name_server(mut self, address: std::net::SocketAddr) -> Self {
+        if let Some(srv) = self.endpoint.server_mut().and_then(|server| server.srv.as_mut()) {
+            srv.name_server = Some(address);
+        }
+        self
+    }
+
     /// A server by the path of its Unix socket. Where TLS or a WebSocket need a name, it is `localhost`.
     pub fn unix(path: impl Into<PathBuf>) -> Self {
         Self::to(Endpoint::at(Place::Unix(path.into())))
@@ -448,7 +471,7 @@ impl TryFrom<&String> for Options {
 }
 
 /// A number that differs from one program and one call to the next: the standard library seeds its hash maps with such.
-fn chance() -> u64 {
+pub(crate) fn chance() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish()
 }

@@ -4,6 +4,8 @@
 //! [`Event`].
 
 use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sori_client::{Error, Options, RequestError, Session, Token, WhenFull};
@@ -294,6 +296,7 @@ fn server(connection: &Connection) -> Result<Options, Error> {
     let mut options = match &connection.endpoint {
         Endpoint::Tcp { host, port } => Options::tcp(host, *port),
         Endpoint::Unix(path) => Options::unix(path),
+        Endpoint::Domain(domain) => domain_options(domain)?,
         Endpoint::Url(options) => (**options).clone(),
     };
     options = options.no_delay(connection.no_delay);
@@ -310,6 +313,21 @@ fn server(connection: &Connection) -> Result<Options, Error> {
         Some(proxy) => options.proxy(proxy.clone()),
         None => Ok(options),
     }
+}
+
+/// The variable that names another name server than those of the machine.
+const NAME_SERVER: &str = "SORI_NAME_SERVER";
+
+/// The servers of a domain.
+fn domain_options(domain: &str) -> Result<Options, Error> {
+    let options = Options::srv(domain);
+    let Some(text) = std::env::var_os(NAME_SERVER) else { return Ok(options) };
+    let address = text.to_str().and_then(|text| text.parse().ok());
+    let wrong = || {
+        let why = format!("{NAME_SERVER} names no address and port, as in 127.0.0.1:53");
+        Error::Resolve(domain.to_owned(), Arc::new(io::Error::new(io::ErrorKind::InvalidInput, why)))
+    };
+    address.map(|address| options.name_server(address)).ok_or_else(wrong)
 }
 
 fn will_message(will: &WillOptions) -> sori_client::Publish<'_> {

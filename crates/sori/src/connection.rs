@@ -20,6 +20,9 @@ pub(crate) struct ConnectionArguments {
     /// The broker's port; without it 1883, and 8883 with TLS
     #[arg(short, long)]
     port: Option<u16>,
+    /// Ask the DNS for the servers of the host's domain (SRV records) and try them in the order that it says
+    #[arg(short = 'S', long, conflicts_with_all = ["port", "url", "unix"])]
+    srv: bool,
     /// All in one: mqtt://, mqtts://, ws:// or wss://, as in wss://user:password@host:443/mqtt
     #[arg(short = 'L', long, value_parser = broker_url, conflicts_with_all = ["host", "port", "unix"])]
     url: Option<Options>,
@@ -148,6 +151,7 @@ impl ConnectionArguments {
     pub(crate) fn broker(&self) -> String {
         match self.endpoint() {
             Endpoint::Unix(path) => path.display().to_string(),
+            Endpoint::Domain(domain) => domain,
             Endpoint::Tcp { host, port } => format!("{host}:{port}"),
             Endpoint::Url(options) => options.server(),
         }
@@ -157,6 +161,7 @@ impl ConnectionArguments {
         match (&self.url, &self.unix) {
             (Some(url), _) => Endpoint::Url(Box::new(url.clone())),
             (None, Some(path)) => Endpoint::Unix(path.clone()),
+            (None, None) if self.srv => Endpoint::Domain(self.host.clone()),
             (None, None) => {
                 let port = self.port.unwrap_or(if self.tls.is_given() { 8883 } else { 1883 });
                 Endpoint::Tcp { host: self.host.clone(), port }

@@ -82,6 +82,8 @@ pub(crate) enum Endpoint {
         port: u16,
     },
     Unix(PathBuf),
+    /// The servers that the DNS names for a domain.
+    Domain(String),
     /// All that a URL says, also as whom and what lies between.
     Url(Box<Options>),
 }

@@ -12,6 +12,8 @@ use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
 
 use crate::endpoint::{Endpoint, Place, Server};
 use crate::error::Error;
+#[cfg(feature = "srv")]
+use crate::srv::{Srv, Target};
 #[cfg(feature = "transport")]
 use crate::way::Way;
 
@@ -25,10 +27,48 @@ const ADDRESS_TIME: Duration = Duration::from_secs(3);
 /// Opens a connection to where the driver wants one.
 pub(super) async fn open(endpoint: &Endpoint) -> Result<Box<dyn ByteStream>, Error> {
     match endpoint {
+        #[cfg(feature = "srv")]
+        Endpoint::Socket(server) => match (&server.srv, &server.place) {
+            (Some(srv), Place::Tcp { name, .. }) => open_domain(srv, name, server).await,
+            _ => open_server(server).await,
+        },
+        #[cfg(not(feature = "srv"))]
         Endpoint::Socket(server) => open_server(server).await,
         Endpoint::Own(connect) => {
             connect.connect().await.map_err(|error| Error::Unreachable(connect.name(), Arc::new(error)))
         }
+    }
+}
+
+/// The first server of a domain that answers, handshakes included.
+#[cfg(feature = "srv")]
+async fn open_domain(srv: &Srv, domain: &str, server: &Server) -> Result<Box<dyn ByteStream>, Error> {
+    #[cfg(feature = "tls")]
+    let is_secure = server.way.is_secure();
+    #[cfg(not(feature = "tls"))]
+    let is_secure = false;
+    let mut targets = srv.targets(domain, is_secure).await?;
+    // The last one may take as long as any server.
+    let last = targets.pop().map(|target| server_at(&target, domain, server));
+    for target in &targets {
+        let server = server_at(target, domain, server);
+        if let Ok(Ok(stream)) = tokio::time::timeout(ADDRESS_TIME, open_server(&server)).await {
+            return Ok(stream);
+        }
+    }
+    open_server(last.as_ref().unwrap_or(server)).await
+}
+
+#[cfg(feature = "srv")]
+fn server_at(target: &Target, domain: &str, server: &Server) -> Server {
+    #[cfg(not(feature = "tls"))]
+    let _ = domain;
+    Server {
+        place: Place::Tcp { name: target.name.clone(), port: target.port },
+        srv: None,
+        #[cfg(feature = "tls")]
+        certified_name: Some(crate::srv::certified_name(domain, &target.name).to_owned()),
+        ..server.clone()
     }
 }
 

@@ -54,6 +54,12 @@ impl Way {
         Ok(())
     }
 
+    /// Is TLS spoken?
+    #[cfg(all(feature = "srv", feature = "tls"))]
+    pub(crate) const fn is_secure(&self) -> bool {
+        self.loaded.is_some()
+    }
+
     /// Where the socket goes to: the proxy, if there is one.
     pub(crate) fn first_stop(&self, server: &Server) -> Place {
         #[cfg(feature = "proxy")]

@@ -119,6 +119,10 @@ pub(super) const FLAGS: &[Flag] = &[
             Ok(())
         },
     ),
+    switch("-S", "", "PSR", "ask the DNS for the servers of the host's domain (SRV records)", |options| {
+        options.srv = true;
+        Ok(())
+    }),
     value(
         ("-A", ""),
         "PSR",

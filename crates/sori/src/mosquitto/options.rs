@@ -19,6 +19,8 @@ pub(super) struct Options {
     pub(super) host: Option<String>,
     pub(super) port: Option<u16>,
     pub(super) unix: Option<PathBuf>,
+    /// The host is a domain whose servers stand in the DNS.
+    pub(super) srv: bool,
     pub(super) id: Option<String>,
     pub(super) id_prefix: Option<String>,
     pub(super) version: Version,
@@ -121,6 +123,7 @@ impl Options {
             host: None,
             port: None,
             unix: None,
+            srv: false,
             id: None,
             id_prefix: None,
             version: if program == Program::Rr { Version::V5 } else { Version::V311 },

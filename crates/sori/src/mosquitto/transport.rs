@@ -17,6 +17,8 @@ pub(super) fn endpoint(options: &Options) -> Endpoint {
     let host = options.host.clone().unwrap_or_else(|| "localhost".to_owned());
     match (&options.unix, options.port) {
         (Some(path), _) => Endpoint::Unix(path.clone()),
+        // The DNS says which port.
+        _ if options.srv => Endpoint::Domain(host),
         // Without a port, the host is the path of a socket.
         (None, Some(0)) => Endpoint::Unix(host.into()),
         (None, Some(port)) => Endpoint::Tcp { host, port },
@@ -136,7 +138,7 @@ mod tests {
     fn port(words: &str) -> u16 {
         match endpoint(&options(words)) {
             Endpoint::Tcp { port, .. } => port,
-            Endpoint::Unix(_) | Endpoint::Url(_) => 0,
+            Endpoint::Unix(_) | Endpoint::Domain(_) | Endpoint::Url(_) => 0,
         }
     }
 

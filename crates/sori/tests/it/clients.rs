@@ -30,6 +30,10 @@ impl Links {
         Self(folder)
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
     pub(crate) fn start(&self, words: &str, port: u16) -> Child {
         let words = words.replace("{port}", &port.to_string());
         let (name, words) = words.split_once(' ').unwrap_or((&words, ""));

@@ -17,6 +17,7 @@ mod psk;
 mod publish;
 mod reload;
 mod serve;
+mod srv;
 mod store;
 mod subscribe;
 mod transports;

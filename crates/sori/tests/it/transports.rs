@@ -11,6 +11,7 @@ use rcgen::{DnType, SanType};
 use crate::broker::unused_port;
 use crate::clients::{Links, end};
 use crate::serve::{Directory, Running};
+use crate::srv::NameServer;
 use crate::{result, sori};
 
 /// A private CA and what it has signed, in a directory of its own.
@@ -254,4 +255,21 @@ fn a_socks5_proxy_looks_the_name_up() {
         assert_eq!(broker.mosquitto(&links, &words), (0, String::new(), String::new()), "{words}");
         assert_eq!(proxy.join().expect("no failure"), b"localhost");
     }
+}
+
+#[test]
+fn a_server_that_the_dns_names_must_have_the_certificate_of_the_domain() {
+    let broker = Listeners::new("way-srv");
+    let send = |domain: &'static str| {
+        let name = if domain == "localhost" { "_secure-mqtt._tcp.localhost" } else { "_secure-mqtt._tcp.example.test" };
+        let dns = NameServer::new(name, vec![(0, 0, broker.tls, "127.0.0.1")], false);
+        let words = broker.filled(&format!("pub -S -h {domain} --cafile {{ca}} -t way -m here -q 1"));
+        let outcome = result(&dns.sori(&words).output().expect("starts"));
+        assert_eq!(dns.asked().0, name);
+        outcome
+    };
+    assert_eq!(send("localhost"), (0, String::new(), String::new()));
+    let (status, _, err) = send("example.test");
+    assert_ne!(status, 0);
+    assert!(err.contains("certificate not valid for name \"example.test\""), "{err}");
 }
