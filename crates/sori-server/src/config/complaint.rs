@@ -76,6 +76,8 @@ pub(super) fn not_here(word: &str, entry: &Entry, needs: &str) -> Complaint {
         Takes::Structure(Structure::Connection) => {
             complaint.hint("until then, a client of both brokers can pass the messages on.")
         }
+        _ if word == "enable_control_api" => complaint
+            .hint("leave it out: a listener with `protocol http_api` tells the listeners at /api/v1/listeners."),
         _ => complaint,
     }
 }

@@ -475,6 +475,9 @@ fn what_is_not_in_this_version_is_refused_by_name() {
     }
     bad("listener 1\nprotocol http", &["2: Invalid 'protocol' value (http)."]);
     bad("http_dir /tmp", &["1: The 'http_dir' option requires a listener to be defined first."]);
+    let (_, remarks) = read_bytes(b"enable_control_api true", &[]);
+    let hint = remarks.first().and_then(|remark| remark.hint.as_deref()).unwrap_or_default();
+    assert!(hint.contains("/api/v1/listeners"), "{remarks:?}");
     let connection = "1: The 'connection' option is not available in this version: it needs bridges.";
     bad("connection a\nbridge_psk", &[connection, "2: Empty 'bridge_psk' value in configuration."]);
     let bridge = "1: The 'connection' option is not available in this version: it needs bridges.";

@@ -99,7 +99,11 @@ impl Http {
 
     /// Starts the thread, unless it runs.
     pub(crate) fn start(&mut self, rules: Rules, figures: Arc<Figures>, log: Log) -> io::Result<()> {
-        let Some((poll, orders)) = self.idle.take() else { return Ok(()) };
+        let Some((poll, orders)) = self.idle.take() else {
+            // What a thread needs went with the one that could not be started.
+            let failed = || io::Error::other("the thread for HTTP could not be started before: restart the broker");
+            return self.thread.as_ref().map(|_| ()).ok_or_else(failed);
+        };
         let room = Room { rules, figures, log, questions: Cell::new(0) };
         let run = move || Desk { poll, room, visitors: Vec::new(), free: Vec::new() }.run(&orders);
         self.thread = Some(std::thread::Builder::new().name(String::from("http")).spawn(run)?);

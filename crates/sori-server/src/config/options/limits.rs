@@ -22,7 +22,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         default: "10",
         reload: Reload::NewConnections,
         standing: Standing::Works,
-        help: "Seconds that a new connection may take until its CONNECT packet is complete. Not in Mosquitto.",
+        help: "Seconds that a new connection may take until its CONNECT packet is complete; with `protocol http_api`, until its request is. \
+               Not in Mosquitto.",
     },
     Entry {
         words: &["connection_rate_per_address"],
