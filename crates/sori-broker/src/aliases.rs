@@ -57,6 +57,11 @@ impl AliasesOut {
         }
     }
 
+    /// What an alias stands for.
+    pub(crate) fn topic(&self, alias: u16) -> Option<&str> {
+        self.topics.get(usize::from(alias).wrapping_sub(1)).map(|topic| &**topic)
+    }
+
     /// The alias of [`AliasesOut::find`] has been sent.
     pub(crate) fn sent(&mut self, alias: Alias, topic: &str) {
         if let Alias::Set(_) = alias {

@@ -44,6 +44,8 @@ struct Hold {
     number: u64,
     connection: ConnectionId,
     what: What,
+    /// It waits for nothing but its turn: it came behind what does.
+    follows: bool,
 }
 
 #[derive(Copy, Clone, Debug)]
@@ -76,7 +78,7 @@ pub(crate) struct Holds {
 }
 
 impl Holds {
-    /// Send what `write` encodes, one packet, once piece `number` is durable.
+    /// Send what `write` encodes, one packet, once piece `number` is durable; if that is 0, behind what waits already.
     pub(crate) fn hold(&mut self, c: &mut Connection, number: u64, kind: PacketType, write: impl FnOnce(&mut Vec<u8>)) {
         if self.is_void {
             return;
@@ -123,8 +125,9 @@ impl Holds {
 
     fn push(&mut self, number: u64, connection: ConnectionId, what: What) {
         // What joins those that wait already waits at least as long.
+        let follows = number == 0;
         let number = self.waiting.back().map_or(number, |last| last.number.max(number));
-        self.waiting.push_back(Hold { number, connection, what });
+        self.waiting.push_back(Hold { number, connection, what, follows });
     }
 
     fn keep_spare(&mut self, mut held: Box<Held>) {
@@ -287,7 +290,7 @@ impl Shard {
                 What::Close => self.effects.push_back(Effect::Close(hold.connection)),
                 What::Packet(kind, length) => self.holds.release(&mut self.outbox, c, kind, length),
                 What::Expiring(length) => {
-                    self.release_expiring(hold.connection, length, expires.unwrap_or(Time::NEVER));
+                    self.release_publish(hold.connection, length, expires.unwrap_or(Time::NEVER));
                 }
             }
         }
@@ -295,26 +298,37 @@ impl Shard {
 
     /// A PUBLISH that has waited says how much of its time is left now, and does not set out when none is, unless the client may
     /// have it already. A store without room may hold it back for long. [MQTT-3.3.2-5] [MQTT-3.3.2-6] [MQTT-4.3.3-7]
-    fn release_expiring(&mut self, id: ConnectionId, length: u32, expires: Time) {
+    fn release_publish(&mut self, id: ConnectionId, length: u32, expires: Time) {
         let (now, outbox) = (self.now, &mut self.outbox);
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
         let key = c.session;
+        // What set the alias may never leave.
+        let aliases = c.aliases_out.take();
+        let topics = aliases.as_ref().filter(|_| self.holds.is_void);
         let expired = self.holds.take_out(c, PacketType::Publish, length, |c, packet| {
-            let publish = published(packet, c.version)?;
+            let mut publish = published(packet, c.version)?;
             if expires <= now && !publish.dup {
                 return Some((publish.packet_id, publish.qos, publish.payload.len()));
             }
             let mut properties = PropertyBuffer::new();
             for property in publish.properties.iter() {
-                properties.push(match property {
-                    Property::MessageExpiryInterval(_) => Property::MessageExpiryInterval(seconds_left(expires, now)),
-                    other => other,
-                });
+                let property = match (property, topics) {
+                    (Property::TopicAlias(alias), Some(topics)) => {
+                        publish.topic = topics.topic(alias)?;
+                        continue;
+                    }
+                    (Property::MessageExpiryInterval(_), _) => {
+                        Property::MessageExpiryInterval(seconds_left(expires, now))
+                    }
+                    (other, _) => other,
+                };
+                properties.push(property);
             }
             let publish = Publish { properties: properties.as_properties(), ..publish };
             publish.encode(c.version, outbox.buffer(c));
             None
         });
+        c.aliases_out = aliases;
         let Some(Some((packet_id, qos, length))) = expired else { return };
         self.totals.packets_sent -= 1;
         self.totals.publish_sent -= 1;
@@ -339,9 +353,27 @@ impl Shard {
         if state == StoreState::Failed {
             self.holds.is_void = true;
             self.recorder.give_up();
-            self.holds.expiring.clear();
-            for hold in core::mem::take(&mut self.holds.waiting) {
-                self.refuse_held(&hold);
+            self.void_held();
+        }
+    }
+
+    /// What waits will never leave; what only stood behind it leaves, and keeps its place before what comes later. [MQTT-4.6.0-6]
+    fn void_held(&mut self) {
+        let waiting = core::mem::take(&mut self.holds.waiting);
+        for hold in &waiting {
+            let is_expiring = matches!(hold.what, What::Expiring(_));
+            let expires = if is_expiring { self.holds.expiring.pop_front() } else { None };
+            match hold.what {
+                What::Expiring(length) | What::Packet(PacketType::Publish, length) if hold.follows => {
+                    self.release_publish(hold.connection, length, expires.unwrap_or(Time::NEVER));
+                }
+                _ => self.refuse_held(hold),
+            }
+        }
+        // What a client has not been sent it does not know.
+        for hold in &waiting {
+            if let Some(c) = self.connection(hold.connection) {
+                c.aliases_out = None;
             }
         }
     }
@@ -382,12 +414,6 @@ impl Shard {
             PacketType::SubAck | PacketType::UnsubAck => {
                 let cause = Cause::Protocol(ReasonCode::QuotaExceeded, Box::from("the store has failed"));
                 self.end_connection(id, Some(ReasonCode::QuotaExceeded), cause);
-            }
-            // What it has not been sent it does not know, a Topic Alias for example.
-            PacketType::Publish => {
-                if let Some(c) = self.connection(id) {
-                    c.aliases_out = None;
-                }
             }
             _ => {}
         }

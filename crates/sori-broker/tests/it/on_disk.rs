@@ -227,6 +227,44 @@ fn a_store_that_fails_turns_held_packets_into_refusals() {
     }
 }
 
+/// What waits for the store never leaves; what only stood behind it does, in its order, and without an alias that it was to have
+/// heard of in between.
+#[test]
+fn mqtt5_4_6_0_6_what_stood_behind_held_messages_leaves_when_the_store_fails() {
+    recorded().run(|broker| {
+        let mut reader = broker.connect(kept("reader").topic_alias_maximum(9));
+        reader.subscribe("#", 2);
+        let mut old = broker.connect(v311("old").clean(false));
+        old.subscribe("#", 2);
+        let mut writer = broker.connect(v5("writer"));
+        let message = |topic: &str, payload: &str, qos: u8| publish(topic).payload(payload).qos(qos);
+        writer.send(message("b", "2", 2).id(2));
+        writer.expect(pubrec(2));
+        broker.world().hold_store(true);
+        writer.send(message("a", "1", 1).id(1));
+        writer.send(pubrel(2));
+        writer.send(message("b", "3", 1).id(3));
+        writer.send(message("a", "4", 1).id(4).message_expiry(100));
+        writer.send(message("a", "5", 0));
+        reader.expect_message(message("a", "1", 1).topic_alias(1));
+        old.expect_message(message("a", "1", 1));
+        reader.expect_nothing();
+        old.expect_nothing();
+        broker.seconds(10);
+        disk(broker).fail(Fault::Sync, 1);
+        broker.world().hold_store(false);
+        reader.expect_message(message("b", "3", 1));
+        reader.expect_message(message("a", "4", 1).message_expiry(90));
+        reader.expect_message(message("a", "5", 0));
+        old.expect_message(message("b", "3", 1));
+        old.expect_message(message("a", "4", 1));
+        old.expect_message(message("a", "5", 0));
+        writer.send(message("a", "6", 0));
+        reader.expect_message(message("a", "6", 0));
+        reader.expect_nothing();
+    });
+}
+
 // Queues that are not in memory.
 
 pub(super) fn little_memory(limit: u64) -> Setup {
