@@ -68,6 +68,12 @@ impl Unfinished {
         self.finished.is_none() || self.crashed
     }
 
+    /// A crash may have made the broker forget that it had sent it. After PUBCOMP the same bytes are another message: the publisher
+    /// sent it again at QoS 1, and the identifier was free.
+    fn may_come_again(&self) -> bool {
+        self.crashed && !(self.released && self.finished.is_some())
+    }
+
     /// It is sent again, which must be right. `last` is the place that the last one resent with DUP had.
     fn resent(&mut self, link: LinkId, now: (u64, u64), last: Option<&mut Place>) -> Result<(), &'static str> {
         let same_link = self.link == link;
@@ -114,7 +120,7 @@ impl PacketIdentifiers {
         sent.retain(|message| publish.dup || message.id != publish.id || !message.may_be_gone);
         let same = |message: &Unfinished| message.payload == publish.payload && message.qos == publish.qos;
         let again = sent.iter().position(|message| message.id == publish.id && message.is_known() && same(message));
-        if let Some(known) = again.filter(|again| publish.dup || sent[*again].crashed) {
+        if let Some(known) = again.filter(|again| publish.dup || sent[*again].may_come_again()) {
             let last = self.resent.entry(link).or_insert((Reverse(u64::MAX), 0));
             // One that was given up on a connection stands between those that were sent again there, if a crash brings it back.
             let is_back = sent[known].may_be_gone && sent[known].crashed;
@@ -129,6 +135,7 @@ impl PacketIdentifiers {
             found.report(format!("L{}: DUP on a message that was not sent under this identifier: {publish}", link.0));
             return;
         }
+        sent.retain(|message| message.id != publish.id || !message.may_be_gone);
         match sent.iter_mut().find(|message| message.id == publish.id && message.finished.is_none()) {
             // The broker need not know that it had sent this one.
             Some(other) if other.crashed && other.qos == QoS::AtLeastOnce => other.id = 0,

@@ -25,15 +25,19 @@ impl Facts {
             };
             // What a crash made of it may be forgotten in the next one.
             let known = ended_again.unwrap_or(ended);
-            if !is_forgotten(known) || known == moment {
+            let comes_again = is_forgotten(known) && known != moment;
+            let will = self.links[number].will.and_then(|key| self.messages.get_mut(&key));
+            if let Some(will) = will.filter(|will| will.acknowledged.is_none()) {
+                let fell_due_meanwhile = will.last.at + will.will_delay < moment.at;
+                if comes_again || fell_due_meanwhile {
+                    // If it is published now, its expiry interval begins now.
+                    will.last = moment;
+                }
+            }
+            if !comes_again {
                 continue;
             }
             self.links[number].ended_again = Some(moment);
-            let will = self.links[number].will.and_then(|key| self.messages.get_mut(&key));
-            if let Some(will) = will.filter(|will| will.acknowledged.is_none()) {
-                // If it is published now, its expiry interval begins now.
-                will.last = moment;
-            }
             if ending == Ending::Crash || ended_again.is_some() {
                 continue;
             }
