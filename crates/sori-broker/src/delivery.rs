@@ -84,15 +84,15 @@ pub(crate) struct Copied<'a> {
     pub(crate) key: u64,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
-    /// It was chosen from a group: the others may have it, and not its like of the session's own subscriptions.
-    pub(crate) is_shared: bool,
+    /// The group it was chosen from: its other members may have it, and not its like of the session's own subscriptions.
+    pub(crate) group: Option<GroupNumber>,
     pub(crate) identifiers: &'a [u32],
 }
 
 impl Delivery {
     pub(crate) fn copied(&self) -> Copied<'_> {
-        let (qos, retain, is_shared) = (self.qos, self.retain, self.group().is_some());
-        Copied { key: self.key, qos, retain, is_shared, identifiers: self.identifiers() }
+        let (qos, retain, group) = (self.qos, self.retain, self.group());
+        Copied { key: self.key, qos, retain, group, identifiers: self.identifiers() }
     }
 
     pub(crate) fn payload_length(&self) -> u64 {
@@ -134,7 +134,7 @@ impl Stored {
 
     pub(crate) fn copied(&self) -> Copied<'_> {
         // What was chosen from a group stays in memory.
-        Copied { key: self.key, qos: self.qos, retain: self.retain, is_shared: false, identifiers: self.identifiers() }
+        Copied { key: self.key, qos: self.qos, retain: self.retain, group: None, identifiers: self.identifiers() }
     }
 
     /// The delivery again, with its message.

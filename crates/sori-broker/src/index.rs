@@ -70,7 +70,6 @@ pub struct SubscriptionIndex {
     nodes: Slab<Node>,
     subscriptions: usize,
     shared_subscriptions: usize,
-    groups_made: GroupNumber,
     memory: MemoryUse,
 }
 
@@ -88,7 +87,6 @@ impl Default for SubscriptionIndex {
             nodes,
             subscriptions: 0,
             shared_subscriptions: 0,
-            groups_made: GroupNumber::FIRST,
             memory: MemoryUse::default(),
         }
     }
@@ -153,10 +151,7 @@ impl SubscriptionIndex {
         let (group, old) = match filter.share() {
             None => (None, node.subscribers.insert(subscriber)),
             Some(name) => {
-                let group = node.groups.get_or_insert_default().named_or_new(name, self.groups_made);
-                if group.turn.group == self.groups_made {
-                    self.groups_made = self.groups_made.next();
-                }
+                let group = node.groups.get_or_insert_default().named_or_new(name, filter.filter());
                 (Some(group.turn.group), group.insert(subscriber))
             }
         };

@@ -7,9 +7,11 @@ use crate::record::read::message_body;
 use crate::record::write as w;
 use crate::record::{Kind, Records};
 use crate::recovered::{Owed, Recovered, RecoveredSession};
+use crate::shared::GroupNumber;
 use crate::time::Time;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 use sori_mqtt::{PacketId, QoS, SubscribeOptions};
 
 /// An application message.
@@ -74,8 +76,8 @@ pub struct PlainDelivery {
     pub qos: QoS,
     /// The RETAIN flag of the delivery.
     pub retain: bool,
-    /// The session was chosen for it from those that share a subscription.
-    pub is_shared: bool,
+    /// The number of the group that the session was chosen from; see the store's format.
+    pub group: Option<NonZeroU32>,
     /// Its Subscription Identifiers.
     pub identifiers: Vec<u32>,
 }
@@ -129,8 +131,8 @@ impl Recovered {
 
 fn plain_delivery(owed: &Owed) -> PlainDelivery {
     let identifiers = Vec::from(owed.identifiers());
-    let Owed { place: message, qos, retain, is_shared, .. } = *owed;
-    PlainDelivery { message, qos, retain, is_shared, identifiers }
+    let Owed { place: message, qos, retain, group, .. } = *owed;
+    PlainDelivery { message, qos, retain, group: group.map(|group| group.0), identifiers }
 }
 
 fn plain_session(client_id: &str, session: &RecoveredSession) -> PlainSession {
@@ -300,6 +302,5 @@ fn write_delivery(out: &mut Vec<u8>, key: u64, delivery: &PlainDelivery) {
     w::number(out, delivery.message);
     w::number(out, 0);
     w::varint(out, 0);
-    out.push(w::owed_flags(delivery.qos, delivery.retain, delivery.is_shared));
-    w::identifiers(out, &delivery.identifiers);
+    w::delivery(out, delivery.qos, delivery.retain, delivery.group.map(GroupNumber), &delivery.identifiers);
 }

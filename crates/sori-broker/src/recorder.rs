@@ -8,6 +8,7 @@ use crate::record::write as w;
 use crate::record::{Kind, Records, RecordsStep};
 use crate::retained::RetainedMessage;
 use crate::session::Session;
+use crate::shared::GroupNumber;
 use alloc::vec::Vec;
 use sori_mqtt::{PacketId, QoS, SubscribeOptions};
 
@@ -50,8 +51,8 @@ pub(crate) struct Owed<'a> {
     pub(crate) session: SessionRef,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
-    /// It was chosen from a group.
-    pub(crate) is_shared: bool,
+    /// The group it was chosen from.
+    pub(crate) group: Option<GroupNumber>,
     pub(crate) identifiers: &'a [u32],
 }
 
@@ -152,7 +153,8 @@ impl Recorder {
         &mut self.piece.bytes
     }
 
-    fn keeps(&self, session: &Session) -> bool {
+    /// Is something kept of what happens to this session?
+    pub(crate) fn keeps(&self, session: &Session) -> bool {
         self.is_on && session.is_persistent()
     }
 
@@ -377,8 +379,7 @@ impl Recorder {
         w::varint(out, u64::from(owed.session.shard.0) + 1);
         w::varint(out, u64::from(owed.session.slot));
         w::varint(out, u64::from(owed.session.generation));
-        out.push(w::owed_flags(owed.qos, owed.retain, owed.is_shared));
-        w::identifiers(out, owed.identifiers);
+        w::delivery(out, owed.qos, owed.retain, owed.group, owed.identifiers);
     }
 
     pub(crate) fn end_publication(&mut self) {
@@ -446,8 +447,7 @@ impl Recorder {
         self.piece.put_place(place);
         let out = &mut self.piece.bytes;
         w::varint(out, u64::from(length));
-        out.push(w::owed_flags(copied.qos, copied.retain, copied.is_shared));
-        w::identifiers(out, copied.identifiers);
+        w::delivery(out, copied.qos, copied.retain, copied.group, copied.identifiers);
     }
 
     /// `None`: it has been released by PUBREC.
@@ -484,8 +484,7 @@ fn is_unwritten(session: &Session, order: Order) -> bool {
 /// Which of the deliveries of a publication to a session.
 fn write_copied(out: &mut Vec<u8>, copied: Copied<'_>) {
     w::number(out, copied.key);
-    out.push(w::owed_flags(copied.qos, copied.retain, copied.is_shared));
-    w::identifiers(out, copied.identifiers);
+    w::delivery(out, copied.qos, copied.retain, copied.group, copied.identifiers);
 }
 
 /// Number and place of the message, length of its payload, how it is delivered.
@@ -494,8 +493,7 @@ fn write_delivery(piece: &mut Records, delivery: &Delivery, number: u64, place: 
     piece.put_place(place);
     let out = &mut piece.bytes;
     w::varint(out, delivery.payload_length());
-    out.push(w::owed_flags(delivery.qos, delivery.retain, delivery.group().is_some()));
-    w::identifiers(out, delivery.identifiers());
+    w::delivery(out, delivery.qos, delivery.retain, delivery.group(), delivery.identifiers());
 }
 
 fn session_head(out: &mut Vec<u8>, session: &Session) {

@@ -7,7 +7,7 @@ use crate::memory::MemoryUse;
 use crate::message::{Message, MessageRef, Owner};
 use crate::record::Kind;
 use crate::record::read::{Reader, RecordError, message_body, qos};
-use crate::record::write::{HEAD_EXPIRES_BY_SETTING, HEAD_HAS_WILL, RETAIN, SHARED};
+use crate::record::write::{HEAD_EXPIRES_BY_SETTING, HEAD_HAS_WILL, RETAIN};
 use crate::recorder::{count_of, shard_of};
 use crate::retained::RetainedMessage;
 use crate::shared::GroupNumber;
@@ -85,16 +85,16 @@ pub(crate) struct Owed {
     pub(crate) length: u32,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
-    /// It was chosen from a group.
-    pub(crate) is_shared: bool,
+    /// The group it was chosen from.
+    pub(crate) group: Option<GroupNumber>,
     /// A shard that is not the session's home has recorded it.
     is_from_elsewhere: bool,
     identifiers: Option<Box<[u32]>>,
 }
 
 impl Owed {
-    pub(crate) fn extra(&self, group: Option<GroupNumber>) -> Option<Box<Extra>> {
-        Extra::new(self.identifiers(), group)
+    pub(crate) fn extra(&self) -> Option<Box<Extra>> {
+        Extra::new(self.identifiers(), self.group)
     }
 
     pub(crate) fn identifiers(&self) -> &[u32] {
@@ -102,8 +102,8 @@ impl Owed {
     }
 
     fn copied(&self) -> Copied<'_> {
-        let Owed { key, qos, retain, is_shared, .. } = *self;
-        Copied { key, qos, retain, is_shared, identifiers: self.identifiers() }
+        let Owed { key, qos, retain, group, .. } = *self;
+        Copied { key, qos, retain, group, identifiers: self.identifiers() }
     }
 }
 
@@ -185,7 +185,7 @@ impl Recovered {
             let Some(shard) = u16::try_from(shard - 1).ok() else { return reader.wrong("a shard that cannot be") };
             let shard = crate::ids::ShardId(shard);
             let session = SessionRef { shard, slot: reader.varint32()?, generation: reader.varint32()? };
-            let flags = reader.delivery()?;
+            let (flags, group) = reader.delivery()?;
             let identifiers = reader.identifiers()?;
             let owed = Owed {
                 key,
@@ -194,7 +194,7 @@ impl Recovered {
                 length,
                 qos: qos(flags),
                 retain: flags & RETAIN != 0,
-                is_shared: flags & SHARED != 0,
+                group,
                 is_from_elsewhere: author != Some(shard),
                 identifiers: (!identifiers.is_empty()).then(|| Box::from(identifiers)),
             };
@@ -361,7 +361,7 @@ impl Owed {
     fn read(reader: &mut Reader<'_>, key: u64) -> Result<Owed, RecordError> {
         let (number, place) = (reader.number()?, reader.number()?);
         let length = reader.varint32()?;
-        let flags = reader.delivery()?;
+        let (flags, group) = reader.delivery()?;
         let identifiers = reader.identifiers()?;
         Ok(Owed {
             key,
@@ -370,7 +370,7 @@ impl Owed {
             length,
             qos: qos(flags),
             retain: flags & RETAIN != 0,
-            is_shared: flags & SHARED != 0,
+            group,
             is_from_elsewhere: false,
             identifiers: (!identifiers.is_empty()).then(|| Box::from(identifiers)),
         })
@@ -525,9 +525,9 @@ impl RecoveredSession {
 
     /// The delivery that a record names: nearly always the first.
     fn take_owed(&mut self, reader: &mut Reader<'_>) -> Result<Option<Owed>, RecordError> {
-        let (key, flags, identifiers) = (reader.number()?, reader.byte()?, reader.identifiers()?);
-        let (qos, retain, is_shared) = (qos(flags), flags & RETAIN != 0, flags & SHARED != 0);
-        let copied = Copied { key, qos, retain, is_shared, identifiers: &identifiers };
+        let (key, (flags, group), identifiers) = (reader.number()?, reader.delivery()?, reader.identifiers()?);
+        let (qos, retain) = (qos(flags), flags & RETAIN != 0);
+        let copied = Copied { key, qos, retain, group, identifiers: &identifiers };
         for line in [&mut self.written, &mut self.owed] {
             if let Some(at) = line.iter().position(|owed| owed.copied() == copied) {
                 return Ok(line.remove(at));

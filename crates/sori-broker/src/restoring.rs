@@ -3,14 +3,13 @@
 use crate::access::Identity;
 use crate::delivery::{Delivery, Kept, Order, Stored};
 use crate::expiring::{beginning_of, end_of};
-use crate::message::{Message, MessageRef};
+use crate::message::MessageRef;
 use crate::record::read::message_body;
-use crate::recovered::{Owed, ReadMessage, RecoveredSession, RecoveredWill, load};
+use crate::recovered::{ReadMessage, RecoveredSession, RecoveredWill, load};
 use crate::retained::RetainedMessage;
 use crate::session::{Session, SessionKey, StoredWill};
 use crate::settings::QueueFull;
 use crate::shard::Shard;
-use crate::shared::GroupNumber;
 use crate::subscription::{Options, Subscriber};
 use crate::time::Time;
 use crate::timers::Timer;
@@ -18,30 +17,13 @@ use crate::unreleased::Unreleased;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::{OutgoingState, PacketId, TopicFilter, TopicName};
+use sori_mqtt::{OutgoingState, PacketId, TopicFilter};
 
 /// In flight and unreleased messages, read.
 struct Loaded {
     in_flight: Vec<(PacketId, OutgoingState<Kept>)>,
     unreleased: Vec<Unreleased>,
     lost: u64,
-}
-
-/// A shared subscription of the session.
-struct Membership {
-    filter: Box<str>,
-    identifier: u32,
-    group: GroupNumber,
-}
-
-/// The group that a delivery was chosen from: the records know that there was one, the topic and the identifier tell
-/// which. If the session has left it, or it may have been either of two, it keeps the message.
-fn group_of(owed: &Owed, memberships: &[Membership], message: &Message) -> Option<GroupNumber> {
-    let topic = TopicName::new(message.topic()).ok().filter(|_| owed.is_shared)?;
-    let meant = |of: &&Membership| TopicFilter::new(&of.filter).is_ok_and(|filter| filter.matches(topic));
-    let is_exact = |of: &&Membership| *owed.identifiers() == [of.identifier][usize::from(of.identifier == 0)..];
-    let mut groups = memberships.iter().filter(meant).filter(is_exact);
-    Some(groups.next().filter(|_| groups.next().is_none()).map_or(GroupNumber::GONE, |of| of.group))
 }
 
 impl Shard {
@@ -69,10 +51,10 @@ impl Shard {
         session.is_recorded = true;
         let (slot, generation) = self.sessions.insert(session);
         let key = SessionKey { slot, generation };
-        let memberships = self.restore_subscriptions(key, &recovered);
-        let loaded = self.load_messages(key, &recovered, &memberships, read);
+        self.restore_subscriptions(key, &recovered);
+        let loaded = self.load_messages(key, &recovered, read);
         self.restore_messages(key, &recovered, loaded);
-        self.restore_queue(key, &mut recovered, &memberships, read);
+        self.restore_queue(key, &mut recovered, read);
         self.client_ids.insert(key.slot, &self.sessions);
         self.space.registry(&mut |registry| {
             registry.claim(&client_id, self.id);
@@ -85,13 +67,7 @@ impl Shard {
     }
 
     /// Messages that are needed at once, whenever the client comes.
-    fn load_messages(
-        &self,
-        key: SessionKey,
-        recovered: &RecoveredSession,
-        memberships: &[Membership],
-        read: ReadMessage<'_>,
-    ) -> Loaded {
+    fn load_messages(&self, key: SessionKey, recovered: &RecoveredSession, read: ReadMessage<'_>) -> Loaded {
         let mut loaded = Loaded { in_flight: Vec::new(), unreleased: Vec::new(), lost: 0 };
         let me = self.session_ref(key);
         let mut get = |place: u64| read(place).and_then(|bytes| load(&bytes, place, me, &self.memory));
@@ -104,7 +80,7 @@ impl Shard {
                 loaded.lost += 1;
                 continue;
             };
-            let extra = owed.extra(group_of(owed, memberships, &message));
+            let extra = owed.extra();
             let (key, order) = (owed.key, Order::default());
             let delivery = Delivery { message, key, extra, order, qos: owed.qos, retain: owed.retain };
             let state = OutgoingState::Publish { qos: owed.qos, message: Kept::Message(delivery) };
@@ -142,20 +118,14 @@ impl Shard {
     /// the topics; and what was chosen from a group stays in memory, with all behind it, see [`Queue::spill`].
     ///
     /// [`Queue::spill`]: crate::queue::Queue::spill
-    fn restore_queue(
-        &mut self,
-        key: SessionKey,
-        recovered: &mut RecoveredSession,
-        memberships: &[Membership],
-        read: ReadMessage<'_>,
-    ) {
+    fn restore_queue(&mut self, key: SessionKey, recovered: &mut RecoveredSession, read: ReadMessage<'_>) {
         let (me, memory) = (self.session_ref(key), self.memory.clone());
         let mut is_loaded = self.settings.queue_full == QueueFull::LatestValue;
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         for owed in recovered.take_waiting() {
-            is_loaded |= owed.is_shared;
+            is_loaded |= owed.group.is_some();
             let (place, length, order) = (owed.place, owed.length, Order::default());
-            let (key, extra, qos, retain) = (owed.key, owed.extra(None), owed.qos, owed.retain);
+            let (key, extra, qos, retain) = (owed.key, owed.extra(), owed.qos, owed.retain);
             let stored = Stored { place, key, extra, order, length, qos, retain };
             if !is_loaded {
                 session.queue.put_stored(stored, &memory);
@@ -163,8 +133,7 @@ impl Shard {
             }
             match read(place).and_then(|bytes| load(&bytes, place, me, &memory)) {
                 Some(message) => {
-                    let extra = owed.extra(group_of(&owed, memberships, &message));
-                    session.queue.push(Stored { extra, ..stored }.with(message));
+                    session.queue.push(stored.with(message));
                 }
                 None => self.totals.dropped_damaged += 1,
             }
@@ -184,11 +153,9 @@ impl Shard {
         self.watch_retained(next_expiry);
     }
 
-    /// Gives those that are shared.
-    fn restore_subscriptions(&mut self, key: SessionKey, recovered: &RecoveredSession) -> Vec<Membership> {
+    fn restore_subscriptions(&mut self, key: SessionKey, recovered: &RecoveredSession) {
         let me = self.session_ref(key);
-        let mut memberships = Vec::new();
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return memberships };
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         let is_durable = session.is_persistent();
         self.space.write_index(&mut |index| {
             for (filter, (options, identifier)) in &recovered.subscriptions {
@@ -199,13 +166,9 @@ impl Shard {
                 let (place, _) = index.insert(filter, subscriber);
                 index.set_connected(&place, me, false);
                 session.places.insert(place);
-                if let Some(group) = place.group {
-                    memberships.push(Membership { filter: Box::from(filter.filter()), identifier: *identifier, group });
-                }
             }
         });
         self.generation = self.space.generation();
-        memberships
     }
 
     fn restore_end(&mut self, key: SessionKey, recovered: &RecoveredSession) {

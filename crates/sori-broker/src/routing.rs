@@ -136,9 +136,12 @@ impl Shard {
         for &shard in set.shards() {
             self.gather_owed(shard, set.recipients(shard), message, &mut owed);
         }
-        let of_groups = owed.len();
-        for member in chosen.iter().flatten() {
-            self.gather_owed(member.session.shard, &[Recipient::of(member)], message, &mut owed);
+        let mut groups = alloc::vec![None; owed.len()];
+        for (group, member) in set.groups().iter().zip(chosen) {
+            if let Some(member) = member {
+                self.gather_owed(member.session.shard, &[Recipient::of(member)], message, &mut owed);
+                groups.resize(owed.len(), Some(group.turn.group));
+            }
         }
         if owed.is_empty() {
             return;
@@ -147,9 +150,9 @@ impl Shard {
         message.recorded.number = kept.number();
         message.recorded.key = self.recorder.next_number();
         self.recorder.begin_publication(message.recorded.key, &kept);
-        for (at, (session, qos, retain, identifiers)) in owed.iter().enumerate() {
-            let (is_shared, identifiers) = (at >= of_groups, identifiers.as_slice());
-            self.recorder.note_owed(&Owed { session: *session, qos: *qos, retain: *retain, is_shared, identifiers });
+        for ((session, qos, retain, identifiers), group) in owed.iter().zip(groups) {
+            let identifiers = identifiers.as_slice();
+            self.recorder.note_owed(&Owed { session: *session, qos: *qos, retain: *retain, group, identifiers });
         }
         self.recorder.end_publication();
         self.recorder.note_seen(message.recorded.key);
@@ -280,7 +283,8 @@ impl Shard {
             let (to, retain) = (Recipient::of(&member), member.options.retain_as_published() && message.retain);
             let identifiers = if to.identifier == 0 { &[] } else { core::slice::from_ref(&to.identifier) };
             let session = member.session;
-            self.recorder.note_owed(&Owed { session, qos, retain, is_shared: true, identifiers });
+            let group = Some(group.turn.group);
+            self.recorder.note_owed(&Owed { session, qos, retain, group, identifiers });
             self.recorder.end_publication();
             self.recorder.note_seen(message.recorded.key);
         }

@@ -123,8 +123,8 @@ impl Shard {
         if matches!(outcome, Outcome::Dropped | Outcome::Passed) {
             let me = self.session_ref(key);
             let (key, identifiers) = (message.recorded.key, terms.identifiers);
-            let (retain, is_shared) = (terms.retain, terms.group.is_some());
-            self.recorder.note_refused(me, Copied { key, qos, retain, is_shared, identifiers });
+            let (retain, group) = (terms.retain, terms.group);
+            self.recorder.note_refused(me, Copied { key, qos, retain, group, identifiers });
         }
         outcome
     }

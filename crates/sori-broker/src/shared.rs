@@ -13,18 +13,21 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 /// How many members of a group are tried for a message beside the first.
 const OTHERS_TRIED_MAX: u8 = 8;
 
-/// A number that no other living group has.
+/// The number of a group, made of its name and its filter, so that it is the same after a restart. No other group of its filter has
+/// it; that another one whose filter matches the same topic has it, is as likely as one in four thousand million.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
-pub(crate) struct GroupNumber(NonZeroU32);
+pub(crate) struct GroupNumber(pub(crate) NonZeroU32);
 
 impl GroupNumber {
-    pub(crate) const FIRST: GroupNumber = GroupNumber(NonZeroU32::MIN);
-    /// No group ever has this one: it stands for a group that a session has left.
-    pub(crate) const GONE: GroupNumber = GroupNumber(NonZeroU32::MAX);
+    /// FNV-1a of `name/filter`, and 1 instead of 0. The records depend on it.
+    pub(crate) fn of(name: &str, filter: &str) -> GroupNumber {
+        let bytes = name.bytes().chain([b'/']).chain(filter.bytes());
+        let hash = bytes.fold(0x811C_9DC5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        GroupNumber(NonZeroU32::new(hash).unwrap_or(NonZeroU32::MIN))
+    }
 
-    pub(crate) fn next(self) -> GroupNumber {
-        let next = self.0.checked_add(1).map(GroupNumber);
-        next.filter(|next| *next != GroupNumber::GONE).unwrap_or(GroupNumber::FIRST)
+    fn next(self) -> GroupNumber {
+        GroupNumber(self.0.checked_add(1).unwrap_or(NonZeroU32::MIN))
     }
 }
 
@@ -117,9 +120,16 @@ impl Groups {
         self.by_name.get(name).and_then(|number| self.groups.get(number))
     }
 
-    /// The group of this name; a new one gets `number`.
-    pub(crate) fn named_or_new(&mut self, name: &str, number: GroupNumber) -> &mut Group {
-        let number = *self.by_name.entry(Box::from(name)).or_insert(number);
+    /// The group of this name below `filter`.
+    pub(crate) fn named_or_new(&mut self, name: &str, filter: &str) -> &mut Group {
+        let number = self.by_name.get(name).copied().unwrap_or_else(|| {
+            let mut number = GroupNumber::of(name, filter);
+            while self.groups.contains_key(&number) {
+                number = number.next();
+            }
+            self.by_name.insert(Box::from(name), number);
+            number
+        });
         self.groups.entry(number).or_insert_with(|| Group::new(name, number))
     }
 

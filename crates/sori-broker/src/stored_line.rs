@@ -137,7 +137,7 @@ impl StoredMut<'_> {
         let Entry { key, .. } = *self.entry;
         let (qos, retain) = (self.entry.qos(), self.entry.is(RETAIN));
         // What was chosen from a group stays in memory.
-        Copied { key, qos, retain, is_shared: false, identifiers: self.extra.map_or(&[], Extra::identifiers) }
+        Copied { key, qos, retain, group: None, identifiers: self.extra.map_or(&[], Extra::identifiers) }
     }
 }
 

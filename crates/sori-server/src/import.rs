@@ -39,6 +39,7 @@ use sori_mqtt::{PacketId, PropertyBuffer, QoS};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -113,8 +114,8 @@ pub struct ImportedDelivery {
     pub qos: QoS,
     /// The RETAIN flag of this delivery.
     pub retain: bool,
-    /// The client was chosen for it from those that share a subscription. Mosquitto's files do not tell.
-    pub is_shared: bool,
+    /// The number of the group that the client was chosen from, if it shares the subscription. Mosquitto's files do not tell.
+    pub group: Option<NonZeroU32>,
     /// The Subscription Identifiers that go with it.
     pub identifiers: Vec<u32>,
 }

@@ -2,12 +2,14 @@
 
 use crate::ids::{SessionRef, ShardId};
 use crate::message::{MessageRef, Recorded, Wire};
-use crate::record::write::{RETAIN, USER_HAS_NAME, USER_HAS_REALM};
+use crate::record::write::{RETAIN, SHARED, USER_HAS_NAME, USER_HAS_REALM};
 use crate::record::{BLOB_HEADER, Kind};
+use crate::shared::GroupNumber;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroU32;
 use sori_mqtt::{PacketId, QoS, TopicName};
 
 /// Records that cannot be read: they were written by a newer version, or are not what was written.
@@ -149,14 +151,20 @@ impl<'a> Reader<'a> {
         Ok(identifiers)
     }
 
-    /// How a session is owed a message. Nothing of QoS 0 is recorded.
-    pub(crate) fn delivery(&mut self) -> Read<u8> {
+    /// How a session is owed a message: the flags, and the group that it was chosen from. Nothing of QoS 0 is recorded.
+    pub(crate) fn delivery(&mut self) -> Read<(u8, Option<GroupNumber>)> {
         let flags = self.byte()?;
-        if matches!(flags & 0b11, 1 | 2) {
-            return Ok(flags);
+        if !matches!(flags & 0b11, 1 | 2) {
+            self.at -= 1;
+            return self.wrong("a delivery with a QoS that cannot be");
         }
-        self.at -= 1;
-        self.wrong("a delivery with a QoS that cannot be")
+        if flags & SHARED == 0 {
+            return Ok((flags, None));
+        }
+        match NonZeroU32::new(self.seconds()?) {
+            Some(group) => Ok((flags, Some(GroupNumber(group)))),
+            None => self.wrong("a group without a number"),
+        }
     }
 
     /// A message behind its length; gives it, and where its length stands.

@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 use hashbrown::HashMap;
 use proptest::prelude::*;
 use sori_mqtt::{PacketId, QoS, RetainHandling, SubscribeOptions};
@@ -76,9 +77,14 @@ prop_compose! {
 /// `message` is an index into the messages here.
 fn a_delivery() -> impl Strategy<Value = PlainDelivery> {
     let a_qos = prop_oneof![Just(QoS::AtLeastOnce), Just(QoS::ExactlyOnce)];
-    (any::<u64>(), a_qos, any::<bool>(), any::<bool>(), proptest::collection::vec(any::<u32>(), 0..3)).prop_map(
-        |(message, qos, retain, is_shared, identifiers)| PlainDelivery { message, qos, retain, is_shared, identifiers },
-    )
+    (any::<u64>(), a_qos, any::<bool>(), any::<Option<NonZeroU32>>(), proptest::collection::vec(any::<u32>(), 0..3))
+        .prop_map(|(message, qos, retain, group, identifiers)| PlainDelivery {
+            message,
+            qos,
+            retain,
+            group,
+            identifiers,
+        })
 }
 
 fn a_packet_id() -> impl Strategy<Value = PacketId> {
@@ -257,8 +263,7 @@ fn a_kind_of_a_newer_version_is_refused_and_where() {
 /// Of QoS 0 nothing is recorded: read as a delivery, it would wait and go out at another QoS.
 #[test]
 fn deliveries_of_qos_0_are_refused() {
-    let delivery =
-        PlainDelivery { message: 1, qos: QoS::AtMostOnce, retain: false, is_shared: false, identifiers: vec![] };
+    let delivery = PlainDelivery { message: 1, qos: QoS::AtMostOnce, retain: false, group: None, identifiers: vec![] };
     let waiting = PlainSession { queued: vec![delivery.clone()], ..PlainSession::default() };
     let in_flight = PlainSession { in_flight: vec![(PacketId::FIRST, Some(delivery))], ..PlainSession::default() };
     for session in [waiting, in_flight] {

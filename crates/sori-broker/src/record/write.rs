@@ -3,6 +3,7 @@
 use crate::ids::SessionRef;
 use crate::message::{MessageRef, Owner};
 use crate::record::{BLOB_HEADER, Kind};
+use crate::shared::GroupNumber;
 use crate::time::Time;
 use alloc::vec::Vec;
 use sori_mqtt::{PacketId, QoS, SubscribeOptions};
@@ -78,9 +79,19 @@ pub(crate) fn delivery_flags(qos: QoS, retain: bool) -> u8 {
     qos as u8 | if retain { RETAIN } else { 0 }
 }
 
-/// The flags of what a session is owed.
-pub(crate) fn owed_flags(qos: QoS, retain: bool, is_shared: bool) -> u8 {
-    delivery_flags(qos, retain) | if is_shared { SHARED } else { 0 }
+/// How a session is owed a message.
+pub(crate) fn delivery(
+    out: &mut Vec<u8>,
+    qos: QoS,
+    retain: bool,
+    group: Option<GroupNumber>,
+    identifiers_of_it: &[u32],
+) {
+    out.push(delivery_flags(qos, retain) | if group.is_some() { SHARED } else { 0 });
+    if let Some(group) = group {
+        out.extend_from_slice(&group.0.get().to_le_bytes());
+    }
+    identifiers(out, identifiers_of_it);
 }
 
 pub(crate) fn identifiers(out: &mut Vec<u8>, identifiers: &[u32]) {

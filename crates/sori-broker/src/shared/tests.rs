@@ -17,7 +17,7 @@ fn member(slot: u32) -> Subscriber {
 }
 
 fn group(members: u32) -> Group {
-    let mut group = Group::new("g", GroupNumber::FIRST);
+    let mut group = Group::new("g", GroupNumber::of("g", "t"));
     for slot in 0..members {
         assert!(group.insert(member(slot)).is_none());
     }
@@ -102,8 +102,20 @@ fn a_member_that_subscribes_again_is_still_one_member() {
 }
 
 #[test]
-fn group_numbers_go_round_without_0() {
-    let last = GroupNumber(NonZeroU32::MAX);
-    assert_eq!(last.next(), GroupNumber::FIRST);
-    assert_ne!(GroupNumber::FIRST.next(), GroupNumber::FIRST);
+fn a_group_s_number_is_fnv_1a_of_its_name_and_filter() {
+    // Computed elsewhere.
+    assert_eq!(GroupNumber::of("g", "a/+").0.get(), 0x6E0A_13D8);
+    assert_eq!(GroupNumber(NonZeroU32::MAX).next(), GroupNumber(NonZeroU32::MIN));
+}
+
+#[test]
+fn groups_whose_numbers_would_be_the_same_are_two() {
+    assert_eq!(GroupNumber::of("1aa9", "t"), GroupNumber::of("25054", "t"));
+    let mut groups = Groups::default();
+    let numbers = ["1aa9", "25054", "1aa9"].map(|name| groups.named_or_new(name, "t").turn.group);
+    assert_ne!(numbers[0], numbers[1]);
+    assert_eq!(numbers[0], numbers[2]);
+    groups.forget(numbers[0]);
+    assert!(groups.named("1aa9").is_none());
+    assert_eq!(groups.named("25054").map(|group| group.turn.group), Some(numbers[1]));
 }

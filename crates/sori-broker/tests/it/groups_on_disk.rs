@@ -2,7 +2,7 @@
 
 use super::broker::Client;
 use super::on_disk::{kept, little_memory, number_of, numbered, read_all, recorded, waits_offline};
-use super::wire::{disconnect, subscribe, v5};
+use super::wire::{disconnect, subscribe, unsubscribe, v5};
 
 /// A member of a group is lost, and what it had not acknowledged goes to the others: no crash brings it back to the one,
 /// or takes it from the others.
@@ -84,6 +84,41 @@ fn what_waits_for_a_member_goes_to_another_when_its_session_ends_after_a_crash()
                 |topic: &str| got.iter().filter(|(t, _)| t == topic.as_bytes()).map(|(_, n)| *n).collect::<Vec<_>>();
             assert_eq!(of("t/x"), (0..20).collect::<Vec<u16>>());
             assert_eq!(of("t/own"), (0..20).collect::<Vec<u16>>());
+        });
+    }
+}
+
+/// A member of two groups that both get a message has a copy for each. Of which group each is, a crash does not make it forget, whether
+/// the member has left one of them since or not: another member of that group gets it.
+#[test]
+// covers: [MQTT-4.8.2-4]
+fn each_group_of_a_lost_member_gets_its_own_messages_after_a_crash() {
+    for (has_left, has_checkpoint) in [(false, false), (false, true), (true, false), (true, true)] {
+        recorded().run(|broker| {
+            waits_offline(broker, &kept("heir of one"), "$share/one/t/+");
+            waits_offline(broker, &kept("heir of two"), "$share/two/t/#");
+            let mortal = v5("mortal").clean(false).session_expiry(10).receive_maximum(1);
+            let mut client = broker.connect(mortal);
+            client.subscribe("$share/one/t/+", 1);
+            client.subscribe("$share/two/t/#", 0);
+            client.subscribe("$share/two/t/#", 1);
+            let mut publisher = broker.connect(v5("publisher"));
+            for number in 0..10 {
+                publisher.publish(numbered("t/x", number, 10).qos(1));
+            }
+            if has_left {
+                client.send(unsubscribe(9).filter("$share/one/t/+", 0));
+            }
+            for _ in 0..2 {
+                broker.world().power_cut();
+                if has_checkpoint {
+                    broker.world().checkpoint();
+                }
+            }
+            broker.seconds(11);
+            for heir in ["heir of one", "heir of two"] {
+                assert_eq!(read_all(&mut broker.connect(kept(heir))), (0..10).collect::<Vec<u16>>(), "{heir}");
+            }
         });
     }
 }

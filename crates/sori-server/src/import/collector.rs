@@ -176,7 +176,7 @@ impl Collector {
                     message,
                     qos,
                     retain: entry.retain,
-                    is_shared: false,
+                    group: None,
                     identifiers: entry.identifiers,
                 };
                 self.add_outgoing(index, packet_id.zip(waits_for), entry.dup, delivery, place);

@@ -122,8 +122,8 @@ impl Reading {
     }
 
     fn delivery(&mut self, delivery: PlainDelivery, known: &mut Known) -> Option<ImportedDelivery> {
-        let PlainDelivery { message, qos, retain, is_shared, identifiers } = delivery;
-        Some(ImportedDelivery { message: self.message(message, known)?, qos, retain, is_shared, identifiers })
+        let PlainDelivery { message, qos, retain, group, identifiers } = delivery;
+        Some(ImportedDelivery { message: self.message(message, known)?, qos, retain, group, identifiers })
     }
 
     fn message(&mut self, place: u64, known: &mut Known) -> Option<Arc<ImportedMessage>> {
@@ -155,7 +155,7 @@ fn released() -> ImportedDelivery {
         expires_unix_millis: None,
     };
     let qos = sori_mqtt::QoS::ExactlyOnce;
-    ImportedDelivery { message: Arc::new(message), qos, retain: false, is_shared: false, identifiers: Vec::new() }
+    ImportedDelivery { message: Arc::new(message), qos, retain: false, group: None, identifiers: Vec::new() }
 }
 
 fn imported_message(message: PlainMessage) -> ImportedMessage {

@@ -172,7 +172,7 @@ impl<'a> Maker<'a> {
             message: self.message(&delivery.message),
             qos: delivery.qos,
             retain: delivery.retain,
-            is_shared: delivery.is_shared,
+            group: delivery.group,
             identifiers: delivery.identifiers.clone(),
         }
     }

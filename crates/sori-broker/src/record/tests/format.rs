@@ -57,7 +57,11 @@ impl Bytes<'_> {
     /// Passes over one part of a record; gives its value, if it is a number.
     fn part(&mut self, part: &str) -> Read<u64> {
         match part {
-            "byte" | "delivery" => self.take(1).map(|bytes| bytes[0].into()),
+            "byte" => self.take(1).map(|bytes| bytes[0].into()),
+            "delivery" => {
+                let has_group = self.take(1)?[0] & 0b1000 != 0;
+                self.take(if has_group { 4 } else { 0 }).map(|_| 0)
+            }
             "flag" => match self.take(1)?[0] {
                 flag @ 0..=1 => Ok(flag.into()),
                 other => Err(format!("a flag is {other}")),
