@@ -42,6 +42,7 @@ impl Check for Wills {
                 _ => true,
             };
             let given_up = rest.totals.dropped_queue_full > 0
+                || rest.totals.dropped_memory > 0
                 || message.may_have_expired(rest.now)
                 || rest.facts.store_refused
                 || (message.qos == 0 && (crashes > 0 || was_absent));

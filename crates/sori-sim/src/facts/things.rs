@@ -394,7 +394,7 @@ impl Message {
 
     /// It has certainly been routed: not refused, and a QoS 2 message not expired before its PUBREL.
     pub(crate) fn is_certain(&self) -> bool {
-        let in_time = self.qos != 2 || self.expiry.is_none() || !self.may_have_expired(self.until().at);
+        let in_time = self.qos != 2 || !self.may_have_expired(self.until().at);
         self.acknowledged.is_some() && self.routed.is_some() && !self.refused && in_time
     }
 
