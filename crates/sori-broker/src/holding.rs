@@ -193,7 +193,7 @@ impl Connection {
 
     /// Does an acknowledgement have to wait behind others?
     #[inline]
-    fn holds_answers(&self) -> bool {
+    pub(crate) fn holds_answers(&self) -> bool {
         self.held.as_ref().is_some_and(|held| held.packets > held.publishes)
     }
 

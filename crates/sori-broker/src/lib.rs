@@ -77,6 +77,7 @@ extern crate std;
 mod access;
 mod acknowledging;
 mod aliases;
+mod answer_row;
 mod answering;
 mod authenticating;
 mod checkpointing;

@@ -397,7 +397,7 @@ impl Shard {
 
     /// What has expired since PUBLISH goes nowhere; the handshake is completed all the same.
     /// [MQTT-3.3.2-5] [MQTT-4.3.3-13]
-    fn release(&mut self, message: Message, by: Option<ConnectionId>) {
+    pub(crate) fn release(&mut self, message: Message, by: Option<ConnectionId>) {
         if message.expires() <= self.now {
             self.totals.dropped_expired += 1;
             return;

@@ -81,6 +81,7 @@ impl Shard {
             let rest = &bytes[used..];
             let Some(size_max) = self.size_max(id) else { break };
             let followed = self.follow(id, rest);
+            let followed = if followed > 0 { followed } else { self.follow_answers(id, rest) };
             if followed > 0 {
                 used += followed;
                 continue;

@@ -53,6 +53,17 @@ pub enum Split<'a> {
 /// `size_max` bytes is too large as soon as its header is there.
 #[inline]
 pub fn split(bytes: &[u8], size_max: usize) -> Result<Split<'_>, DecodeError> {
+    // Nearly all packets are like this: whole, legal, and shorter than 128 bytes.
+    if let [first @ 0x10..=0xFF, length @ 0..=0x7F, rest @ ..] = bytes
+        && let Some(body) = rest.get(..usize::from(*length))
+        && body.len() + 2 <= size_max
+    {
+        return Ok(Split::Frame(Frame { first: *first, body, size: body.len() + 2 }));
+    }
+    split_any(bytes, size_max)
+}
+
+fn split_any(bytes: &[u8], size_max: usize) -> Result<Split<'_>, DecodeError> {
     let [first, rest @ ..] = bytes else { return Ok(Split::Incomplete { size: None }) };
     if PacketType::from_u8(*first >> 4).is_none() {
         return Err(DecodeError::protocol("packet type", "is 0"));

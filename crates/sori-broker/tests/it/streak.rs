@@ -8,6 +8,7 @@ use sori_broker::{
     Access, Action, Exchange, Identity, ListenerSettings, Login, OpenAccess, PlainSpace, Settings, Shard, ShardId,
     Time, Verdict,
 };
+use sori_mqtt::{Direction, PacketType, Split, decode, split};
 
 use super::broker::{Broker, Client, Setup, setup};
 use super::random::Random;
@@ -211,6 +212,99 @@ fn a_message_behind_another_one_of_its_topic_is_delivered_like_any_other() {
             walk(seed, shards, |settings, _| settings.keeps_records = true);
         }
     }
+}
+
+/// Acknowledgements in their shortest form may be taken several at a time. With a reason code, which says the same in one byte more,
+/// each is taken by itself.
+// covers: [MQTT-4.3.2-3] [MQTT-4.3.3-4] [MQTT-4.3.3-5] [MQTT-4.3.3-11]
+#[test]
+fn acknowledgements_in_a_row_are_taken_like_any_other() {
+    for seed in 0..150 {
+        acknowledge_at_random(seed, 1 + (seed % 2) as u16, seed % 3 == 0);
+    }
+}
+
+fn acknowledge_at_random(seed: u64, shards: u16, keeps_records: bool) {
+    let with = || {
+        let broker = setup().settings(|settings| settings.keeps_records = keeps_records).broker(shards);
+        let mut clients = ["a", "b"].map(|id| {
+            let expiry = if seed % 2 == 0 { 1000 } else { 0 };
+            broker.connect(v5(id).session_expiry(expiry).receive_maximum(7))
+        });
+        for client in &mut clients {
+            client.subscribe("t", 2);
+            client.subscribe("u", 1);
+            client.subscribe("#", 2);
+        }
+        (broker, clients)
+    };
+    let (mut short, mut long) = (with(), with());
+    let mut random = Random(seed + 1);
+    // What each client could answer: kind and identifier.
+    let mut open: [Vec<(PacketType, u16)>; 2] = Default::default();
+    for round in 0..30u16 {
+        let by = random.below(2) as usize;
+        let mut bytes = Vec::new();
+        for n in 0..random.below(6) as u16 {
+            let (qos, id) = (random.below(3) as u8, round * 10 + n + 1);
+            let message = publish(["t", "u", "v"][random.below(3) as usize]).qos(qos).id_if(qos > 0, id).payload("x");
+            let message = if random.one_in(6) { message.retain() } else { message };
+            bytes.push((message.encode(Version::V5), None));
+        }
+        let mut answers = open[by].split_off(random.below(open[by].len() as u64 / 2 + 1) as usize);
+        if random.one_in(2) {
+            answers.sort_by_key(|(kind, _)| *kind as u8);
+        }
+        if random.one_in(8) {
+            answers.push((PacketType::PubRel, 9_999));
+            answers.push(([PacketType::PubAck, PacketType::PubRec][random.below(2) as usize], 9_999));
+            answers.extend(answers.first().copied());
+        }
+        let short_form = |(kind, id): (PacketType, u16)| [&[kind.first_byte(), 2][..], &id.to_be_bytes()].concat();
+        let long_form = |(kind, id): (PacketType, u16)| [&[kind.first_byte(), 3][..], &id.to_be_bytes(), &[0]].concat();
+        bytes.extend(answers.into_iter().map(|answer| (short_form(answer), Some(long_form(answer)))));
+        let in_short: Vec<u8> = bytes.iter().flat_map(|(short, _)| short.clone()).collect();
+        let in_long: Vec<u8> = bytes.into_iter().flat_map(|(short, long)| long.unwrap_or(short)).collect();
+        short.1[by].send_bytes(&in_short);
+        long.1[by].send_bytes(&in_long);
+        for at in 0..2 {
+            let (received, expected) = (short.1[at].received_bytes(), long.1[at].received_bytes());
+            assert_eq!(received, expected, "seed {seed}, round {round}, client {at}");
+            open[at].extend(answers_to(&received));
+        }
+        let totals = |broker: &Broker| {
+            let t = broker.totals();
+            (t.packets_received, t.packets_sent, t.publish_sent, t.dropped_refused, t.protocol_errors)
+        };
+        assert_eq!(totals(&short.0), totals(&long.0), "seed {seed}, round {round}");
+    }
+    let [received, expected] = [short.0, long.0].map(|broker| {
+        let mut late = broker.connect(v5("late"));
+        late.send(subscribe(1).filter("#", 0));
+        late.received_bytes()
+    });
+    assert_eq!(received, expected, "seed {seed}, what is retained");
+}
+
+/// What a client has to answer to what it has received.
+fn answers_to(mut bytes: &[u8]) -> Vec<(PacketType, u16)> {
+    let mut answers = Vec::new();
+    while let Ok(Split::Frame(frame)) = split(bytes, usize::MAX) {
+        bytes = &bytes[frame.size..];
+        answers.extend(match decode(frame, sori_mqtt::Version::V5, Direction::ToClient) {
+            Ok(sori_mqtt::Packet::Publish(publish)) => publish.packet_id.map(|id| {
+                let kind =
+                    if publish.qos == sori_mqtt::QoS::AtLeastOnce { PacketType::PubAck } else { PacketType::PubRec };
+                (kind, id.value())
+            }),
+            Ok(sori_mqtt::Packet::PubRel(ack)) => Some((PacketType::PubComp, ack.packet_id.value())),
+            Ok(sori_mqtt::Packet::PubRec(ack)) if !ack.reason_code.is_error() => {
+                Some((PacketType::PubRel, ack.packet_id.value()))
+            }
+            _ => None,
+        });
+    }
+    answers
 }
 
 /// A subscriber that does not read gets what fits, and the rest of it is dropped by the same rules.

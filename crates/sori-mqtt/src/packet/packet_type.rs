@@ -132,7 +132,9 @@ impl PacketType {
     }
 
     /// The first byte with the flags that the standard prescribes; those of PUBLISH are its own.
-    pub(crate) const fn first_byte(self) -> u8 {
+    #[must_use]
+    #[inline]
+    pub const fn first_byte(self) -> u8 {
         (self as u8) << 4 | self.flags()
     }
 
