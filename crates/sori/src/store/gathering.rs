@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use base64ct::{Base64, Encoding};
@@ -41,19 +42,19 @@ impl Gathering {
             Line::Store { format, .. } => Err(format!("format {format} is not known to this version of sori")),
             _ if !self.is_begun => Err("the first line must have the type \"store\"".to_owned()),
             Line::Session(session) => self.take_session(session),
-            Line::Queued { client_id, qos, retain, shared, identifiers, message } => {
-                let delivery = self.delivery((qos, retain, shared), identifiers, message)?;
+            Line::Queued { client_id, qos, retain, group, identifiers, message } => {
+                let delivery = self.delivery((qos, retain, group), identifiers, message)?;
                 self.session(&client_id)?.queued.push(delivery);
                 Ok(())
             }
-            Line::InFlight { client_id, packet_id, state, qos, retain, shared, identifiers, message } => {
+            Line::InFlight { client_id, packet_id, state, qos, retain, group, identifiers, message } => {
                 let message = match (message, state) {
                     (Some(message), _) => message,
                     // Nobody will ask for it.
                     (None, State::PubRel) => Message::released(),
                     (None, State::Publish) => return Err("a message that is to be sent again is missing".to_owned()),
                 };
-                let delivery = self.delivery((qos, retain, shared), identifiers, message)?;
+                let delivery = self.delivery((qos, retain, group), identifiers, message)?;
                 if delivery.qos == QoS::AtMostOnce {
                     return Err("a message in flight cannot have QoS 0".to_owned());
                 }
@@ -147,12 +148,12 @@ impl Gathering {
 
     fn delivery(
         &mut self,
-        (qos_number, retain, is_shared): (u8, bool, bool),
+        (qos_number, retain, group): (u8, bool, Option<NonZeroU32>),
         identifiers: Vec<u32>,
         message: Message,
     ) -> Result<ImportedDelivery, String> {
         identifiers.iter().try_for_each(|number| identifier(*number))?;
-        Ok(ImportedDelivery { message: self.message(message)?, qos: qos(qos_number)?, retain, is_shared, identifiers })
+        Ok(ImportedDelivery { message: self.message(message)?, qos: qos(qos_number)?, retain, group, identifiers })
     }
 
     /// The message, as the one that was there before if it is the same.

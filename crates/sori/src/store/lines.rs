@@ -3,6 +3,8 @@
 //! The first line tells the format. Times are milliseconds of Unix time, payloads Base64. A message that waits for several
 //! sessions stands on several lines; when they are read again, equal ones become one.
 
+use std::num::NonZeroU32;
+
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
 use sori_mqtt::PacketId;
@@ -24,9 +26,9 @@ pub(crate) enum Line {
         client_id: String,
         qos: u8,
         retain: bool,
-        /// The client was chosen for it from those that share a subscription.
-        #[serde(default, skip_serializing_if = "is_false")]
-        shared: bool,
+        /// The number of the group that the client was chosen from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<NonZeroU32>,
         identifiers: Vec<u32>,
         message: Message,
     },
@@ -37,8 +39,8 @@ pub(crate) enum Line {
         state: State,
         qos: u8,
         retain: bool,
-        #[serde(default, skip_serializing_if = "is_false")]
-        shared: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<NonZeroU32>,
         identifiers: Vec<u32>,
         /// None when the client has it and only the release is to come.
         message: Option<Message>,
@@ -167,7 +169,7 @@ impl Line {
             },
             qos: inflight.delivery.qos as u8,
             retain: inflight.delivery.retain,
-            shared: inflight.delivery.is_shared,
+            group: inflight.delivery.group,
             identifiers: inflight.delivery.identifiers.clone(),
             message: (inflight.state == InflightState::Publish).then(|| Message::of(&inflight.delivery.message)),
         }));
@@ -175,7 +177,7 @@ impl Line {
             client_id: client_id(),
             qos: delivery.qos as u8,
             retain: delivery.retain,
-            shared: delivery.is_shared,
+            group: delivery.group,
             identifiers: delivery.identifiers.clone(),
             message: Message::of(&delivery.message),
         }));

@@ -227,7 +227,7 @@ fn nothing_is_lost_on_the_way() {
         (r#""type":"session""#, 4),
         (r#""type":"in_flight","client_id":"kept","packet_id":1,"state":"publish","qos":1"#, 1),
         (r#""type":"in_flight","client_id":"kept","packet_id":2,"state":"pubrel","qos":2"#, 1),
-        (r#""type":"queued","client_id":"kept","qos":1,"retain":false,"shared":true,"identifiers":[8]"#, 1),
+        (r#""type":"queued","client_id":"kept","qos":1,"retain":false,"group":1780969386,"identifiers":[8]"#, 1),
         (r#""type":"queued","client_id":"kept","qos":1,"retain":true,"identifiers":[7]"#, 1),
         (r#""type":"incoming","client_id":"kept","packet_id":9"#, 1),
         (r#""filter":"a/#","qos":2,"no_local":true,"retain_as_published":true,"identifier":7"#, 1),
