@@ -1,5 +1,6 @@
 //! One place that lines are written to, and what is done when it cannot take them.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -33,32 +34,62 @@ pub(super) struct Rendered<'a> {
     pub(super) classic: &'a str,
 }
 
-/// A target and the lines it lost.
+/// A target, what it is still to be given, and the lines it lost.
 #[derive(Debug)]
 pub(super) struct Destination {
     target: Target,
+    /// Lines that are written together, and how many they are.
+    gathered: String,
+    count: u64,
     lost: u64,
 }
 
+/// More bytes than that do not wait for others.
+const GATHERED_MAX: usize = 32 * 1024;
+
 impl Destination {
     pub(super) fn new(target: Target) -> Destination {
-        Destination { target, lost: 0 }
+        Destination { target, gathered: String::new(), count: 0, lost: 0 }
     }
 
-    /// Writes a line, or counts it as lost. What was lost is told with the first line that arrives again.
+    /// Takes a line: it is written with [`Destination::flush`] at the latest, or counted as lost. What was lost is told with the
+    /// first line that arrives again.
     pub(super) fn write(&mut self, line: &Rendered<'_>) {
-        if self.lost > 0 {
-            // What was written last may be half a line.
-            let classic = format!("\n{} log lines before this one could not be written.\n", self.lost);
-            let text = classic.trim();
-            if self.target.write(&Rendered { kind: Kind::Warning, at: line.at, text, classic: &classic }).is_err() {
-                self.lost += 1;
-                return;
-            }
-            self.lost = 0;
+        if self.lost == 0 || self.count > 0 {
+            return self.take(line);
         }
-        if self.target.write(line).is_err() {
-            self.lost += 1;
+        // What was written last may be half a line.
+        let classic = format!("\n{} log lines before this one could not be written.\n", self.lost);
+        let lost = Rendered { kind: Kind::Warning, at: line.at, text: classic.trim(), classic: &classic };
+        match self.target.text_of(&lost) {
+            Some(text) => self.gathered.push_str(&text),
+            None if self.target.send(&lost).is_ok() => self.lost = 0,
+            None => return self.lost += 1,
+        }
+        self.take(line);
+    }
+
+    fn take(&mut self, line: &Rendered<'_>) {
+        match self.target.text_of(line) {
+            Some(text) => {
+                self.gathered.push_str(&text);
+                self.count += 1;
+                if self.gathered.len() > GATHERED_MAX {
+                    self.flush();
+                }
+            }
+            None if self.target.send(line).is_err() => self.lost += 1,
+            None => {}
+        }
+    }
+
+    /// Writes what has been gathered.
+    pub(super) fn flush(&mut self) {
+        if self.count > 0 {
+            let written = self.target.write(self.gathered.as_bytes());
+            self.lost = if written.is_ok() { 0 } else { self.lost + self.count };
+            self.gathered.clear();
+            self.count = 0;
         }
     }
 }
@@ -69,16 +100,30 @@ impl Target {
         OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(Target::File)
     }
 
-    fn write(&mut self, line: &Rendered<'_>) -> io::Result<()> {
+    /// The line for a target that takes several at a time; `None`: it is sent each by itself.
+    fn text_of<'a>(&self, line: &Rendered<'a>) -> Option<Cow<'a, str>> {
         match self {
-            Target::Stderr => io::stderr().write_all(line.classic.as_bytes()),
+            Target::Stderr | Target::Stdout | Target::File(_) => Some(Cow::Borrowed(line.classic)),
+            Target::Json => Some(Cow::Owned(json(line))),
+            Target::Syslog(_) | Target::Topic(_) => None,
+        }
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self {
+            Target::Stderr | Target::Json => io::stderr().write_all(lines),
             Target::Stdout => {
                 let mut stdout = io::stdout().lock();
-                stdout.write_all(line.classic.as_bytes())?;
+                stdout.write_all(lines)?;
                 stdout.flush()
             }
-            Target::Json => io::stderr().write_all(json(line).as_bytes()),
-            Target::File(file) => file.write_all(line.classic.as_bytes()),
+            Target::File(file) => file.write_all(lines),
+            Target::Syslog(_) | Target::Topic(_) => Ok(()),
+        }
+    }
+
+    fn send(&mut self, line: &Rendered<'_>) -> io::Result<()> {
+        match self {
             Target::Syslog(syslog) => syslog.write(line.kind, line.at, line.classic.trim_matches('\n')),
             Target::Topic(lines) => {
                 if let Some(topic) = line.kind.topic() {
@@ -86,6 +131,7 @@ impl Target {
                 }
                 Ok(())
             }
+            Target::Stderr | Target::Stdout | Target::Json | Target::File(_) => Ok(()),
         }
     }
 }
@@ -122,16 +168,23 @@ mod tests {
         let full = OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
         let mut destination = Destination::new(Target::File(full));
         let line = Rendered { kind: Kind::Error, at: SystemTime::UNIX_EPOCH, text: "x", classic: "1: x\n" };
+        for _ in 0..2 {
+            destination.write(&line);
+            destination.flush();
+        }
         destination.write(&line);
         destination.write(&line);
-        assert_eq!(destination.lost, 2);
+        destination.flush();
+        assert_eq!(destination.lost, 4);
 
         let path = std::env::temp_dir().join(format!("sori-lost-lines-{}", std::process::id()));
         destination.target = Target::file(&path).expect("opens");
         destination.write(&line);
+        destination.write(&line);
+        destination.flush();
         let written = std::fs::read_to_string(&path).expect("was written");
         std::fs::remove_file(&path).expect("is there");
-        assert_eq!(written, "\n2 log lines before this one could not be written.\n1: x\n");
+        assert_eq!(written, "\n4 log lines before this one could not be written.\n1: x\n1: x\n");
         assert_eq!(destination.lost, 0);
     }
 }

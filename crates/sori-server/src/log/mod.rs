@@ -17,7 +17,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -195,9 +195,12 @@ impl Log {
 
 /// A line is one line: what a peer chose (its client identifier, a topic) cannot start another one, nor carry a
 /// terminal's escape sequences.
-fn one_line(text: fmt::Arguments<'_>) -> String {
-    let text = text.to_string();
-    if !text.chars().any(is_unprintable) {
+fn one_line(line: fmt::Arguments<'_>) -> String {
+    let mut text = String::with_capacity(USUAL_LENGTH);
+    // A string cannot refuse to be written to.
+    text.write_fmt(line).unwrap_or_default();
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
+    if is_plain || !text.chars().any(is_unprintable) {
         return text;
     }
     let mut clean = String::with_capacity(text.len() + 8);
@@ -206,6 +209,9 @@ fn one_line(text: fmt::Arguments<'_>) -> String {
     }
     clean
 }
+
+/// Bytes that most lines find room in.
+const USUAL_LENGTH: usize = 120;
 
 /// Mosquitto's own lines contain TABs.
 fn is_unprintable(c: char) -> bool {

@@ -34,7 +34,7 @@ impl Repeats {
         let again = surprise && self.latest.as_ref().is_some_and(|(k, t)| *k == kind && t == text);
         if !again {
             let count = self.take_count();
-            self.latest = surprise.then(|| (kind, text.to_owned()));
+            self.remember(kind, text, surprise);
             self.in_a_row = 1;
             return Verdict { count, write: true };
         }
@@ -45,6 +45,16 @@ impl Repeats {
         self.counted += 1;
         self.counting_since.get_or_insert(at);
         Verdict { count: self.due(at), write: false }
+    }
+
+    fn remember(&mut self, kind: Kind, text: &str, surprise: bool) {
+        match &mut self.latest {
+            Some(latest) if surprise => {
+                latest.0 = kind;
+                text.clone_into(&mut latest.1);
+            }
+            latest => *latest = surprise.then(|| (kind, text.to_owned())),
+        }
     }
 
     /// The count line, when it has waited long enough.

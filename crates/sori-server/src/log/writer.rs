@@ -42,6 +42,8 @@ struct Writer {
     destinations: Vec<Destination>,
     timestamps: Timestamps,
     repeats: Repeats,
+    /// The line that is being written.
+    classic: String,
 }
 
 impl Writer {
@@ -52,6 +54,7 @@ impl Writer {
             topic,
             destinations: Vec::new(),
             repeats: Repeats::default(),
+            classic: String::new(),
         };
         writer.open();
         writer
@@ -81,6 +84,7 @@ impl Writer {
                 format!("{} log lines were dropped because they came faster than they could be written.", work.lost);
             self.write(Kind::Warning, now, &lost);
         }
+        self.destinations.iter_mut().for_each(Destination::flush);
     }
 
     /// Opens all destinations. Standard error takes the place of a file that cannot be opened.
@@ -114,13 +118,17 @@ impl Writer {
         if let Some((path, error)) = failed {
             let text = format!("Error: Unable to open log file {} for writing: {error}.", path.display());
             self.write(Kind::Error, SystemTime::now(), &text);
+            self.destinations.iter_mut().for_each(Destination::flush);
         }
     }
 
     fn write(&mut self, kind: Kind, at: SystemTime, text: &str) {
-        let classic =
-            if self.config.timestamp { format!("{}: {text}\n", self.timestamps.text(at)) } else { format!("{text}\n") };
-        let line = Rendered { kind, at, text, classic: &classic };
+        self.classic.clear();
+        if self.config.timestamp {
+            self.classic.extend([self.timestamps.text(at), ": "]);
+        }
+        self.classic.extend([text, "\n"]);
+        let line = Rendered { kind, at, text, classic: &self.classic };
         for destination in &mut self.destinations {
             destination.write(&line);
         }
