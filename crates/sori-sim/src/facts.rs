@@ -139,6 +139,10 @@ impl Facts {
                 let key = self.note_in(link, moment, seen);
                 if let (Some(early), Some(message)) = (event.early, key.and_then(|key| self.messages.get_mut(&key))) {
                     (message.first, message.early) = (early.min(message.first), true);
+                    if message.qos == 0 && self.store_refused {
+                        // The store may have refused it before CONNACK was sent.
+                        message.acknowledged = None;
+                    }
                 }
             }
             What::Out(seen, _) => self.note_out(link, moment, seen),

@@ -99,12 +99,10 @@ fn humbly(work: &mut (dyn FnMut() -> io::Result<()> + Send)) -> io::Result<()> {
         // "<process>/task/<thread>"
         let thread = std::fs::read_link("/proc/thread-self")?;
         let thread = thread.file_name().unwrap_or_default();
-        // Real-time priority, which the program may have been given, is not for them either.
-        for (command, arguments) in [("chrt", &["--other", "--pid", "0"]), ("renice", &["-n", "19", "-p"])] {
-            let status = Command::new(command).args(arguments).arg(thread).stdout(Stdio::null()).status()?;
-            if !status.success() {
-                return Err(io::Error::other(format!("{command} could not lower the priority of a thread")));
-            }
+        // A thread of another policy keeps the processor for some milliseconds once it has it, however low its priority.
+        let status = Command::new("chrt").args(["--idle", "--pid", "0"]).arg(thread).stdout(Stdio::null()).status()?;
+        if !status.success() {
+            return Err(io::Error::other("chrt could not lower the priority of a thread"));
         }
         work()
     };

@@ -70,6 +70,7 @@ fn is_ordered(rest: &Rest<'_>, session: &Session, message: &Message, delivery: &
     let may_be_lost = delivery.qos == 0
         || message.was_refused
         || message.expiry.is_some()
+        || message.versions_differ
         || rest.totals.dropped_queue_full > 0
         || rest.facts.may_be_too_large(session, message);
     let surely_met = held.iter().any(|held| {

@@ -287,13 +287,20 @@ impl Simulation {
         // A full store looks for room once a second.
         self.come_to_rest();
         self.advance(2_000);
+        self.clean_store();
+        if self.wires.facts.store_refused {
+            self.try_again();
+            // All that had waited may have come at one moment.
+            self.advance(2_000);
+            self.clean_store();
+        }
+    }
+
+    fn clean_store(&mut self) {
         if let Some(storage) = self.host.storage() {
             storage.committer().request_checkpoint();
         }
         self.come_to_rest();
-        if self.wires.facts.store_refused {
-            self.try_again();
-        }
     }
 
     /// MQTT 3 clients wait for ever for what a full store did not acknowledge; the others have been told.
