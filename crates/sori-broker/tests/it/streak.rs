@@ -228,7 +228,7 @@ fn acknowledge_at_random(seed: u64, shards: u16, keeps_records: bool) {
     let with = || {
         let broker = setup().settings(|settings| settings.keeps_records = keeps_records).broker(shards);
         let mut clients = ["a", "b"].map(|id| {
-            let expiry = if seed % 2 == 0 { 1000 } else { 0 };
+            let expiry = if seed.is_multiple_of(2) { 1000 } else { 0 };
             broker.connect(v5(id).session_expiry(expiry).receive_maximum(7))
         });
         for client in &mut clients {
@@ -267,10 +267,10 @@ fn acknowledge_at_random(seed: u64, shards: u16, keeps_records: bool) {
         let in_long: Vec<u8> = bytes.into_iter().flat_map(|(short, long)| long.unwrap_or(short)).collect();
         short.1[by].send_bytes(&in_short);
         long.1[by].send_bytes(&in_long);
-        for at in 0..2 {
-            let (received, expected) = (short.1[at].received_bytes(), long.1[at].received_bytes());
-            assert_eq!(received, expected, "seed {seed}, round {round}, client {at}");
-            open[at].extend(answers_to(&received));
+        for ((open, short), long) in open.iter_mut().zip(&mut short.1).zip(&mut long.1) {
+            let (received, expected) = (short.received_bytes(), long.received_bytes());
+            assert_eq!(received, expected, "seed {seed}, round {round}");
+            open.extend(answers_to(&received));
         }
         let totals = |broker: &Broker| {
             let t = broker.totals();

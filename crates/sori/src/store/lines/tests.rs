@@ -44,7 +44,7 @@ fn everything() -> Imported {
         message: Arc::clone(message),
         qos: QoS::AtLeastOnce,
         retain: false,
-        is_shared: true,
+        group: NonZeroU32::new(7),
         identifiers: vec![1, 268_435_455],
     };
     let id = |number| PacketId::new(number).expect("is not 0");
