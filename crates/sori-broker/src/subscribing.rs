@@ -4,6 +4,7 @@ use crate::access::Action;
 use crate::event::Event;
 use crate::explaining::Teller;
 use crate::ids::ConnectionId;
+use crate::index::Place;
 use crate::reads::RetainedRead;
 use crate::session::SessionKey;
 use crate::shard::Shard;
@@ -17,6 +18,27 @@ use sori_mqtt::{
     PacketType, Properties, PropertyBuffer, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions,
     TopicFilter, UnsubAck, Unsubscribe, Version,
 };
+
+/// Filters of one packet that are put into the index at a time: the other shards wait so long for it, and that is still less than
+/// what taking the index for each of them costs.
+const FILTERS_IN_A_GO: usize = 32;
+
+/// A subscription that a client asks for.
+struct Wanted<'a> {
+    filter: Option<TopicFilter<'a>>,
+    options: SubscribeOptions,
+    /// Why it does not get it.
+    refusal: Option<ReasonCode>,
+    found: Option<Found>,
+}
+
+/// What came of it in the index.
+struct Found {
+    place: Place,
+    is_new: bool,
+    /// There may be retained messages to be read, up to this version.
+    reads: Option<u64>,
+}
 
 impl Shard {
     /// [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1] [MQTT-2.2.1-6] [MQTT311-3.8.4-1]
@@ -39,19 +61,32 @@ impl Shard {
         let mut codes = Vec::new();
         let mark = self.recorder.mark();
         let is_refused = self.is_change_refused(key);
-        for (filter, options) in subscribe.filters() {
-            let mounted = mount.map(|mount| mounted_filter(mount, filter));
-            let code = match mounted.as_deref().map_or(Ok(filter), TopicFilter::new) {
-                Ok(_) if is_refused => ReasonCode::QuotaExceeded,
-                Ok(filter) => self.subscribe(key, filter, options, identifier),
-                Err(_) => ReasonCode::TopicFilterInvalid,
+        let mounted: Vec<String> = match mount {
+            Some(mount) => subscribe.filters().map(|(filter, _)| mounted_filter(mount, filter)).collect(),
+            None => Vec::new(),
+        };
+        let mut all = subscribe.filters().enumerate().map(|(at, (filter, options))| {
+            let filter = mounted.get(at).map_or(Ok(filter), |mounted| TopicFilter::new(mounted));
+            let refusal = match filter {
+                Ok(_) if is_refused => Some(ReasonCode::QuotaExceeded),
+                Ok(_) => None,
+                Err(_) => Some(ReasonCode::TopicFilterInvalid),
             };
+            Wanted { filter: filter.ok(), options, refusal, found: None }
+        });
+        loop {
+            let mut some: Vec<Wanted<'_>> = all.by_ref().take(FILTERS_IN_A_GO).collect();
+            if some.is_empty() {
+                break;
+            }
+            self.subscribe(key, &mut some, identifier);
             // MQTT 3.1 has no code for failure; [MQTT-3.9.3-2] [MQTT311-3.9.3-2] are kept by the two others.
-            codes.push(match (version, code.is_error()) {
-                (Version::V31, true) => 0,
-                (Version::V311, true) => 0x80,
-                _ => code.value(),
-            });
+            codes.extend(some.iter().map(|wanted| match (version, wanted.refusal) {
+                (Version::V31, Some(_)) => 0,
+                (Version::V311, Some(_)) => 0x80,
+                (_, Some(code)) => code.value(),
+                (_, None) => ReasonCode::granted(wanted.options.qos).value(),
+            }));
         }
         let mut suback = SubAck { packet_id: subscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
         let why = self.refusal(id, &codes, suback.encoded_len(Version::V5));
@@ -88,63 +123,78 @@ impl Shard {
         }
     }
 
-    /// [MQTT-3.8.4-7] [MQTT-3.2.2-10]
-    fn subscribe(
-        &mut self,
-        key: SessionKey,
-        filter: TopicFilter<'_>,
-        options: SubscribeOptions,
-        identifier: u32,
-    ) -> ReasonCode {
-        let me = self.session_ref(key);
-        let Some(session) = self.sessions.get(key.slot, key.generation) else { return ReasonCode::UnspecifiedError };
-        if !self.is_unrestricted
-            && !self.access.may(&session.identity, &session.client_id, Action::Subscribe, filter.filter())
-        {
-            return ReasonCode::NotAuthorized;
-        }
-        let limit = self.settings.memory_limit;
-        if limit > 0 && self.space.memory_used() + filter.as_str().len() as u64 > limit {
-            return ReasonCode::QuotaExceeded;
+    /// Each is granted, or has its refusal afterwards. [MQTT-3.8.4-7] [MQTT-3.2.2-10]
+    fn subscribe(&mut self, key: SessionKey, all: &mut [Wanted<'_>], identifier: u32) {
+        let Some(session) = self.sessions.get(key.slot, key.generation) else {
+            return all.iter_mut().for_each(|wanted| wanted.refusal = Some(ReasonCode::UnspecifiedError));
+        };
+        if !self.is_unrestricted {
+            let may = |filter: TopicFilter<'_>| {
+                self.access.may(&session.identity, &session.client_id, Action::Subscribe, filter.filter())
+            };
+            for wanted in all.iter_mut().filter(|wanted| wanted.refusal.is_none()) {
+                if !wanted.filter.is_some_and(may) {
+                    wanted.refusal = Some(ReasonCode::NotAuthorized);
+                }
+            }
         }
         let is_durable = session.is_persistent() && self.settings.keeps_records;
-        let mut until = 0;
-        let mut inserted = None;
+        if all.iter().any(|wanted| wanted.refusal.is_none()) {
+            self.put_in_index(key, all, identifier, is_durable);
+        }
+        for wanted in all.iter().filter(|wanted| wanted.refusal.is_none()) {
+            self.note_subscription(key, wanted, identifier);
+        }
+    }
+
+    fn put_in_index(&mut self, key: SessionKey, all: &mut [Wanted<'_>], identifier: u32, is_durable: bool) {
+        let (me, limit) = (self.session_ref(key), self.settings.memory_limit);
         let space = Arc::clone(&self.space);
         self.space.write_index(&mut |index| {
-            let old = index.find(filter, me);
-            let mut reads = reads_retained(filter, options.retain_handling, old.is_none());
-            if reads {
-                // Read under the lock of the index: whatever is stored later is matched with this subscription.
-                space.retained(&mut |retained| {
-                    until = retained.version();
-                    reads = retained.may_have(filter);
-                });
+            for wanted in all.iter_mut().filter(|wanted| wanted.refusal.is_none()) {
+                let (Some(filter), options) = (wanted.filter, wanted.options) else { continue };
+                if limit > 0 && space.memory_used() + filter.as_str().len() as u64 > limit {
+                    wanted.refusal = Some(ReasonCode::QuotaExceeded);
+                    continue;
+                }
+                let old = index.find(filter, me);
+                let mut until = 0;
+                let mut reads = reads_retained(filter, options.retain_handling, old.is_none());
+                if reads {
+                    // Read under the lock of the index: whatever is stored later is matched with this subscription.
+                    space.retained(&mut |retained| {
+                        until = retained.version();
+                        reads = retained.may_have(filter);
+                    });
+                }
+                let subscriber = Subscriber {
+                    // A subscription that is only replaced misses nothing of what is on its way. [MQTT-3.8.4-4]
+                    since: old.map_or(until, |(_, old)| old.since),
+                    session: me,
+                    identifier,
+                    options: Options::new(options.qos, options.no_local, options.retain_as_published)
+                        .with_durable(is_durable),
+                };
+                let (place, old) = index.insert(filter, subscriber);
+                wanted.found = Some(Found { place, is_new: old.is_none(), reads: reads.then_some(until) });
             }
-            let subscriber = Subscriber {
-                // A subscription that is only replaced misses nothing of what is on its way. [MQTT-3.8.4-4]
-                since: old.map_or(until, |(_, old)| old.since),
-                session: me,
-                identifier,
-                options: Options::new(options.qos, options.no_local, options.retain_as_published)
-                    .with_durable(is_durable),
-            };
-            inserted = Some((index.insert(filter, subscriber), reads));
         });
         self.generation = self.space.generation();
-        let Some(((place, old), reads)) = inserted else { return ReasonCode::UnspecifiedError };
+    }
+
+    fn note_subscription(&mut self, key: SessionKey, wanted: &Wanted<'_>, identifier: u32) {
+        let me = self.session_ref(key);
+        let (Some(filter), Some(found), options) = (wanted.filter, &wanted.found, wanted.options) else { return };
         let report = self.settings.report_subscriptions;
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
-            return ReasonCode::UnspecifiedError;
-        };
-        if old.is_none() {
-            session.places.insert(place);
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+        if found.is_new {
+            session.places.insert(found.place);
         }
         self.recorder.note_subscribed(me, session, filter.as_str(), options, identifier);
-        if reads {
+        if let Some(until) = found.reads {
             session.reads.want(RetainedRead {
                 number: 0,
-                place,
+                place: found.place,
                 filter: Box::from(filter.as_str()),
                 granted: options.qos,
                 identifier,
@@ -156,7 +206,6 @@ impl Shard {
             let client_id = Arc::clone(&session.client_id);
             self.event(Event::Subscribed { client_id, filter: Box::from(filter.as_str()), qos: options.qos });
         }
-        ReasonCode::granted(options.qos)
     }
 
     /// [MQTT-3.10.4-4] [MQTT-3.10.4-5] [MQTT-3.10.4-6] [MQTT-3.11.3-1] [MQTT-3.11.3-2] [MQTT311-3.10.4-4]
