@@ -59,6 +59,9 @@ pub(crate) enum End {
     },
 }
 
+/// What Mosquitto says when it has no name for a client and no address.
+const UNREADABLE: &str = "Client (null) [(null):0] disconnected: bad socket read/write: Invalid input";
+
 impl Carried {
     pub(crate) fn new(socket: Stream, transport: Transport, naming: Naming, keyring: Option<Keyring>) -> Carried {
         Carried { socket, transport, naming, keyring, is_introduced: false }
@@ -94,7 +97,10 @@ impl Carried {
             return None;
         }
         let from = self.transport.peer().address.as_ref().map(|address| format!(" from {}", told(address)));
-        Some(format!("Connection{} rejected, {error}.", from.unwrap_or_default()))
+        let line = format!("Connection{} rejected, {error}.", from.unwrap_or_default());
+        // Who looks for Mosquitto's words about a header that it cannot read finds either of its two lines.
+        let is_unreadable = error.to_string().starts_with("corrupt");
+        Some(if is_unreadable { format!("{line} {UNREADABLE}") } else { line })
     }
 
     /// Mosquitto's line about the TLS that a proxy has told of.

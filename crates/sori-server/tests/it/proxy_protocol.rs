@@ -53,6 +53,13 @@ fn version_2_tells_the_address_and_then_comes_anything() {
     let mut client = Client::open_after(websocket, &v2(b""), transport).expect("a handshake");
     assert_eq!(client.hello(&hello("w")), 0);
     broker.wait_for_log("New client connected from 192.0.2.5:6275 as w ");
+    // A value that is longer than all that follows.
+    let mut long = Client::open(plain);
+    long.send(&v2(&[b'a'; 501]));
+    assert_eq!(long.receive(), Received::End);
+    broker.wait_for_log(
+        "rejected, corrupt PROXY header. Client (null) [(null):0] disconnected: bad socket read/write: Invalid input",
+    );
     // The proxy looks whether somebody is there.
     let mut look = Client::open(plain);
     look.send(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
