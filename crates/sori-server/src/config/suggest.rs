@@ -7,8 +7,12 @@ pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         return None;
     }
     let near_enough = (length / 3).max(1);
+    let word = word.to_lowercase();
+    let length = word.chars().count();
     known
-        .map(|candidate| (distance(&word.to_lowercase(), candidate), candidate))
+        // The distance is at least the difference in length, and costs far more to find.
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= near_enough)
+        .map(|candidate| (distance(&word, candidate), candidate))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, _)| *distance <= near_enough)
         .map(|(_, candidate)| candidate)
@@ -48,6 +52,10 @@ mod tests {
             ("allow_annoymous", Some("allow_anonymous")),
             ("Listener", Some("listener")),
             ("log_tpye", Some("log_type")),
+            ("log", None),
+            ("lstnr", None),
+            ("log_destx", Some("log_dest")),
+            ("og_dst", Some("log_dest")),
             ("daemon", None),
             ("", None),
         ] {
