@@ -9,10 +9,13 @@ use sori_mqtt::{PacketId, QoS};
 use super::{Prepared, Step};
 use crate::feed::{self, Machine, Message};
 
-/// More topics than a shard remembers, so that each is new when it comes again.
-const NEW_TOPICS: usize = 5000;
+/// So many topics between one and its return that a shard does not know that it was asked for before.
+const NEW_TOPICS: usize = 20_000;
 /// As many as it does remember.
 const KNOWN_TOPICS: usize = 500;
+/// At most so many messages are one round.
+const MESSAGES_PER_ROUND: usize = 5000;
+const MESSAGES_PER_BATCH: usize = 100;
 const FILTERS_PER_PACKET: usize = 1000;
 
 pub(super) const STEPS: [Step; 9] = [
@@ -55,15 +58,17 @@ fn publishing(filters: Vec<String>, topics: Vec<String>) -> io::Result<Prepared>
         feed::publish(message, PacketId::FIRST)
     };
     let packets: Vec<Vec<u8>> = topics.iter().cycle().take(topics.len().max(KNOWN_TOPICS)).map(publish).collect();
-    let messages = packets.len() as u64;
-    let batches: Vec<Vec<u8>> = packets.chunks(100).map(<[Vec<u8>]>::concat).collect();
-    Ok(Prepared::large(messages, move |counting| {
+    let batches: Vec<Vec<u8>> = packets.chunks(MESSAGES_PER_BATCH).map(<[Vec<u8>]>::concat).collect();
+    let messages = packets.len().min(MESSAGES_PER_ROUND);
+    let mut at = 0;
+    Ok(Prepared::large(messages as u64, move |counting| {
         let before = machine.tally(subscriber).messages;
         machine.count(counting);
-        for batch in &batches {
-            machine.say(publisher, batch);
+        for _ in 0..messages / MESSAGES_PER_BATCH {
+            machine.say(publisher, &batches[at]);
+            at = (at + 1) % batches.len();
         }
-        assert_eq!(machine.tally(subscriber).messages - before, messages, "every message arrives");
+        assert_eq!(machine.tally(subscriber).messages - before, messages as u64, "every message arrives");
     }))
 }
 
