@@ -177,21 +177,25 @@ const CACHED_TOPICS_MAX: usize = 4096;
 /// How many recipients all these may have together: some 4 MiB.
 const CACHED_WEIGHT_MAX: usize = 100_000;
 
-/// How many topics that were asked for once are recognised when they are asked for again.
-const ASKED_BEFORE: usize = 4096;
+/// Topics that were asked for once are recognised when they are asked for again. So many share one place, where the oldest
+/// goes first: with one each, two topics that come in turn throw each other out for ever.
+const ASKED_PER_PLACE: usize = 8;
+/// Room for twice as many as are kept, as not every place gets its share.
+const ASKED_PLACES: usize = 2 * CACHED_TOPICS_MAX / ASKED_PER_PLACE;
 
 /// The match sets of the topics that a shard saw last, all of one generation of the index.
 ///
 /// A topic is kept when it is asked for the second time: where each message has a topic of its own, keeping it would
-/// cost more than the look into the index does.
+/// cost more than the look into the index does. When there is no room, every second one goes: if all did, topics that come
+/// in turn, and are a few too many, would never be found.
 #[derive(Debug)]
 pub(crate) struct MatchCache {
     generation: u64,
     weight: usize,
     hasher: DefaultHashBuilder,
     sets: HashTable<(Box<str>, Arc<MatchSet>)>,
-    /// Parts of the hashes of topics that were asked for, each in the place that another part of it says.
-    asked: Box<[u32]>,
+    /// Parts of the hashes of topics that were asked for, in the place that another part of them says, the last one first.
+    asked: Box<[[u32; ASKED_PER_PLACE]]>,
 }
 
 /// A topic that is not in the cache.
@@ -207,7 +211,7 @@ impl Default for MatchCache {
             weight: 0,
             hasher: DefaultHashBuilder::default(),
             sets: HashTable::new(),
-            asked: alloc::vec![0; ASKED_BEFORE].into_boxed_slice(),
+            asked: alloc::vec![[0; ASKED_PER_PLACE]; ASKED_PLACES].into_boxed_slice(),
         }
     }
 }
@@ -224,20 +228,42 @@ impl MatchCache {
 
     /// What a missing topic matches; it is kept if it was missed before.
     pub(crate) fn keep(&mut self, generation: u64, topic: &str, missing: Missing, set: &Arc<MatchSet>) {
-        let mark = (missing.hash >> 32) as u32;
-        let asked = &mut self.asked[missing.hash as usize % ASKED_BEFORE];
-        if core::mem::replace(asked, mark) != mark {
+        if !self.was_asked_for(missing) {
             return;
         }
-        let is_full = self.sets.len() >= CACHED_TOPICS_MAX || self.weight >= CACHED_WEIGHT_MAX;
-        if self.generation != generation || is_full {
+        if self.generation != generation {
             self.sets.clear();
             (self.generation, self.weight) = (generation, 0);
+        }
+        while self.sets.len() >= CACHED_TOPICS_MAX || self.weight >= CACHED_WEIGHT_MAX {
+            self.drop_half();
         }
         self.weight += set.weight();
         let hasher = &self.hasher;
         let entry = (Box::from(topic), Arc::clone(set));
         self.sets.insert_unique(missing.hash, entry, |(topic, _)| hasher.hash_one(&**topic));
+    }
+
+    /// Was it, lately? From now on it was.
+    fn was_asked_for(&mut self, missing: Missing) -> bool {
+        let mark = (missing.hash >> 32) as u32;
+        let place = &mut self.asked[missing.hash as usize % ASKED_PLACES];
+        let is_known = place.contains(&mark);
+        if !is_known {
+            place.copy_within(..ASKED_PER_PLACE - 1, 1);
+            place[0] = mark;
+        }
+        is_known
+    }
+
+    fn drop_half(&mut self) {
+        let (mut stays, mut weight) = (true, 0);
+        self.sets.retain(|(_, set)| {
+            stays = !stays;
+            weight += if stays { set.weight() } else { 0 };
+            stays
+        });
+        self.weight = weight;
     }
 }
 

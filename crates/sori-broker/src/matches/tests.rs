@@ -1,6 +1,7 @@
 //! Match sets against what was put in, and what the cache keeps.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use proptest::prelude::*;
@@ -71,4 +72,57 @@ fn topics_that_come_once_take_no_memory_and_others_only_so_much() {
         assert!(ask(&mut cache, 1, &topic), "{topic} was kept");
         assert!(cache.sets.len() <= CACHED_TOPICS_MAX);
     }
+}
+
+/// How many of these topics, which come in turn, are found in a round that was preceded by so many others.
+fn found_in_turn(topics: usize, rounds_before: usize) -> usize {
+    let mut cache = MatchCache::default();
+    let topics: Vec<String> = (0..topics).map(|number| format!("in turn/{number}")).collect();
+    let round = |cache: &mut MatchCache| topics.iter().filter(|topic| ask(cache, 1, topic)).count();
+    for _ in 0..rounds_before {
+        round(&mut cache);
+    }
+    round(&mut cache)
+}
+
+#[test]
+fn topics_that_come_in_turn_are_found_and_those_that_are_far_too_many_are_not_kept() {
+    // Which ones share a place depends on the keys of the hashes.
+    let found = found_in_turn(2_000, 2);
+    assert!(found >= 1_950, "{found} of 2,000");
+    let found = found_in_turn(CACHED_TOPICS_MAX - 96, 8);
+    assert!(found >= 3_400, "{found} of 4,000");
+    let found = found_in_turn(5_000, 8);
+    assert!(found >= 1_000, "{found} of 5,000, though there is no room for all");
+    let found = found_in_turn(40_000, 8);
+    assert!(found < 400, "{found} of 40,000");
+}
+
+/// Asks for a topic until it is kept.
+fn keep(cache: &mut MatchCache, topic: &str, set: &Arc<MatchSet>) {
+    for _ in 0..2 {
+        let missing = cache.find(1, topic).expect_err("it is new");
+        cache.keep(1, topic, missing, set);
+    }
+    assert!(cache.find(1, topic).is_ok(), "{topic} was kept");
+    assert_eq!(cache.weight, cache.sets.iter().map(|(_, set)| set.weight()).sum::<usize>());
+}
+
+#[test]
+fn topics_with_very_many_recipients_are_few_and_one_with_too_many_goes_for_the_next() {
+    let with_recipients = |recipients: u32| {
+        let mut builder = MatchBuilder::new(1);
+        (0..recipients).for_each(|slot| builder.add(&subscriber(0, slot, 0)));
+        builder.finish()
+    };
+    let mut cache = MatchCache::default();
+    let set = with_recipients(CACHED_WEIGHT_MAX as u32 / 4);
+    for number in 0..10 {
+        keep(&mut cache, &format!("many/{number}"), &set);
+        assert!(cache.sets.len() <= 4, "{} topics weigh {}", cache.sets.len(), cache.weight);
+    }
+    let mut cache = MatchCache::default();
+    keep(&mut cache, "too many", &with_recipients(CACHED_WEIGHT_MAX as u32));
+    keep(&mut cache, "one", &with_recipients(1));
+    assert_eq!((cache.sets.len(), cache.weight), (1, 2));
 }
