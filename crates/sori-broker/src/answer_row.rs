@@ -3,7 +3,7 @@
 //! Whoever sends and receives much acknowledges much at a time. In their shortest form, which says success, these packets have
 //! four bytes each, and all of a row belong to one session: it is looked up once. Whatever is not that plain (a reason code, an
 //! identifier that does not fit, a record to be made, an answer that has to wait) ends the row and goes by
-//! [handle_packet], as if nothing had been tried.
+//! `handle_packet`, as if nothing had been tried.
 
 use crate::connection::LastTopic;
 use crate::ids::ConnectionId;
@@ -143,18 +143,5 @@ impl Shard {
         self.put_last_topic(id, last);
         self.release(message, Some(id));
         self.take_last_topic(id)
-    }
-
-    /// It is taken out of the connection while it is used, if nothing has changed since.
-    fn take_last_topic(&mut self, id: ConnectionId) -> Option<Box<LastTopic>> {
-        let generation = self.generation;
-        let c = self.connection(id)?;
-        c.last_topic.take_if(|last| last.generation == generation)
-    }
-
-    fn put_last_topic(&mut self, id: ConnectionId, last: Option<Box<LastTopic>>) {
-        if let (Some(last), Some(c)) = (last, self.connection(id)) {
-            c.last_topic = Some(last);
-        }
     }
 }

@@ -15,6 +15,7 @@ use crate::sending::SHARED_BYTES_MIN;
 use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::time::Time;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use sori_mqtt::{Frame, PacketId, PacketType, Properties, Publish, QoS, Split, split};
 
@@ -38,22 +39,31 @@ impl Shard {
     /// those were.
     #[inline]
     pub(crate) fn follow(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {
-        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return 0 };
-        let goes_on = bytes.first().is_some_and(|first| first & !QOS_1 == PLAIN);
-        let generation = self.generation;
-        if !goes_on || c.last_topic.as_ref().is_none_or(|last| last.generation != generation) {
+        if bytes.first().is_none_or(|first| first & !QOS_1 != PLAIN) {
             return 0;
         }
-        // It is taken out of the connection while it is used.
-        let Some(last) = c.last_topic.take() else { return 0 };
+        let Some(last) = self.take_last_topic(id) else { return 0 };
         let used = match &last.set {
             Some(set) => self.terms(id, &last, set).map_or(0, |terms| self.follow_on(id, &terms, &last, set, bytes)),
             None => 0,
         };
-        if let Some(c) = self.connection(id) {
+        self.put_last_topic(id, Some(last));
+        used
+    }
+
+    /// The connection's last topic, taken out while it is used, if nothing has changed since.
+    #[inline]
+    pub(crate) fn take_last_topic(&mut self, id: ConnectionId) -> Option<Box<LastTopic>> {
+        let generation = self.generation;
+        let c = self.connection(id)?;
+        c.last_topic.take_if(|last| last.generation == generation)
+    }
+
+    #[inline]
+    pub(crate) fn put_last_topic(&mut self, id: ConnectionId, last: Option<Box<LastTopic>>) {
+        if let (Some(last), Some(c)) = (last, self.connection(id)) {
             c.last_topic = Some(last);
         }
-        used
     }
 
     /// `None`: this topic, or this connection, has to be looked at packet by packet.
