@@ -12,6 +12,7 @@ pub mod feed;
 #[expect(dead_code, reason = "the server uses what no measurement does")]
 mod inbox;
 pub mod instructions;
+mod knock;
 pub mod measure;
 mod numbers;
 pub mod plot;

@@ -14,6 +14,7 @@ mod explore;
 #[path = "../../sori-server/src/inbox.rs"]
 #[expect(dead_code, reason = "the server uses what no scenario does")]
 mod inbox;
+mod knock;
 #[path = "../../sori-server/src/link.rs"]
 #[expect(
     dead_code,

@@ -23,6 +23,8 @@ pub enum ErrorKind {
     WebSocket,
     /// The header of the PROXY protocol is missing or not legal.
     ProxyProtocol,
+    /// What the header of the PROXY protocol says of the client is not enough to let it in.
+    ProxyRefused,
     /// The proxy between us and the server refused, or answered with something else.
     Proxy,
     /// The other side has closed the connection before it said so, as its protocol wants it.

@@ -75,9 +75,9 @@ impl HeaderReader {
 }
 
 fn refused(what: &str) -> Error {
-    Error::new(ErrorKind::ProxyProtocol, what)
+    Error::new(ErrorKind::ProxyRefused, what)
 }
 
 fn corrupt() -> Error {
-    refused("corrupt PROXY header")
+    Error::new(ErrorKind::ProxyProtocol, "corrupt PROXY header")
 }

@@ -93,13 +93,13 @@ impl Carried {
     }
 
     fn rejection(&self, error: &Error) -> Option<String> {
-        if error.kind() != ErrorKind::ProxyProtocol {
+        if !matches!(error.kind(), ErrorKind::ProxyProtocol | ErrorKind::ProxyRefused) {
             return None;
         }
         let from = self.transport.peer().address.as_ref().map(|address| format!(" from {}", told(address)));
         let line = format!("Connection{} rejected, {error}.", from.unwrap_or_default());
         // Who looks for Mosquitto's words about a header that it cannot read finds either of its two lines.
-        let is_unreadable = error.to_string().starts_with("corrupt");
+        let is_unreadable = error.kind() == ErrorKind::ProxyProtocol;
         Some(if is_unreadable { format!("{line} {UNREADABLE}") } else { line })
     }
 

@@ -3,6 +3,7 @@
 //! One inbox per worker, in the order in which things were put in, whoever put them there. The worker is woken by
 //! whoever finds the inbox empty; it takes everything out at once.
 
+use crate::knock::Knock;
 use crate::numbers::Numbers;
 use crate::socket::{Admittance, Stream};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, Waker};
@@ -44,6 +45,8 @@ pub(crate) enum Letter {
     StoreHasRoom,
     /// Messages that live on disk only, as the shard wanted them.
     Fetched(Box<Fetch>),
+    /// Somebody waits until what has come until now is handled.
+    Knock(Arc<Knock>),
     /// Say good-bye and stop.
     Stop,
 }

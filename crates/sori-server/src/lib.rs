@@ -29,6 +29,7 @@ mod figures;
 mod http;
 pub mod import;
 mod inbox;
+mod knock;
 mod link;
 #[cfg(test)]
 mod link_tests;

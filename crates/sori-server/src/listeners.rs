@@ -7,16 +7,17 @@ use crate::config::ListenerConfig;
 use crate::door::Door;
 use crate::http::{self, Arrival, Mailbox, Site};
 use crate::inbox::{Inbox, Letter};
+use crate::knock::{Ear, Knock, knock};
 use crate::log::{Log, lines};
 use crate::opening::{IS_NO_DELAY_INHERITED, Listening, OpenSocket};
 use crate::roster::Roster;
 use crate::socket::{Admittance, Stream};
-use mio::Token;
+use mio::{Token, Waker};
 use sori_broker::{ListenerSettings, VersionSet};
 use sori_mqtt::{QoS, Version};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// How long nothing is accepted after the machine had no room for another connection.
@@ -47,10 +48,18 @@ struct Accepted {
     peer: String,
 }
 
+/// The workers as the thread of the listeners knows them.
+pub(crate) struct Workers {
+    pub(crate) inboxes: Vec<Arc<Inbox>>,
+    pub(crate) ears: Vec<Arc<Ear>>,
+    /// How they wake that thread.
+    pub(crate) waker: Arc<Waker>,
+}
+
 /// All listening sockets, and whom they hand new connections to: the workers, in turn, or the thread of HTTP.
 pub(crate) struct Listeners {
     listeners: Vec<Listener>,
-    inboxes: Vec<Arc<Inbox>>,
+    workers: Workers,
     http: Mailbox,
     places: Arc<Places>,
     log: Log,
@@ -58,8 +67,12 @@ pub(crate) struct Listeners {
     next_worker: usize,
     paused_until: Option<Instant>,
     door: Door,
-    /// It was accepted when the door was closed, and is let in first.
-    at_door: Option<Accepted>,
+    /// The door was closed when it was looked at last.
+    is_shut: bool,
+    /// Those who were accepted and are not let in yet.
+    at_door: Vec<Accepted>,
+    /// Workers have not heard yet what came before those at the door.
+    knock: Option<Weak<Knock>>,
     /// Connections wait, and the log says so.
     is_short: bool,
 }
@@ -68,7 +81,7 @@ impl Listeners {
     pub(crate) fn new(
         roster: &Roster,
         connection_messages: bool,
-        inboxes: Vec<Arc<Inbox>>,
+        workers: Workers,
         http: Mailbox,
         places: Arc<Places>,
         door: Door,
@@ -76,7 +89,7 @@ impl Listeners {
     ) -> Listeners {
         Listeners {
             listeners: listeners(roster),
-            inboxes,
+            workers,
             http,
             places,
             log,
@@ -84,7 +97,9 @@ impl Listeners {
             next_worker: 0,
             paused_until: None,
             door,
-            at_door: None,
+            is_shut: false,
+            at_door: Vec::new(),
+            knock: None,
             is_short: false,
         }
     }
@@ -102,36 +117,67 @@ impl Listeners {
         }
     }
 
-    /// How long until connections that wait may be accepted; `None` when none is known to wait.
+    /// How long until connections that wait may be accepted or let in; `None` when none is known to wait, or when workers
+    /// will tell.
     pub(crate) fn patience(&self) -> Option<Duration> {
-        if self.at_door.is_none() && !self.listeners.iter().any(|listener| listener.is_ready) {
+        let is_ready = self.listeners.iter().any(|listener| listener.is_ready);
+        if self.is_knocking() || (self.at_door.is_empty() && !is_ready) {
             return None;
         }
-        Some(self.paused_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())))
+        if self.is_shut {
+            return Some(DOOR_WAIT);
+        }
+        let pause = self.paused_until.filter(|_| self.at_door.is_empty());
+        Some(pause.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())))
     }
 
-    /// Accept what waits.
+    /// Accept what waits, and let it in as soon as what came before it is done: a configuration that was to be taken over,
+    /// and what other connections have brought.
     pub(crate) fn accept_ready(&mut self) {
+        if self.is_knocking() {
+            return;
+        }
         let now = Instant::now();
+        self.is_shut = self.door.is_closed();
+        if self.is_shut {
+            return;
+        }
+        if self.at_door.is_empty() {
+            self.accept_all(now);
+            if self.at_door.is_empty() {
+                return;
+            }
+            // Whoever was accepted has connected before this look: a signal sent earlier is seen now.
+            self.is_shut = self.door.is_closed();
+            if self.is_shut {
+                return;
+            }
+        }
+        let Workers { ears, inboxes, waker } = &self.workers;
+        self.knock.get_or_insert_with(|| knock(ears, inboxes, waker));
+        if self.is_knocking() {
+            return;
+        }
+        self.knock = None;
+        for accepted in std::mem::take(&mut self.at_door) {
+            self.let_in(now, accepted);
+        }
+    }
+
+    fn is_knocking(&self) -> bool {
+        self.knock.as_ref().is_some_and(|knock| knock.strong_count() > 0)
+    }
+
+    fn accept_all(&mut self, now: Instant) {
         if self.paused_until.is_some_and(|until| until > now) {
             return;
         }
-        if self.door.is_closed() {
-            self.paused_until = Some(now + DOOR_WAIT);
-            return;
-        }
         self.paused_until = None;
-        if let Some(accepted) = self.at_door.take() {
-            self.let_in(now, accepted);
-        }
         for number in 0..self.listeners.len() {
             for _ in 0..ACCEPTS_MAX {
                 if !self.listeners[number].is_ready || !self.accept_one(number, now) {
                     break;
                 }
-            }
-            if self.at_door.is_some() {
-                return;
             }
         }
     }
@@ -155,14 +201,7 @@ impl Listeners {
         };
         match accepted {
             Ok((stream, address, peer)) => {
-                let accepted = Accepted { socket: listener.socket.token, stream, address, peer };
-                // Whoever was accepted has connected before this look: a signal sent earlier is seen now.
-                if self.door.is_closed() {
-                    self.at_door = Some(accepted);
-                    self.paused_until = Some(now + DOOR_WAIT);
-                    return false;
-                }
-                self.let_in(now, accepted);
+                self.at_door.push(Accepted { socket: listener.socket.token, stream, address, peer });
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 listener.is_ready = false;
@@ -225,8 +264,8 @@ impl Listeners {
             return self.http.post(http::Order::Accepted(Box::new(arrival)));
         }
         let letter = Letter::Accepted(stream, Arc::clone(&listener.settings), peer.into(), Some(admittance));
-        self.inboxes[self.next_worker].post(letter);
-        self.next_worker = (self.next_worker + 1) % self.inboxes.len();
+        self.workers.inboxes[self.next_worker].post(letter);
+        self.next_worker = (self.next_worker + 1) % self.workers.inboxes.len();
     }
 }
 

@@ -8,7 +8,8 @@ use crate::door::{Closed, Door};
 use crate::figures::Figures;
 use crate::http::{self, HTTP_SHARD, Http, Mailbox};
 use crate::inbox::{Inbox, Letter, NewSettings};
-use crate::listeners::Listeners;
+use crate::knock::Ear;
+use crate::listeners::{Listeners, Workers};
 use crate::local_client::{LocalClient, LocalError};
 use crate::log::{Kind, Log};
 use crate::machine::Machine;
@@ -117,9 +118,10 @@ impl Server {
         let acceptor_poll = Poll::new()?;
         let registry = acceptor_poll.registry().try_clone()?;
         let polls = (0..shards).map(|_| Poll::new()).collect::<Result<Vec<Poll>, _>>()?;
-        let mut inboxes = Vec::new();
+        let (mut inboxes, mut ears) = (Vec::new(), Vec::new());
         for poll in &polls {
             inboxes.push(Arc::new(Inbox::new(Waker::new(poll.registry(), WAKE)?)));
+            ears.push(Arc::new(Ear::new(poll)?));
         }
         let roster = Roster::inherited().prepare(&config, &registry, &log).map_err(RunError::all)?;
         let places = Arc::new(Places::new(Limits::of(&config, roster.limits())));
@@ -158,11 +160,11 @@ impl Server {
             store,
         };
         // What has been started ends with `server`, if this fails.
-        server.start_workers(&config, clock, polls, portions)?;
+        server.start_workers(&config, clock, polls, &ears, portions)?;
         if server.roster.has_sites() {
             server.start_http(&config)?;
         }
-        server.start_acceptor(acceptor_poll, config.connection_messages)?;
+        server.start_acceptor(acceptor_poll, ears, config.connection_messages)?;
         Ok(server)
     }
 
@@ -173,6 +175,7 @@ impl Server {
         config: &Config,
         clock: Clock,
         polls: Vec<Poll>,
+        ears: &[Arc<Ear>],
         portions: Vec<Portion>,
     ) -> Result<(), RunError> {
         let settings = Arc::new(settings(config, &self.machine, &self.log, self.store.is_some()));
@@ -181,8 +184,8 @@ impl Server {
         let shards = self.inboxes.len() as u16;
         let (ready, restored) = channel();
         let mut waiting = Vec::new();
-        for ((number, poll), portion) in (0..shards).zip(polls).zip(portions) {
-            let id = ShardId(number);
+        for (((number, poll), ear), portion) in (0..shards).zip(polls).zip(ears).zip(portions) {
+            let (id, ear) = (ShardId(number), Arc::clone(ear));
             let (space, board, inboxes) = (Arc::clone(&self.space), Arc::clone(&self.board), self.inboxes.clone());
             let (settings, access, log) = (Arc::clone(&settings), Arc::clone(&access), self.log.clone());
             let (connection_messages, numbers) = (config.connection_messages, Arc::clone(&numbers));
@@ -204,6 +207,7 @@ impl Server {
                     id,
                     poll,
                     inboxes,
+                    ear,
                     board,
                     clock,
                     log,
@@ -250,13 +254,14 @@ impl Server {
         Ok(self.http.start(rules, Arc::clone(&self.figures), self.log.clone())?)
     }
 
-    fn start_acceptor(&mut self, poll: Poll, connection_messages: bool) -> Result<(), RunError> {
+    fn start_acceptor(&mut self, poll: Poll, ears: Vec<Arc<Ear>>, connection_messages: bool) -> Result<(), RunError> {
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-        let (inboxes, places) = (self.inboxes.clone(), Arc::clone(&self.places));
+        let workers = Workers { inboxes: self.inboxes.clone(), ears, waker: Arc::clone(&waker) };
+        let places = Arc::clone(&self.places);
         let listeners = Listeners::new(
             &self.roster,
             connection_messages,
-            inboxes,
+            workers,
             self.http.mailbox(),
             places,
             self.door.clone(),

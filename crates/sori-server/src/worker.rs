@@ -8,6 +8,7 @@ mod sockets;
 
 use crate::board::Board;
 use crate::inbox::{Inbox, Letter, NewSettings};
+use crate::knock::{Ear, Knock};
 use crate::log::Log;
 use crate::numbers::Numbers;
 use crate::publisher::Publisher;
@@ -62,6 +63,8 @@ pub(crate) struct Beginning {
     pub(crate) id: ShardId,
     pub(crate) poll: Poll,
     pub(crate) inboxes: Vec<Arc<Inbox>>,
+    /// What others see of this worker.
+    pub(crate) ear: Arc<Ear>,
     pub(crate) board: Arc<Board>,
     pub(crate) clock: Clock,
     pub(crate) log: Log,
@@ -91,6 +94,8 @@ pub(crate) struct Worker {
     /// How many of them, at the front, have been closed by their peers.
     gone: usize,
     lingering: VecDeque<usize>,
+    /// Who has knocked waits for the next turn, whose poll is later than the knock.
+    knock: Option<Arc<Knock>>,
     /// Letters that were found while only mail was looked for.
     later: VecDeque<Letter>,
     buffer: Vec<u8>,
@@ -117,6 +122,7 @@ impl Worker {
             readable: VecDeque::new(),
             gone: 0,
             lingering: VecDeque::new(),
+            knock: None,
             later: VecDeque::new(),
             buffer: vec![0; READ_BYTES],
             plain: Vec::new(),
@@ -139,6 +145,12 @@ impl Worker {
         let mut events = Events::with_capacity(EVENTS_MAX);
         while !self.is_stopping {
             let patience = self.patience();
+            if patience != Some(Duration::ZERO) {
+                self.b.ear.rest();
+            } else if self.knock.is_some() {
+                // As `wait` does it before it sleeps.
+                std::thread::yield_now();
+            }
             match wait(&mut self.b.poll, &mut events, patience) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -147,6 +159,7 @@ impl Worker {
                     std::thread::sleep(OVERFULL_WAIT);
                 }
             }
+            self.b.ear.listen();
             self.now = self.b.clock.now();
             self.is_poll_full = events.iter().count() >= EVENTS_MAX;
             self.note_readiness(&events);
@@ -155,6 +168,7 @@ impl Worker {
     }
 
     fn turn(&mut self) {
+        let _answered_at_the_end = self.knock.take();
         self.read_gone();
         self.read_inbox();
         if !self.is_any_inbox_overfull() && !self.is_store_overfull() {
@@ -216,7 +230,8 @@ impl Worker {
         }
         // Who waits for the disk is told when it has caught up.
         let goes_on = !self.is_store_overfull();
-        if (goes_on && !self.readable.is_empty()) || !self.later.is_empty() || self.b.shard.flushes_due() > 0 {
+        let is_read = !goes_on || self.readable.is_empty();
+        if !is_read || !self.later.is_empty() || self.knock.is_some() || self.b.shard.flushes_due() > 0 {
             return Some(Duration::ZERO);
         }
         let publisher = self.b.publisher.as_ref().and_then(Publisher::next_due);
@@ -325,6 +340,7 @@ impl Worker {
                 }
                 // The turn goes on with what it could not read until now.
                 Letter::StoreHasRoom => {}
+                Letter::Knock(knock) => self.knock = Some(knock),
                 Letter::Stop => self.stop(),
             }
             if self.b.shard.is_flush_urgent() {

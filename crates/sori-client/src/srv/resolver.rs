@@ -84,13 +84,12 @@ impl Resolver {
         let mut failure = io::Error::other("there is no name server");
         for _ in 0..self.attempts {
             for server in &self.servers {
-                let silent =
-                    || io::Error::new(io::ErrorKind::TimedOut, format!("name server {server} does not answer"));
+                let silent = || io::Error::new(io::ErrorKind::TimedOut, "it does not answer");
                 match timeout(self.timeout, ask_server(*server, name)).await.unwrap_or_else(|_| Err(silent())) {
                     Ok(Answer::Records(records)) => return Ok(records),
                     Ok(Answer::Failed(why)) => failure = io::Error::other(format!("{why} ({server})")),
                     Ok(Answer::Truncated) => failure = io::Error::other(format!("{server} cuts its answers")),
-                    Err(error) => failure = error,
+                    Err(error) => failure = io::Error::new(error.kind(), format!("name server {server}: {error}")),
                 }
             }
         }
@@ -197,6 +196,8 @@ mod tests {
         resolver.servers.insert(0, gone);
         assert!(resolver.lookup("_mqtt._tcp.example.org").await.is_err());
         assert!(silent.try_recv(&mut buffer).is_ok());
+        let error = Resolver::asking(gone).lookup("_mqtt._tcp.example.org").await.expect_err("nobody is there");
+        assert!(error.to_string().starts_with(&format!("name server {gone}: ")), "{error}");
     }
 
     #[test]

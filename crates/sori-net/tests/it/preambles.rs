@@ -103,7 +103,6 @@ fn version_2_headers() {
         (v2(0x11, &[&IPV4[..], &[4, 0, 1]].concat()), Err(())),
         (v2(0x11, &[&IPV4[..], &value(0x20, &[0; 4])].concat()), Err(())),
         (v2(0x11, &[&IPV4[..], &value(0x20, &[1, 0, 0, 0, 0, 0x21, 0, 9])].concat()), Err(())),
-        ([SIGNATURE, &[0x20, 0, 0, 0]].concat(), Err(())),
         ([SIGNATURE, &[0x31, 0x11, 0, 0]].concat(), Err(())),
         ([SIGNATURE, &[0x21, 0x11, 0xFF, 0xFF]].concat(), Err(())),
         (b"PROXY TCP4 192.0.2.5 127.0.0.1 6275 1883\r\n".to_vec(), Err(())),
@@ -133,6 +132,13 @@ fn version_2_facts_of_tls() {
     assert!(receive(rules(true, false), &ssl(1, 1), 0).is_ok());
     let told = receive(rules(true, false), &v2(0x11, &IPV4), 0).expect_err("not by TLS");
     assert_eq!(told.to_string(), "client did not connect using TLS");
+    assert_eq!(told.kind(), ErrorKind::ProxyRefused, "nothing is wrong with the header");
+}
+
+#[test]
+fn version_2_of_a_proxy_that_speaks_for_nobody() {
+    let header = [SIGNATURE, &[0x20, 0, 0, 0]].concat();
+    assert_eq!(at_every_cut(V2, &header).expect_err("nobody is there").kind(), ErrorKind::ProxyRefused);
 }
 
 /// What a client says to a proxy that answers with these bytes, cut at every byte.

@@ -95,6 +95,17 @@ fn addresses_of_other_machines_cannot_be_listened_on() {
 }
 
 #[test]
+fn a_directory_that_is_not_there_is_told_with_the_line_that_names_it() {
+    let directory = Directory::new();
+    let port = taken_port().1;
+    let lines = format!("listener {port} 127.0.0.1\nprotocol http_api\nhttp_dir DIR/gone\n");
+    let text = "a.conf:3: Error: Unable to use http_dir \"gone\"";
+    says(&directory.examined(&lines), &[text]);
+    let lines = format!("listener 0 DIR/socket\nprotocol http_api\nhttp_dir DIR\n{lines}");
+    says(&directory.examined(&lines), &["a.conf:6: Error: Unable to use http_dir \"gone\""]);
+}
+
+#[test]
 fn unix_sockets_have_places_of_their_own() {
     let directory = Directory::new();
     says(&directory.examined("listener 0 DIR/socket\n"), &[]);

@@ -85,7 +85,7 @@ pub(crate) const KINDS: &[FileKind] = &[
         examine: |config, _, remarks| {
             for listener in &config.listeners {
                 if let Err(text) = Site::load(listener) {
-                    let remark = Remark::new(Severity::Error, text).at(listener.declared_at.clone());
+                    let remark = Remark::new(Severity::Error, text);
                     remarks.push(remark.hint("name a directory that the broker may read."));
                 }
             }
@@ -107,11 +107,14 @@ pub(crate) fn read(config: &mut Config, settings: &[Setting], remarks: &mut Vec<
     }
 }
 
-/// What has no place yet gets that of the line with this option, if there is one such line only.
+/// What has no place yet gets that of the line with this option: of the only one, or of the first whose value it quotes.
 pub(crate) fn point_at(option: &str, settings: &[Setting], remarks: &mut [Remark]) {
-    let mut lines = settings.iter().filter(|setting| setting.entry.words.contains(&option));
-    let (Some(line), None) = (lines.next(), lines.next()) else { return };
+    let lines: Vec<&Setting> = settings.iter().filter(|setting| setting.entry.words.contains(&option)).collect();
     for remark in remarks.iter_mut().filter(|remark| remark.at.is_none()) {
-        remark.at = Some(line.at.clone());
+        let line = match lines.as_slice() {
+            [only] => Some(*only),
+            several => several.iter().copied().find(|line| remark.text.contains(&format!("\"{}\"", line.value))),
+        };
+        remark.at = line.map(|line| line.at.clone());
     }
 }

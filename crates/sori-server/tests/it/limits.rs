@@ -77,11 +77,7 @@ fn connections_above_a_limit_are_closed_until_others_leave() {
         assert_eq!(one_more.receive(), Received::End, "{option}");
         broker.wait_for_log(line);
         clients.pop();
-        wait_until("there is room again", || {
-            let mut client = Client::open(broker.port);
-            client.say(|out| hello("again").encode(out));
-            matches!(client.receive(), Received::ConnAck { code: 0, .. })
-        });
+        Client::connect(broker.port, "again").expect_alive();
         for client in &mut clients {
             client.expect_alive();
         }

@@ -1,6 +1,7 @@
 //! Tests of the whole program and of its manual.
 
 mod acl;
+mod before;
 mod broker;
 #[path = "../../../sori-net/tests/it/certificates.rs"]
 mod certificates;

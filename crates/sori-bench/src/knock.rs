@@ -1,0 +1,3 @@
+//! Nobody is accepted here, so nobody knocks.
+
+pub(crate) struct Knock;
