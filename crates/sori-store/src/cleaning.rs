@@ -9,6 +9,7 @@ use crate::log::{Log, Trouble};
 use crate::place::place;
 use crate::reader::Shared;
 use crate::relocations;
+use crate::window::Window;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What is left to be cleaned.
@@ -22,6 +23,7 @@ pub(crate) struct Cleaning {
     references: BTreeMap<u32, Vec<u32>>,
     /// How many of the first sparse segment's are moved.
     next: usize,
+    window: Window,
     /// For the report.
     pub(crate) segments: u32,
     pub(crate) bytes: u64,
@@ -79,7 +81,7 @@ impl Cleaning {
         while let Some(offset) =
             offsets.get(self.next + batch.moved.len()).filter(|_| batch.blobs.len() < MOVED_PER_STEP)
         {
-            if let Err(error) = batch.add(disk, place(segment, u64::from(*offset))) {
+            if let Err(error) = batch.add(disk, &mut self.window, segment, *offset) {
                 self.sparse.pop_front();
                 self.next = 0;
                 return Ok(Some(error));
@@ -109,18 +111,16 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, disk: &dyn Disk, old: u64) -> Result<(), ReadError> {
-        let at = self.blobs.len();
-        match blob::read(disk, old, &mut self.blobs) {
-            Ok(_) => {
-                self.moved.push((old, at as u32));
-                Ok(())
-            }
-            Err(error) => {
-                self.blobs.truncate(at);
-                Err(error)
-            }
+    fn add(&mut self, disk: &dyn Disk, window: &mut Window, segment: u32, offset: u32) -> Result<(), ReadError> {
+        let (at, old) = (self.blobs.len(), place(segment, offset.into()));
+        if let Some(blob) = window.blob(disk, segment, offset) {
+            self.blobs.extend_from_slice(blob);
+        } else if let Err(error) = blob::read(disk, old, &mut self.blobs) {
+            self.blobs.truncate(at);
+            return Err(error);
         }
+        self.moved.push((old, at as u32));
+        Ok(())
     }
 
     fn write(&self, log: &mut Log, shared: &Shared, emptied: Option<u32>) -> Result<(), Trouble> {
@@ -160,4 +160,4 @@ fn sparse(end: &End) -> VecDeque<u32> {
 }
 
 /// How many bytes of blobs one step moves, so that nobody waits for it for long.
-const MOVED_PER_STEP: usize = 256 << 10;
+const MOVED_PER_STEP: usize = 128 << 10;

@@ -162,6 +162,11 @@ impl Committer {
         self.is_awaited || self.is_fresh || self.frees_room() || self.should_begin_checkpoint()
     }
 
+    /// Whether nobody waits for what [`Committer::step`] has to do: it tidies up.
+    pub fn is_at_leisure(&self) -> bool {
+        self.state == State::Ok && self.state == self.state_told && !self.is_awaited && !self.is_fresh
+    }
+
     /// When [`Committer::step`] is to be called at the latest though nothing is submitted.
     pub fn next_due(&self, now_millis: u64) -> Option<u64> {
         if self.wants_step() {
@@ -269,12 +274,17 @@ impl Committer {
         self.running.as_ref().is_some_and(|running| running.stage == Stage::Measuring)
     }
 
-    /// Writes all that is waiting, in as few frames as may be, and syncs it if that is what durable means.
+    /// Writes all that is waiting, in as few frames as may be, and syncs it if that is what durable means. Of what nobody
+    /// waits for it is one small frame at a time, and the sync follows the last.
     fn commit(&mut self, now: u64, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
         let before = self.log.bytes_written;
+        let bytes_max = if self.is_awaited { FRAME_BYTES_MAX } else { SMALL_FRAME_BYTES_MAX };
         let mut result = Ok(());
         while result.is_ok() && !self.waiting.is_empty() {
-            result = self.write_frame(outcomes);
+            result = self.write_frame(bytes_max, outcomes);
+            if !self.is_awaited {
+                break;
+            }
         }
         if let Err(Trouble::Failed(_)) = result {
             return result;
@@ -285,28 +295,30 @@ impl Committer {
         }
         match self.options.durability {
             // A fence alone is durable when all before it is.
-            Durability::Always if !self.written.is_empty() => self.sync(outcomes)?,
+            Durability::Always if !self.written.is_empty() && (self.is_awaited || self.waiting.is_empty()) => {
+                self.sync(outcomes)?;
+            }
             Durability::Interval(interval) if self.log.is_dirty() => {
                 let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
                 self.sync_due.get_or_insert(now.saturating_add(millis));
             }
             _ => {}
         }
-        if result.is_ok() {
+        if result.is_ok() && self.waiting.is_empty() {
             (self.is_awaited, self.write_due) = (false, None);
         }
         result
     }
 
     /// Writes one frame of waiting pieces.
-    fn write_frame(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+    fn write_frame(&mut self, bytes_max: usize, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
         self.log.prepare()?;
         self.log.begin_frame();
         let first_place = self.log.next_place();
         let mut count = 0;
         let mut blob_bytes = 0;
         for piece in &mut self.waiting {
-            if count > 0 && self.log.payload_bytes() + piece.bytes.len() > FRAME_BYTES_MAX {
+            if count > 0 && self.log.payload_bytes() + piece.bytes.len() > bytes_max {
                 break;
             }
             self.shared.make_current(&mut piece.bytes, &piece.references);
@@ -505,6 +517,9 @@ impl Committer {
 
 /// A frame holds several pieces as long as it is not longer than this.
 const FRAME_BYTES_MAX: usize = 8 << 20;
+
+/// A frame that nobody waits for is no larger, so that it takes less than a millisecond.
+const SMALL_FRAME_BYTES_MAX: usize = 256 << 10;
 
 /// How long a piece may wait that nobody waits for.
 const RIDE_ALONG_MILLIS: u64 = 100;

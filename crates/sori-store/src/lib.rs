@@ -62,6 +62,7 @@ mod reader;
 mod relocations;
 mod reserve;
 mod segment;
+mod window;
 
 pub use committer::Committer;
 pub use disk::Disk;

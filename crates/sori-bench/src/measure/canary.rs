@@ -4,6 +4,7 @@
 //! worker thread serves one.
 
 use std::io::{self, Write};
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use sori_mqtt::{Packet, PacketId, PacketType, QoS};
 
 use super::percentile;
+use super::priority;
 use super::wire::Wire;
 use crate::feed::subscribe;
 
@@ -64,12 +66,18 @@ impl Canaries {
     /// While `trouble` lasts, and until everything sent meanwhile has arrived.
     pub(super) fn during(&mut self, trouble: impl FnOnce() -> io::Result<()>) -> io::Result<Latencies> {
         let (began, is_over) = (Instant::now(), AtomicBool::new(false));
-        let (senders, is_over) = (&mut self.senders, &is_over);
+        // The receivers, the sender, and this thread begin together, when all are prepared.
+        let start = Barrier::new(self.receivers.len() + 2);
+        let (senders, is_over, start) = (&mut self.senders, &is_over, &start);
         let failed = || io::Error::other("a canary's thread failed");
         thread::scope(|scope| {
-            let receivers: Vec<_> =
-                self.receivers.iter_mut().map(|receiver| scope.spawn(move || receive(receiver, began))).collect();
-            let sender = scope.spawn(move || send(senders, began, is_over));
+            let receivers: Vec<_> = self
+                .receivers
+                .iter_mut()
+                .map(|receiver| scope.spawn(move || receive(receiver, began, start)))
+                .collect();
+            let sender = scope.spawn(move || send(senders, began, is_over, start));
+            start.wait();
             let result = trouble();
             is_over.store(true, Ordering::Relaxed);
             sender.join().map_err(|_| failed())??;
@@ -87,7 +95,9 @@ fn topic(pair: usize) -> String {
     format!("canary/{pair}")
 }
 
-fn send(senders: &mut [Wire], began: Instant, is_over: &AtomicBool) -> io::Result<()> {
+fn send(senders: &mut [Wire], began: Instant, is_over: &AtomicBool, start: &Barrier) -> io::Result<()> {
+    priority::be_first();
+    start.wait();
     let mut due = Instant::now();
     while !is_over.load(Ordering::Relaxed) {
         for (pair, sender) in senders.iter_mut().enumerate() {
@@ -107,7 +117,9 @@ fn message(pair: usize, sent_at: u64) -> Vec<u8> {
 }
 
 /// In microseconds, until the last message.
-fn receive(receiver: &mut Wire, began: Instant) -> io::Result<Vec<u64>> {
+fn receive(receiver: &mut Wire, began: Instant, start: &Barrier) -> io::Result<Vec<u64>> {
+    priority::be_first();
+    start.wait();
     let mut latencies = Vec::new();
     loop {
         let mut sent_at = LAST;

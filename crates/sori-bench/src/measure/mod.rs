@@ -2,6 +2,7 @@
 
 mod canary;
 mod load;
+mod priority;
 mod process;
 mod store_figures;
 mod sync_probe;

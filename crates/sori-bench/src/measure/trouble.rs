@@ -1,13 +1,14 @@
 //! What a message of one client waits for while the broker does something large for others.
 
 use std::io::{self, Write};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sori_mqtt::{PacketId, PacketType, QoS};
 
 use super::canary::{Canaries, Latencies};
+use super::priority;
 use super::wire::{Wire, publish_with};
 use crate::broker::{Broker, BrokerOptions};
 use crate::feed::subscribe;
@@ -91,19 +92,11 @@ fn measure(options: &Options, broker: &Broker, process: u32) -> io::Result<Vec<R
     Ok(rows)
 }
 
-/// Does `work` at the lowest priority: its clients are not to take the processor from those whose latency is measured, as they
-/// would not if they were on machines of their own.
+/// Does `work` at the lowest priority: its clients are not to take the processor from those whose latency is measured.
 fn humbly(work: &mut (dyn FnMut() -> io::Result<()> + Send)) -> io::Result<()> {
     let failed = || io::Error::other("the thread of the trouble failed");
     let work = move || {
-        // "<process>/task/<thread>"
-        let thread = std::fs::read_link("/proc/thread-self")?;
-        let thread = thread.file_name().unwrap_or_default();
-        // A thread of another policy keeps the processor for some milliseconds once it has it, however low its priority.
-        let status = Command::new("chrt").args(["--idle", "--pid", "0"]).arg(thread).stdout(Stdio::null()).status()?;
-        if !status.success() {
-            return Err(io::Error::other("chrt could not lower the priority of a thread"));
-        }
+        priority::be_last()?;
         work()
     };
     thread::scope(|scope| scope.spawn(work).join().map_err(|_| failed())?)

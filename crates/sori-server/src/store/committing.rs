@@ -14,10 +14,15 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a piece takes beside its bytes, for the bound on what waits.
 const PIECE_BYTES: usize = 256;
+
+/// From work that nobody waits for it rests so many times as long as it took, so that workers who want the processor are not kept
+/// from it: where they have no more processors than there are workers, the system gives it back only after milliseconds.
+const RESTS: u32 = 3;
+const REST_MAX: Duration = Duration::from_millis(10);
 
 /// Something for the committer.
 #[derive(Debug)]
@@ -79,12 +84,14 @@ pub(crate) fn run(mut committer: Committer, shared: Shared) {
     let (desk, clock) = (Arc::clone(&teller.shared.desk), teller.shared.clock);
     let mut things = Vec::new();
     let mut is_open = true;
+    // How long the last step took.
+    let mut spent = Duration::ZERO;
     while is_open {
         let now = clock.now().0;
-        let patience = match committer.wants_step() {
-            true => Some(Duration::ZERO),
-            false => committer.next_due(now).map(|due| Duration::from_millis(due.saturating_sub(now))),
-        };
+        let patience = committer.next_due(now).map(|due| match due.saturating_sub(now) {
+            0 if committer.is_at_leisure() && !desk.is_overfull() => (spent * RESTS).min(REST_MAX),
+            left => Duration::from_millis(left),
+        });
         is_open = desk.take(patience, &mut things);
         for thing in things.drain(..) {
             match thing {
@@ -95,7 +102,9 @@ pub(crate) fn run(mut committer: Committer, shared: Shared) {
                 }
             }
         }
+        let began = Instant::now();
         let outcomes = committer.step(clock.now().0);
+        spent = began.elapsed();
         if !outcomes.is_empty() {
             teller.tell(outcomes);
         }
