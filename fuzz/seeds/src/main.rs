@@ -41,6 +41,9 @@ fn main() -> io::Result<()> {
     for (target, name, bytes) in PREAMBLES {
         write(target, name, bytes)?;
     }
+    for (name, bytes) in DNS_ANSWERS {
+        write("srv_answer", name, bytes)?;
+    }
     fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../config.dict"), dictionary())
 }
 
@@ -145,6 +148,26 @@ const PREAMBLES: &[(&str, &str, &[u8])] = &[
     ("proxy_client", "http_refuses", b"\x02\x09HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"),
     ("proxy_client", "socks5", b"\x01\x03\x05\0\x05\0\0\x01\x7F\0\0\x01\x07\x5B\x20\x02\0\0"),
     ("proxy_client", "socks5_credentials", b"\x03\x03\x05\x02\x01\0\x05\0\0\x03\x01h\0\0"),
+];
+
+/// What name servers say. The first byte chooses the form.
+const DNS_ANSWERS: &[(&str, &[u8])] = &[
+    (
+        "whole",
+        b"\0\0\x07\x81\x80\0\x01\0\x02\0\0\0\0\x05_mqtt\x04_tcp\x07example\x03org\0\0\x21\0\x01\
+          \xC0\x0C\0\x21\0\x01\0\0\0\x3C\0\x15\0\x0A\0\x05\x07\x5B\x01a\x07example\x03org\0\
+          \xC0\x0C\0\x21\0\x01\0\0\0\x3C\0\x0A\0\x14\0\0\x07\x5B\x01b\xC0\x17",
+    ),
+    (
+        "alias",
+        b"\x01\x81\x80\0\x02\0\0\0\x01\xC0\x0C\0\x05\0\x01\0\0\0\x3C\0\x04\x01b\xC0\x0C\
+          \xC0\x34\0\x21\0\x01\0\0\0\x3C\0\x0A\0\0\0\0\x22\xB3\x01a\xC0\x17\0\0\x29\x10\0\0\0\0\0\0\0",
+    ),
+    ("root", b"\x01\x81\x80\0\x01\0\0\0\0\xC0\x0C\0\x21\0\x01\0\0\0\x3C\0\x07\0\0\0\0\0\0\0"),
+    ("endless", b"\x01\x81\x80\0\x01\0\0\0\0\xC0\x0C\0\x21\0\x01\0\0\0\x3C\0\x0A\0\0\0\0\x07\x5B\x01a\xC0\x3A"),
+    ("cut", b"\x01\x83\x80\0\0\0\0\0\0"),
+    ("unknown", b"\x01\x81\x83\0\0\0\0\0\0"),
+    ("failed", b"\x01\x81\x82\0\0\0\0\0\0"),
 ];
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
