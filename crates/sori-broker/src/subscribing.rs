@@ -57,7 +57,7 @@ impl Shard {
         let Some(c) = self.connection(id) else { return };
         let (key, version, listener) = (c.session, c.version, Arc::clone(&c.listener));
         let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
-        let mount = listener.mount_point.as_deref();
+        let (mount, qos_max) = (listener.mount_point.as_deref(), listener.qos_max);
         let mut codes = Vec::new();
         let mark = self.recorder.mark();
         let is_refused = self.is_change_refused(key);
@@ -72,6 +72,8 @@ impl Shard {
                 Ok(_) => None,
                 Err(_) => Some(ReasonCode::TopicFilterInvalid),
             };
+            // A listener's highest QoS holds in both directions.
+            let options = SubscribeOptions { qos: options.qos.min(qos_max), ..options };
             Wanted { filter: filter.ok(), options, refusal, found: None }
         });
         loop {

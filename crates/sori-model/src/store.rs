@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "the model starts the thread by itself")]
 pub(crate) mod committing;
 #[path = "../../sori-server/src/store/desk.rs"]
-#[expect(dead_code, reason = "the scenarios hand in little")]
+#[cfg_attr(test, expect(dead_code, reason = "what its own tests want"))]
 pub(crate) mod desk;
 
 pub(crate) mod gauges {

@@ -164,7 +164,9 @@ impl Committer {
 
     /// Whether nobody waits for what [`Committer::step`] has to do: it tidies up.
     pub fn is_at_leisure(&self) -> bool {
-        self.state == State::Ok && self.state == self.state_told && !self.is_awaited && !self.is_fresh
+        let is_waited_for =
+            self.is_awaited || self.is_fresh || self.sync_due.is_some() || self.state != self.state_told;
+        self.state == State::Ok && !is_waited_for
     }
 
     /// When [`Committer::step`] is to be called at the latest though nothing is submitted.

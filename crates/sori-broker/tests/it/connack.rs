@@ -89,6 +89,17 @@ fn mqtt5_3_2_2_10_subscriptions_above_the_maximum_qos_are_accepted() {
 }
 
 #[test]
+fn subscriptions_above_the_maximum_qos_are_granted_the_maximum() {
+    setup().listener(|listener| listener.qos_max = sori_mqtt::QoS::AtLeastOnce).run(|broker| {
+        let mut a = broker.connect(v5("a"));
+        for (qos, granted) in [(0, 0), (1, 1), (2, 1)] {
+            a.send(subscribe(1).filter("t", qos));
+            assert_eq!(a.receive().codes, [granted]);
+        }
+    });
+}
+
+#[test]
 fn mqtt5_3_2_2_11_publish_above_the_maximum_qos_is_disconnected_with_0x9b() {
     setup().listener(|listener| listener.qos_max = sori_mqtt::QoS::AtLeastOnce).run(|broker| {
         let mut a = broker.connect(v5("a"));

@@ -76,7 +76,12 @@ impl Reader {
         let mut scene = Scene::new(file, main_file);
         if let Some(text) = wrong_encoding(bytes) {
             scene.line = 1;
-            let hint = "save the file as UTF-8 without a byte order mark, for example with `iconv -f UTF-16 -t UTF-8`.";
+            let hint = match bytes.starts_with(b"\xEF\xBB\xBF") {
+                true => "save the file without a byte order mark, for example with `sed -i '1s/^\\xEF\\xBB\\xBF//'`.",
+                false => {
+                    "save the file as UTF-8 without a byte order mark, for example with `iconv -f UTF-16 -t UTF-8`."
+                }
+            };
             self.complain(Some(scene.here()), Complaint::from(text.to_owned()).hint(hint));
             return;
         }

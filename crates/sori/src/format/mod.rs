@@ -60,7 +60,7 @@ impl Format {
                     }
                 }
                 '@' => match rest.next().ok_or(FormatError::IncompleteSpecifier)? {
-                    '@' => push(&mut parts, '@'),
+                    other @ ('@' | '%') => push(&mut parts, other),
                     'N' => parts.push(Part::Nanoseconds),
                     letter => parts.push(Part::Time(letter)),
                 },

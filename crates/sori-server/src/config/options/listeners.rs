@@ -128,7 +128,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         reload: Reload::NewConnections,
         standing: Standing::Works,
         help: "The highest QoS that clients of this listener may use. A client that publishes above it is \
-               disconnected; an MQTT 5.0 client is told the limit when it connects.",
+               disconnected, one that subscribes above it is granted it; an MQTT 5.0 client is told the limit when it connects.",
     },
     Entry {
         words: &["max_topic_alias"],
