@@ -7,10 +7,11 @@ use crate::startup::RunError;
 use mio::{Interest, Registry, Token, unix::SourceFd};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::fmt;
+use std::fs::Permissions;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Connections that may wait to be accepted.
@@ -276,7 +277,10 @@ fn open_unix(path: &Path) -> io::Result<mio::net::UnixListener> {
     if is_left_over {
         std::fs::remove_file(path)?;
     }
-    mio::net::UnixListener::bind(path)
+    let listener = mio::net::UnixListener::bind(path)?;
+    // Whoever is in the broker's group may connect, as with Mosquitto, whatever the umask is.
+    std::fs::set_permissions(path, Permissions::from_mode(0o770))?;
+    Ok(listener)
 }
 
 #[cfg(test)]

@@ -62,11 +62,22 @@ fn connection(log: &Log, event: &Event) {
             log.notice(format_args!("{}", lines::disconnected(client_id, address, lines::Ended::NotAuthorised)));
         }
         Event::Refused { address, client_id, reason_code, text } => {
-            let who = client_id.as_deref().unwrap_or("<unknown>");
-            log.notice(format_args!("Client {who} [{address}] disconnected: {text} ({}).", reason_code.text()));
+            let who = client_id.as_deref().unwrap_or_else(|| host(address));
+            match reason_code {
+                ReasonCode::UnspecifiedError => {
+                    log.notice(format_args!("Client {who} [{address}] disconnected: {text}."));
+                }
+                code => log.notice(format_args!("Client {who} [{address}] disconnected: {text} ({}).", code.text())),
+            }
         }
         _ => {}
     }
+}
+
+/// An address without its port.
+fn host(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 fn ended(cause: &Cause) -> lines::Ended<'_> {

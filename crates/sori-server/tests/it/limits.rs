@@ -38,6 +38,14 @@ fn connections_that_never_finish_their_connect_are_closed_in_time() {
 }
 
 #[test]
+fn who_goes_before_its_connect_is_known_by_its_address() {
+    let broker = Broker::start("");
+    drop(Client::open(broker.port));
+    broker.wait_for_log("Client 127.0.0.1 [127.0.0.1:");
+    broker.wait_for_log("] disconnected: connection closed by client.\n");
+}
+
+#[test]
 fn a_half_open_connection_costs_less_than_2_kib() {
     const CONNECTIONS: usize = 2000;
     let broker = Broker::start("connection_messages false");

@@ -1,6 +1,7 @@
 //! A listener on a Unix socket.
 
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ fn clients_come_by_a_unix_socket_which_is_removed_at_the_end() {
     drop(UnixListener::bind(&path).expect("is free"));
     let broker = Broker::start(&format!("listener 0 {}\nallow_anonymous true", path.display()));
     let mut stream = UnixStream::connect(&path).expect("the broker listens");
+    let mode = std::fs::metadata(&path).expect("is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o770, "the broker's group may connect");
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
     let mut bytes = Vec::new();
     hello("client").encode(&mut bytes);
