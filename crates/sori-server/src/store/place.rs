@@ -142,12 +142,14 @@ impl Place {
         Ok(None)
     }
 
-    /// Make the directory, unless it is there. True: it was not.
+    /// Make the directory, unless it is there. True: it was not. Only the last one is nobody else's: whoever it is handed over to
+    /// must get through those above it.
     pub fn make_location(&self) -> Result<bool, RunError> {
         if self.location.is_dir() {
             return Ok(false);
         }
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.location);
+        let above = self.location.parent().map_or(Ok(()), |above| DirBuilder::new().recursive(true).create(above));
+        let made = above.and_then(|()| DirBuilder::new().recursive(true).mode(0o700).create(&self.location));
         made.map(|()| true).map_err(|error| self.no_location(&error))
     }
 
@@ -241,6 +243,7 @@ pub(crate) fn without_number(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     struct Directory(PathBuf);
 
@@ -264,6 +267,21 @@ mod tests {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
+    }
+
+    /// Root makes them, and gives the last one to whoever the broker becomes.
+    #[test]
+    fn others_get_through_the_directories_above_it() {
+        let directory = Directory::new("above");
+        let above = directory.0.join("a/b");
+        let place = Place { location: above.join("c"), ..directory.place() };
+        assert!(place.make_location().expect("can be made"));
+        assert!(!place.make_location().expect("is there"));
+        let mode = |path: &Path| fs::metadata(path).expect("is there").permissions().mode() & 0o777;
+        assert_eq!(mode(&place.location), 0o700);
+        // What the umask of whoever runs this leaves of it.
+        fs::create_dir(directory.0.join("usual")).expect("can be made");
+        assert_eq!([mode(&above), mode(&directory.0.join("a"))], [mode(&directory.0.join("usual")); 2]);
     }
 
     #[test]
