@@ -80,6 +80,12 @@ struct Crowd {
     subscribers: Vec<Client>,
 }
 
+/// Subscribes, with whatever QoS is granted.
+fn ask(client: &mut Client, subscription: Packet) {
+    client.send(subscription);
+    assert_eq!(client.receive().codes.len(), 1);
+}
+
 /// Two publishers, and some of those who may subscribe.
 fn crowd(setup: &Setup, shards: u16, seed: u64) -> Crowd {
     let mut random = Random(seed * 2 + 1);
@@ -99,7 +105,7 @@ fn crowd(setup: &Setup, shards: u16, seed: u64) -> Crowd {
         if random.one_in(3) {
             let mut client = broker.connect(connect);
             for filter in ["t", "#", "+"].into_iter().take(1 + random.below(3) as usize) {
-                client.subscribe(filter, random.below(3) as u8);
+                ask(&mut client, subscribe(1).filter(filter, random.below(3) as u8));
             }
             subscribers.push(client);
         }
@@ -111,18 +117,18 @@ fn crowd(setup: &Setup, shards: u16, seed: u64) -> Crowd {
     ] {
         if random.one_in(6) {
             let mut client = broker.connect(v5(name));
-            client.subscribes(subscription);
+            ask(&mut client, subscription);
             subscribers.push(client);
         }
     }
     if random.one_in(4) {
         let mut away = broker.connect(v311("away").clean(false));
-        away.subscribe("t", random.below(2) as u8);
+        ask(&mut away, subscribe(1).filter("t", random.below(2) as u8));
         away.cut();
     }
     if random.one_in(3) {
         let no_local = 0b100 | random.below(3) as u8;
-        publishers[0].subscribes(subscribe(9).filter("t", no_local));
+        ask(&mut publishers[0], subscribe(9).filter("t", no_local));
     }
     Crowd { broker, publishers, subscribers }
 }
