@@ -58,16 +58,16 @@ pub(crate) fn knock(ears: &[Arc<Ear>], inboxes: &[Arc<Inbox>], waker: &Arc<Waker
     // When the system does not tell, all are knocked at.
     let is_told = nix::poll::poll(&mut waiting, PollTimeout::ZERO).is_ok();
     // In this order: what a worker took out before the look above has made it busy before the look below.
-    let has_heard = |(ear, waiting): (&Arc<Ear>, &PollFd<'_>)| {
+    let has_heard = |ear: &Ear, waiting: &PollFd<'_>| {
         is_told && waiting.any() == Some(false) && !ear.is_busy.load(Ordering::Acquire)
     };
-    let mut late =
-        inboxes.iter().zip(ears.iter().zip(&waiting).map(has_heard)).filter(|(_, has_heard)| !has_heard).peekable();
-    if late.peek().is_none() {
+    let workers = inboxes.iter().zip(ears.iter().zip(&waiting));
+    let late: Vec<_> = workers.filter(|(_, (ear, waiting))| !has_heard(ear, waiting)).map(|(inbox, _)| inbox).collect();
+    if late.is_empty() {
         return Weak::new();
     }
     let knock = Arc::new(Knock { waker: Arc::clone(waker) });
-    for (inbox, _) in late {
+    for inbox in late {
         inbox.post(Letter::Knock(Arc::clone(&knock)));
     }
     Arc::downgrade(&knock)

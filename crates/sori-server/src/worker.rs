@@ -230,8 +230,8 @@ impl Worker {
         }
         // Who waits for the disk is told when it has caught up.
         let goes_on = !self.is_store_overfull();
-        let is_read = !goes_on || self.readable.is_empty();
-        if !is_read || !self.later.is_empty() || self.knock.is_some() || self.b.shard.flushes_due() > 0 {
+        let has_input = goes_on && !self.readable.is_empty();
+        if has_input || !self.later.is_empty() || self.knock.is_some() || self.b.shard.flushes_due() > 0 {
             return Some(Duration::ZERO);
         }
         let publisher = self.b.publisher.as_ref().and_then(Publisher::next_due);

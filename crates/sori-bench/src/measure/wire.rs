@@ -115,8 +115,18 @@ impl Wire {
     pub(super) fn disconnect(mut self) -> io::Result<()> {
         self.stream.write_all(&DISCONNECT)?;
         // The broker closes: then it has dealt with it.
-        while self.stream.read(&mut [0; 1024])? > 0 {}
+        while self.read(&mut [0; 1024])? > 0 {}
         Ok(())
+    }
+
+    /// Reads once. A process that was stopped for a while goes on.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
     }
 
     /// Reads until a packet of this kind has come; all that came before it is shown, too.
@@ -133,12 +143,9 @@ impl Wire {
                 }
             }
             let mut buffer = [0; 4096];
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => self.bytes.extend_from_slice(&buffer[..count]),
-                // A process that was stopped for a while goes on.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            match self.read(&mut buffer)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => self.bytes.extend_from_slice(&buffer[..count]),
             }
         }
     }
