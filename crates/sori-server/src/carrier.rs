@@ -43,7 +43,7 @@ impl Carrier {
             })
         });
         Ok(Some(Arc::new(Carrier {
-            tls: listener.load_tls(key_log)?,
+            tls: listener.load_tls(key_log).map_err(|fault| fault.text)?,
             websocket,
             proxy_protocol: proxy_protocol(transport),
             naming: Naming::of(transport),

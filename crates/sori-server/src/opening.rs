@@ -182,7 +182,7 @@ pub(crate) fn open(
                     Some(interface) if !is_in_use(&error) => {
                         RunError::new(format!("Unable to listen on {address}, interface {interface}: {error}."))
                     }
-                    _ => taken(*address, &error),
+                    _ => taken(*address, &error, listener.declared_at.is_none()),
                 }),
             }
         }
@@ -200,14 +200,15 @@ fn is_no_ipv6(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(nix::errno::Errno::EAFNOSUPPORT as i32)
 }
 
-/// Begins with the system's words, as Mosquitto's line does.
-fn taken(address: SocketAddr, error: &io::Error) -> RunError {
+/// Begins with the system's words, as Mosquitto's line does. `by_argument`: no line of a file asks for the address.
+fn taken(address: SocketAddr, error: &io::Error, by_argument: bool) -> RunError {
+    let how = if by_argument { " with -p" } else { "" };
     RunError::new(match error.kind() {
         ErrorKind::AddrInUse => {
-            format!("Address already in use: {address}. Is another broker running? Choose another port with -p.")
+            format!("Address already in use: {address}. Is another broker running? Choose another port{how}.")
         }
         ErrorKind::PermissionDenied => {
-            format!("Permission denied: {address}. Ports below 1024 are for root; choose another with -p.")
+            format!("Permission denied: {address}. Ports below 1024 are for root; choose another{how}.")
         }
         ErrorKind::AddrNotAvailable => {
             format!("Cannot assign requested address: {address}. No network interface of this machine has it.")

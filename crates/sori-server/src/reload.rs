@@ -114,12 +114,13 @@ impl Broker {
         let names: Vec<String> = changed.iter().map(|file| file.display().to_string()).collect();
         self.startup.log.information(format_args!("{} changed on disk, reading anew.", names.join(", ")));
         let looks = Looks::new(files::watched(&self.loaded.config));
-        let mut loaded = Loaded { remarks: Vec::new(), ..self.loaded.clone() };
-        files::read(&mut loaded.config, &loaded.settings, &mut loaded.remarks);
-        if loaded.remarks.iter().any(Remark::is_error) {
-            return self.refuse(&loaded.remarks, Vec::new());
+        let mut loaded = self.loaded.clone();
+        loaded.remarks.clear();
+        loaded.read_named_files();
+        match loaded.usable() {
+            Ok(loaded) => self.switch(loaded, looks),
+            Err(remarks) => self.refuse(&remarks, Vec::new()),
         }
-        self.switch(loaded, looks);
     }
 
     /// The configuration can be read; now everything that it needs is opened, and then it counts.
@@ -137,7 +138,7 @@ impl Broker {
         let changes = effective::changes(self.notice.values(), &new);
         self.tell_changes(&changes);
         let said = loaded.remarks.iter().map(Remark::to_string).chain(changes.iter().map(Change::to_string));
-        self.notice.note_reload(Some(new), said.collect());
+        self.notice.note_reload(Some((&loaded.config, new)), said.collect());
         let watched = files::watched(&loaded.config);
         self.watch.change(if watched == files::watched(&self.loaded.config) { looks } else { Looks::new(watched) });
         self.loaded = loaded;

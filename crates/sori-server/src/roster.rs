@@ -91,15 +91,20 @@ impl Roster {
         for listener in &config.listeners {
             match opening::places(listener) {
                 Ok(places) => {
-                    errors.extend(places.iter().filter(|place| is_wanted(place, &wanted)).map(doubled));
+                    let at = listener.declared_at.as_ref();
+                    let doubled = places.iter().filter(|place| is_wanted(place, &wanted)).map(doubled);
+                    errors.extend(doubled.map(|error| error.from_line(at)));
                     wanted.push((listener, places));
                 }
-                Err(error) => errors.push(error),
+                Err(error) => errors.push(error.from_line(listener.declared_at.as_ref())),
             }
             let carrier = Carrier::load(listener, self.version + 1, config.tls_key_log.as_ref());
             match (carrier, Site::load(listener)) {
                 (Ok(carrier), Ok(site)) => carriers.push((carrier, site)),
-                (carrier, site) => errors.extend(carrier.err().into_iter().chain(site.err()).map(RunError::new)),
+                (carrier, site) => {
+                    let all = carrier.err().into_iter().chain(site.err()).map(RunError::new);
+                    errors.extend(all.map(|error| error.from_line(listener.declared_at.as_ref())));
+                }
             }
         }
         if !errors.is_empty() {
@@ -156,12 +161,13 @@ impl Roster {
                     sockets.push(Arc::new(OpenSocket { place: place.clone(), listening, token, is_inherited: false }));
                 }
                 Ok(None) => {}
-                Err(error) => errors.push(error),
+                Err(error) => errors.push(error.from_line(listener.declared_at.as_ref())),
             }
         }
         if sockets.is_empty() && listener.required && errors.len() == errors_before {
             let port = listener.port();
-            errors.push(RunError::new(format!("Unable to listen on port {port}: the machine has no such address.")));
+            let error = RunError::new(format!("Unable to listen on port {port}: the machine has no such address."));
+            errors.push(error.from_line(listener.declared_at.as_ref()));
         }
         sockets
     }

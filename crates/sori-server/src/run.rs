@@ -6,9 +6,9 @@ use std::io::{IsTerminal, stderr, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::check;
+use crate::check::{self, Eyes};
 use crate::command_line::{self, Command};
-use crate::config::{Config, Loaded, Remark, Severity};
+use crate::config::{Config, Loaded, Remark, Severity, files};
 use crate::door;
 use crate::log::{Kind, Log, lines};
 use crate::machine::Machine;
@@ -56,20 +56,13 @@ fn serve(origin: Origin) -> u8 {
     if arguments.test_config {
         return test_config(&origin);
     }
-    let loaded = match origin.load() {
-        Ok(loaded) => loaded,
-        Err(remarks) => {
-            print_remarks(&remarks);
-            return REFUSED;
-        }
-    };
     if arguments.daemon && !daemon::is_daemon() {
         return daemon::start().unwrap_or_else(|error| {
             eprintln!("Error: Unable to go into the background: {error}.");
             FAILED
         });
     }
-    match start(loaded, origin) {
+    match start(origin) {
         Ok(()) => OK,
         Err(code) => code,
     }
@@ -86,21 +79,24 @@ fn test_config(origin: &Origin) -> u8 {
     OK
 }
 
-/// All errors at once, and how many there are.
-fn print_remarks(remarks: &[Remark]) {
+/// All errors at once, and how many there are; gives the exit code. As with Mosquitto, 3 is for lines that cannot be right,
+/// 1 for files that cannot be used.
+fn print_remarks(remarks: &[Remark]) -> u8 {
     for remark in remarks {
         eprintln!("{remark}");
     }
-    match remarks.iter().filter(|remark| remark.severity == Severity::Error).count() {
-        0 => {}
+    match remarks.iter().filter(|remark| remark.is_error()).count() {
+        0 => return OK,
         1 => eprintln!("The configuration has one error; nothing was started."),
         errors => eprintln!("The configuration has {errors} errors; nothing was started."),
     }
+    if remarks.iter().any(|remark| remark.severity == Severity::Error) { REFUSED } else { FAILED }
 }
 
-/// What must be done before anything is opened, in this order: what only root may do, giving up root, files.
-fn start(loaded: Loaded, origin: Origin) -> Result<(), u8> {
-    let Loaded { config, remarks, .. } = &loaded;
+/// What must be done before anything is opened, in this order: what only root may do, giving up root, files. What the
+/// configuration names is read as whom the broker becomes, who will have to read it again.
+fn start(origin: Origin) -> Result<(), u8> {
+    let mut loaded = origin.read();
     let refuse = |text: String| {
         eprintln!("Error: {text}");
         REFUSED
@@ -112,20 +108,35 @@ fn start(loaded: Loaded, origin: Origin) -> Result<(), u8> {
     open_files::raise_limit();
     // Before the first thread.
     door::block_reload_signal().map_err(|error| refuse(format!("in sigprocmask: {error}")))?;
-    let wish = wish(config, origin.called_as_mosquitto);
-    make_location(config, &wish)?;
-    let warnings = privileges::give_up(&wish).map_err(refuse)?;
+    let is_good = !loaded.remarks.iter().any(Remark::is_error);
+    let made = if is_good { make_location(&loaded.config, &origin.wish(&loaded.config)) } else { Ok(()) };
+    let was_root = privileges::is_root();
+    if was_root {
+        check::become_broker(&mut loaded, &origin);
+    }
     if let Some(mask) = env::var_os("UMASK_SET") {
         umask::apply(&mask).map_err(refuse)?;
     }
+    loaded.read_named_files();
+    let Loaded { config, settings, remarks, .. } = &mut loaded;
+    check::examine_places(config, settings, Eyes::Broker { was_root }, remarks);
+    // Else it is told as what it comes of.
+    if let Err(text) = made
+        && !remarks.iter().any(Remark::is_error)
+    {
+        let mut remark = [Remark::new(Severity::Failure, text)];
+        files::point_at("persistence_location", settings, &mut remark);
+        remarks.extend(remark);
+    }
+    let mut loaded = loaded.usable().map_err(|remarks| print_remarks(&remarks))?;
+    let is_root = privileges::still_root().filter(|_| was_root);
+    loaded.remarks.extend(is_root.map(|warning| Remark::new(Severity::Warning, warning.0)));
+    let Loaded { config, remarks, .. } = &loaded;
     let log = Log::open(config.log.clone());
     let on_terminal = config.log.destinations.stderr && log.enabled(Kind::Error);
     log.information(format_args!("{}", lines::starting("sori", crate::VERSION)));
     log.information(format_args!("{}", lines::config_loaded(config.files.last().map(PathBuf::as_path))));
     log_remarks(&log, remarks);
-    for privileges::Warning(text) in warnings {
-        log.warning(format_args!("Warning: {text}"));
-    }
     let result = start_with_pid_file(loaded, origin, log.clone(), is_daemon);
     if let Err(error) = &result {
         log.error(format_args!("{error}"));
@@ -140,20 +151,15 @@ fn start(loaded: Loaded, origin: Origin) -> Result<(), u8> {
 }
 
 /// Whoever the process becomes could not make the directory of the store in one of root's.
-fn make_location(config: &Config, wish: &Wish) -> Result<(), u8> {
+fn make_location(config: &Config, wish: &Wish) -> Result<(), String> {
     if !config.persistence {
         return Ok(());
     }
     let place = Place::of(config);
-    let made = place.make_location().map_err(|error| error.to_string());
-    let done = made.and_then(|is_new| match is_new {
-        true => privileges::hand_over(place.location(), wish).map_err(|text| format!("Error: {text}")),
+    match place.make_location().map_err(RunError::into_text)? {
+        true => privileges::hand_over(place.location(), wish),
         false => Ok(()),
-    });
-    done.map_err(|text| {
-        eprintln!("{text}");
-        FAILED
-    })
+    }
 }
 
 fn start_with_pid_file(loaded: Loaded, origin: Origin, log: Log, daemon: bool) -> Result<(), RunError> {
@@ -163,17 +169,4 @@ fn start_with_pid_file(loaded: Loaded, origin: Origin, log: Log, daemon: bool) -
     let watched = stderr().is_terminal() || stdout().is_terminal() || config.files.is_empty();
     let greeting = watched && !origin.arguments.quiet && !daemon;
     reload::run(loaded, Startup { log, machine: Machine::read(), origin, greeting, daemon })
-}
-
-/// Only a file that names a user, and the name `mosquitto`, ask for root to be given up.
-fn wish(config: &Config, called_as_mosquitto: bool) -> Wish {
-    let user_is_default = config.user.is_none() && called_as_mosquitto;
-    let default = user_is_default.then(|| "mosquitto".to_owned());
-    Wish {
-        user: config.user.clone().or(default),
-        // A file that says `user mosquitto` gets nobody's stand-in too, as in Mosquitto.
-        user_is_default: user_is_default || config.user.as_deref() == Some("mosquitto"),
-        puid: env::var_os("PUID"),
-        pgid: env::var_os("PGID"),
-    }
 }

@@ -10,6 +10,7 @@
 //!   port    <number>                                  a port of the command line
 //!   native                                            sori's own defaults hold
 //!   location <path>                                   what the environment says about persistence_location
+//!   open    <address or path>                         where it listens
 //!   reload  <number> applied|refused                  how many reloads there were, and how the last one ended
 //!   remark  <text>                                    what was said at that
 //!   value   <listener, or nothing> <word> <value>...  a setting
@@ -17,8 +18,10 @@
 //!
 //! Words are separated by TABs, of which no value has one.
 
+use crate::check;
 use crate::config::effective::{Values, effective, values};
-use crate::config::{Defaults, Loaded, Remark, Source, load};
+use crate::config::{Config, Defaults, Loaded, Remark, Source, read};
+use crate::opening::places;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -42,6 +45,8 @@ pub struct Running {
     pub is_native: bool,
     /// What its environment says about `persistence_location`.
     pub location: Option<PathBuf>,
+    /// Where it listens: addresses with their ports, and paths of sockets.
+    pub open: Vec<String>,
     /// How many reloads it has seen.
     pub reloads: u64,
     /// The last one was refused.
@@ -53,20 +58,22 @@ pub struct Running {
 }
 
 impl Running {
-    /// Reads these files as the broker would.
+    /// Reads these files as the broker would, and looks whether it could take them over.
     ///
     /// # Errors
-    /// Everything that is wrong with them, as [`load`].
+    /// Everything that is wrong with them.
     pub fn load(&self, files: &[PathBuf]) -> Result<Loaded, Vec<Remark>> {
         let defaults = if self.is_native { Defaults::Native } else { Defaults::Mosquitto };
         let persistence_location = self.location.clone();
-        let mut loaded = load(&Source { files, ports: &self.ports, defaults, persistence_location })?;
+        let mut loaded = read(&Source { files, ports: &self.ports, defaults, persistence_location });
         let own = self.values.get(&(None, "persistence_location".to_owned())).and_then(|values| values.first());
         if self.is_native && loaded.config.persistence_location.is_none() {
             // Where it is without a word in a file depends on whom the broker was started by.
             loaded.config.persistence_location = own.map(PathBuf::from);
         }
-        Ok(loaded)
+        loaded.read_named_files();
+        check::examine_reload(&mut loaded, &self.open);
+        loaded.usable()
     }
 
     fn encode(&self) -> String {
@@ -82,6 +89,9 @@ impl Running {
         }
         if let Some(location) = &self.location {
             line(&mut text, &["location", &location.display().to_string()]);
+        }
+        for place in &self.open {
+            line(&mut text, &["open", place]);
         }
         let how = if self.was_refused { "refused" } else { "applied" };
         line(&mut text, &["reload", &self.reloads.to_string(), how]);
@@ -108,6 +118,7 @@ impl Running {
                 "port" => running.ports.push(words.next()?.parse().ok()?),
                 "native" => running.is_native = true,
                 "location" => running.location = Some(PathBuf::from(words.next()?)),
+                "open" => running.open.push(words.next()?.to_owned()),
                 "reload" => {
                     running.reloads = words.next()?.parse().ok()?;
                     running.was_refused = words.next()? == "refused";
@@ -152,6 +163,7 @@ impl Notice {
             ports: ports.to_vec(),
             is_native: loaded.defaults == Defaults::Native,
             location: loaded.persistence_location_from_environment.clone(),
+            open: open(&loaded.config),
             values: values(&effective(loaded)),
             ..Running::default()
         };
@@ -164,13 +176,13 @@ impl Notice {
         &self.running.values
     }
 
-    /// A reload has ended: with these settings, or with none when it was refused.
-    pub(crate) fn note_reload(&mut self, applied: Option<Values>, remarks: Vec<String>) {
+    /// A reload has ended: with this configuration, or with none when it was refused.
+    pub(crate) fn note_reload(&mut self, applied: Option<(&Config, Values)>, remarks: Vec<String>) {
         self.running.reloads += 1;
         self.running.was_refused = applied.is_none();
         self.running.remarks = remarks;
-        if let Some(values) = applied {
-            self.running.values = values;
+        if let Some((config, values)) = applied {
+            (self.running.open, self.running.values) = (open(config), values);
         }
         self.publish();
     }
@@ -183,6 +195,12 @@ impl Notice {
     }
 }
 
+/// Where a broker with this configuration listens.
+fn open(config: &Config) -> Vec<String> {
+    let places = config.listeners.iter().flat_map(|listener| places(listener).unwrap_or_default());
+    places.map(|place| place.to_string()).collect()
+}
+
 /// What the broker with this process id says. `None`: it is no broker of ours, or one that has just ended.
 ///
 /// # Errors
@@ -193,7 +211,7 @@ pub fn of_process(pid: u32) -> io::Result<Option<Running>> {
         // A descriptor may have been closed since the directory was read.
         let Ok(entry) = entry else { continue };
         if is_ours(&entry.path())
-            && let Some(running) = read(&entry.path()).ok().and_then(|text| Running::decode(&text))
+            && let Some(running) = contents(&entry.path()).ok().and_then(|text| Running::decode(&text))
         {
             return Ok(Some(running));
         }
@@ -206,7 +224,7 @@ fn is_ours(descriptor: &Path) -> bool {
     fs::read_link(descriptor).is_ok_and(|target| target.as_os_str() == name.as_str())
 }
 
-fn read(path: &Path) -> io::Result<String> {
+fn contents(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     io::Read::read_to_string(&mut io::Read::take(File::open(path)?, BYTES_MAX), &mut text)?;
     Ok(text)
@@ -236,6 +254,7 @@ mod tests {
             ports: vec![1, 65_535],
             is_native: true,
             location: Some("/a b".into()),
+            open: value(&["127.0.0.1:1883", "/a b"]),
             reloads: 7,
             was_refused: true,
             remarks: value(&["It is wrong.", "All of it."]),
@@ -258,13 +277,15 @@ mod tests {
     #[test]
     fn another_process_finds_it() {
         let source = Source { files: &[], ports: &[7], defaults: Defaults::Native, persistence_location: None };
-        let mut notice = Notice::begin(&load(&source).expect("is good"), &[7]);
+        let mut notice = Notice::begin(&read(&source), &[7]);
         notice.note_reload(None, vec!["It is\nwrong.".to_owned()]);
         // All brokers of this test program say something; ours says this.
         let directory = fs::read_dir(format!("/proc/{}/fd", std::process::id())).expect("is there");
         let ours = directory.filter_map(|entry| Some(entry.ok()?.path()).filter(|path| is_ours(path)));
-        let mut found = ours.filter_map(|path| read(&path).ok());
-        assert!(found.any(|text| text.contains("port\t7\nnative\nreload\t1\trefused\nremark\tIt is wrong.\n")));
+        let mut found = ours.filter_map(|path| contents(&path).ok());
+        assert!(found.any(|text| text.contains(
+            "port\t7\nnative\nopen\t127.0.0.1:7\nopen\t[::1]:7\nreload\t1\trefused\nremark\tIt is wrong.\n"
+        )));
         assert!(of_process(std::process::id()).expect("is ours").is_some());
         drop(notice);
         assert!(of_process(u32::MAX).is_err());

@@ -6,9 +6,10 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::command_line::Arguments;
-use crate::config::{self, Bind, Config, Defaults, ListenerConfig, Loaded, Remark, Severity, Source};
+use crate::config::{self, Bind, Config, Defaults, ListenerConfig, Loaded, Location, Remark, Severity, Source};
 use crate::log::{Kind, Kinds, Log, lines};
 use crate::machine::Machine;
+use crate::process::privileges::Wish;
 use crate::process::{daemon, systemd};
 use crate::store::place::{LOCATION_VARIABLE, native_location, without_number};
 
@@ -35,13 +36,33 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads the files, at the start and again at each reload. When this fails nothing has changed.
+    /// Reads the files, at each reload. When this fails nothing has changed.
     pub fn load(&self) -> Result<Loaded, Vec<Remark>> {
-        let mut loaded = config::load(&self.source())?;
+        let mut loaded = self.read();
+        loaded.read_named_files();
+        loaded.usable()
+    }
+
+    /// Reads the files, and not those that they name: they say as whom those are to be read.
+    pub(crate) fn read(&self) -> Loaded {
+        let mut loaded = config::read(&self.source());
         self.override_log(&mut loaded.config);
         loaded.config.tls_key_log.clone_from(&self.arguments.tls_key_log);
         self.place(&mut loaded);
-        Ok(loaded)
+        loaded
+    }
+
+    /// Whom the broker becomes. Only a file that names a user, and the name `mosquitto`, ask for root to be given up.
+    pub(crate) fn wish(&self, config: &Config) -> Wish {
+        let user_is_default = config.user.is_none() && self.called_as_mosquitto;
+        let default = user_is_default.then(|| "mosquitto".to_owned());
+        Wish {
+            user: config.user.clone().or(default),
+            // A file that says `user mosquitto` gets nobody's stand-in too, as in Mosquitto.
+            user_is_default: user_is_default || config.user.as_deref() == Some("mosquitto"),
+            puid: env::var_os("PUID"),
+            pgid: env::var_os("PGID"),
+        }
     }
 
     fn source(&self) -> Source<'_> {
@@ -88,16 +109,16 @@ impl Origin {
 pub fn settings_of(files: &[PathBuf]) -> Result<Loaded, Vec<Remark>> {
     let arguments = Arguments { config_files: files.to_vec(), ..Arguments::default() };
     let origin = Origin { arguments, called_as_mosquitto: false };
-    let mut loaded = config::read(&origin.source())?;
+    let mut loaded = config::read(&origin.source());
     origin.place(&mut loaded);
-    Ok(loaded)
+    loaded.usable()
 }
 
 /// Writes what was noticed about a configuration to the log.
 pub fn log_remarks(log: &Log, remarks: &[Remark]) {
     for remark in remarks {
         let kind = match remark.severity {
-            Severity::Error => Kind::Error,
+            Severity::Error | Severity::Failure => Kind::Error,
             Severity::Warning => Kind::Warning,
             Severity::Notice => Kind::Notice,
             Severity::Information => Kind::Information,
@@ -142,6 +163,20 @@ impl RunError {
 }
 
 impl RunError {
+    /// The same, with the line of a configuration that it comes of.
+    #[must_use]
+    pub fn from_line(self, at: Option<&Location>) -> RunError {
+        match at {
+            Some(at) => RunError { text: format!("{} ({at})", self.text) },
+            None => self,
+        }
+    }
+
+    /// Its text alone.
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+
     /// Several errors as one, each on a line of its own.
     pub fn all(errors: Vec<RunError>) -> RunError {
         let texts: Vec<String> = errors.into_iter().map(|error| error.text).collect();

@@ -20,12 +20,13 @@ pub(crate) fn contents(file: &Path, option: &str) -> Result<Vec<u8>, Remark> {
     };
     // To open a pipe would be to wait for whoever writes into it.
     if !fs::metadata(file).map_err(unable)?.is_file() {
-        return Err(error(format!("The {option} \"{name}\" is not a file.")));
+        return Err(error(format!("The {option} \"{name}\" is not a file.")).hint("name a file."));
     }
     let mut bytes = Vec::new();
     File::open(file).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(unable)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(error(format!("The {option} \"{name}\" is larger than {FILE_BYTES_MAX} bytes.")));
+        let remark = error(format!("The {option} \"{name}\" is larger than {FILE_BYTES_MAX} bytes."));
+        return Err(remark.hint("name the right file, or make it shorter."));
     }
     Ok(bytes)
 }

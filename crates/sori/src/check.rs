@@ -57,7 +57,7 @@ impl<'a> Line<'a> {
         let at = remark.at.as_ref();
         Line {
             severity: match remark.severity {
-                Severity::Error => "error",
+                Severity::Error | Severity::Failure => "error",
                 Severity::Warning => "warning",
                 Severity::Notice => "notice",
                 Severity::Information => "information",
@@ -73,8 +73,8 @@ impl<'a> Line<'a> {
 
 impl<'a> Report<'a> {
     fn new(remarks: &'a [Remark]) -> Report<'a> {
-        let count = |severity| remarks.iter().filter(|remark| remark.severity == severity).count();
-        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+        let count = |is_counted: fn(&Remark) -> bool| remarks.iter().filter(|remark| is_counted(remark)).count();
+        let (errors, warnings) = (count(Remark::is_error), count(|remark| remark.severity == Severity::Warning));
         Report { ok: errors == 0, errors, warnings, remarks: remarks.iter().map(Line::new).collect() }
     }
 

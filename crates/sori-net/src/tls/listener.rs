@@ -77,6 +77,33 @@ impl ListenerTls {
         Ok(ListenerTls::by(By::Certificate(Arc::new(build(options)?))))
     }
 
+    /// Everything that is wrong, where [`load`](Self::load) tells the first thing: each file is looked at by itself, and
+    /// whether they go together when each of them is good.
+    ///
+    /// ```
+    /// use sori_net::{ListenerTls, TlsServerOptions};
+    ///
+    /// let (certfile, keyfile) = ("gone.crt".into(), "gone.key".into());
+    /// let options = TlsServerOptions { certfile, keyfile, ..TlsServerOptions::default() };
+    /// assert_eq!(ListenerTls::faults(&options).len(), 2);
+    /// ```
+    #[must_use]
+    pub fn faults(options: &TlsServerOptions) -> Vec<LoadError> {
+        let crlfile = match &options.client_certificates {
+            ClientCertificates::Required { crlfile, .. } => crlfile.as_deref(),
+            ClientCertificates::None => None,
+        };
+        let of_files = [
+            files::certificates(&options.certfile).err(),
+            files::private_key(&options.keyfile).err(),
+            files::authorities(options.cafile.as_deref(), None).err(),
+            files::authorities(None, options.capath.as_deref()).err(),
+            crlfile.and_then(|file| files::revocation_lists(file).err()),
+        ];
+        let faults: Vec<LoadError> = of_files.into_iter().flatten().collect();
+        if faults.is_empty() { build(options).err().into_iter().collect() } else { faults }
+    }
+
     pub(crate) fn by(by: By) -> ListenerTls {
         ListenerTls { current: RwLock::new(by) }
     }

@@ -28,7 +28,7 @@ impl Rules {
     pub fn parse(file: &Path, bytes: &[u8], remarks: &mut Vec<Remark>) -> Option<Rules> {
         let mut reader = Reader::new(file);
         reader.read(bytes);
-        let is_good = !reader.remarks.iter().any(|remark| remark.severity == Severity::Error);
+        let is_good = !reader.remarks.iter().any(Remark::is_error);
         remarks.append(&mut reader.remarks);
         is_good.then_some(reader.rules)
     }
@@ -45,8 +45,12 @@ pub(super) struct Reader {
     remarks: Vec<Remark>,
 }
 
-/// What is wrong with a line, and what to do about it.
-type Complaint = (String, Option<&'static str>);
+/// What is wrong with a line, from which of its parts on, and what to do about it.
+struct Complaint<'a> {
+    text: String,
+    part: &'a str,
+    hint: Option<&'static str>,
+}
 
 impl Reader {
     fn new(file: &Path) -> Reader {
@@ -66,65 +70,77 @@ impl Reader {
     fn read(&mut self, bytes: &[u8]) {
         if let Some(text) = wrong_encoding(bytes) {
             self.line = 1;
-            self.remark(Severity::Error, text.to_owned(), Some("save the file as UTF-8 without a byte order mark."));
+            let hint = Some("save the file as UTF-8 without a byte order mark.");
+            self.remark(Severity::Error, None, text.to_owned(), hint);
             return;
         }
         for line in bytes.split(|byte| *byte == b'\n') {
             self.line += 1;
-            if let Err((text, hint)) = self.read_line(line) {
-                self.remark(Severity::Error, text, hint);
+            let Some(line) = std::str::from_utf8(line).ok().filter(|line| !line.contains('\0')) else {
+                let column = Some(line.iter().take_while(|byte| byte.is_ascii() && **byte != 0).count() + 1);
+                let hint = Some("save the file as UTF-8 without control characters.");
+                self.remark(Severity::Error, column, String::from("Malformed UTF-8 in acl_file."), hint);
+                continue;
+            };
+            if let Err(Complaint { text, part, hint }) = self.read_line(line) {
+                self.remark(Severity::Error, Some(column(line, part)), text, hint);
             }
         }
     }
 
-    fn remark(&mut self, severity: Severity, text: String, hint: Option<&str>) {
-        let at = Some(Location::line(Arc::clone(&self.file), self.line));
+    fn remark(&mut self, severity: Severity, column: Option<usize>, text: String, hint: Option<&str>) {
+        let at = Some(Location { column, ..Location::line(Arc::clone(&self.file), self.line) });
         self.remarks.push(Remark { severity, at, text, hint: hint.map(str::to_owned) });
     }
 
     fn warn(&mut self, text: String) {
-        self.remark(Severity::Warning, text, None);
+        self.remark(Severity::Warning, None, text, None);
     }
 
-    fn read_line(&mut self, line: &[u8]) -> Result<(), Complaint> {
-        if line.starts_with(b"#") {
+    fn read_line<'a>(&mut self, line: &'a str) -> Result<(), Complaint<'a>> {
+        if line.starts_with('#') {
             return Ok(());
         }
-        let malformed = || (String::from("Malformed UTF-8 in acl_file."), Some("save the file as UTF-8."));
-        let line = std::str::from_utf8(line).ok().filter(|line| !line.contains('\0')).ok_or_else(malformed)?;
         let line = line.trim_end_matches(is_space).trim_start_matches(BLANK);
-        let (word, rest) = line.split_once(BLANK).unwrap_or((line, ""));
+        let (word, rest) = line.split_once(BLANK).unwrap_or((line, &line[line.len()..]));
         match word {
             "" => Ok(()),
             "topic" => self.read_rule(rest, false),
             "pattern" => self.read_rule(rest, true),
             "user" => self.read_user(rest),
-            _ => Err((format!("Invalid line in acl_file: {}.", line.escape_debug()), hint(word))),
+            _ => {
+                let text = format!("Invalid line in acl_file: {}.", line.escape_debug());
+                Err(Complaint { text, part: word, hint: hint(word) })
+            }
         }
     }
 
-    fn read_user(&mut self, rest: &str) -> Result<(), Complaint> {
+    fn read_user<'a>(&mut self, rest: &'a str) -> Result<(), Complaint<'a>> {
         let name = rest.trim_matches(is_space);
         if name.is_empty() {
-            return Err((String::from("Missing username in acl_file."), None));
+            let text = String::from("Missing username in acl_file.");
+            let hint = "write `user <name>`; rules for clients without one stand above the first user.";
+            return Err(Complaint { text, part: rest, hint: Some(hint) });
         }
         self.warn_of_controls(name);
         self.user = Some(name.to_owned());
         Ok(())
     }
 
-    fn read_rule(&mut self, rest: &str, is_pattern: bool) -> Result<(), Complaint> {
+    fn read_rule<'a>(&mut self, rest: &'a str, is_pattern: bool) -> Result<(), Complaint<'a>> {
         let rest = rest.trim_start_matches(BLANK);
         let (right, text) = match rest.split_once(BLANK) {
             Some((word, text)) => (right(word)?, text.trim_matches(is_space)),
             None => (Right::ReadWrite, rest),
         };
         if text.is_empty() {
-            return Err((String::from("Empty topic in acl_file."), None));
+            let hint = "a topic or filter ends the line: `topic read home/#`.";
+            return Err(Complaint { text: String::from("Empty topic in acl_file."), part: text, hint: Some(hint) });
         }
         if !filter::is_legal(text) {
-            let text = format!("Invalid ACL topic '{}' in acl_file.", text.escape_debug());
-            return Err((text, Some("+ and # stand for whole levels, and # for the last ones.")));
+            let said = format!("Invalid ACL topic '{}' in acl_file.", text.escape_debug());
+            let hint = "+ and # stand for whole levels, and # for the last ones.";
+            return Err(Complaint { text: said, part: text, hint: Some(hint) });
         }
         if text == rest && self::right(text).is_ok() {
             self.warn(format!("'{text}' is the topic here, which may be read and written: no topic follows."));
@@ -166,7 +182,13 @@ impl Reader {
     }
 }
 
-fn right(word: &str) -> Result<Right, Complaint> {
+/// Where a part of a line begins, in characters from 1.
+fn column(line: &str, part: &str) -> usize {
+    let before = part.as_ptr().addr().saturating_sub(line.as_ptr().addr());
+    line.get(..before).unwrap_or(line).chars().count() + 1
+}
+
+fn right(word: &str) -> Result<Right, Complaint<'_>> {
     match word {
         "read" => Ok(Right::Read),
         "write" => Ok(Right::Write),
@@ -174,7 +196,7 @@ fn right(word: &str) -> Result<Right, Complaint> {
         "deny" => Ok(Right::Deny),
         other => {
             let text = format!("Invalid topic access type '{}' in acl_file.", other.escape_debug());
-            Err((text, Some("allowed: read, write, readwrite and deny.")))
+            Err(Complaint { text, part: word, hint: Some("allowed: read, write, readwrite and deny.") })
         }
     }
 }

@@ -1,7 +1,6 @@
-//! Who may read what is secret.
+//! Who looks, and who may read what is secret.
 
 use crate::config::{Remark, Severity};
-use nix::unistd::geteuid;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -22,11 +21,24 @@ pub(super) fn examine_secret(path: &Path, remarks: &mut Vec<Remark>) {
     }
 }
 
-/// How much it weighs that something cannot be had: who is not root may be denied what the broker, started by root, is
-/// not.
-pub(super) fn weight(error: &io::Error) -> Severity {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied if !geteuid().is_root() => Severity::Warning,
-        _ => Severity::Error,
+/// Who looks whether the broker can have something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Eyes {
+    /// The broker, or a process that has become whom the broker becomes.
+    Broker {
+        /// It was root before, who makes the directory of the store for it.
+        was_root: bool,
+    },
+    /// Somebody who may be denied what the broker is not.
+    Stranger,
+}
+
+impl Eyes {
+    /// How much it weighs that something cannot be had.
+    pub(super) fn weight(self, error: &io::Error) -> Severity {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied if self == Eyes::Stranger => Severity::Warning,
+            _ => Severity::Failure,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Whether all listeners can be opened, together.
 
-use super::permissions::weight;
+use super::Ports;
+use super::permissions::Eyes;
 use crate::config::{Bind, ListenerConfig, Location, Remark, Severity};
 use crate::opening;
 use socket2::Socket;
@@ -20,14 +21,19 @@ struct Held {
     _socket: Socket,
 }
 
-/// Takes all addresses, without listening, and gives them back. `taken` is how much it weighs that somebody else listens there.
-pub(super) fn examine(listeners: &[ListenerConfig], taken: Severity, remarks: &mut Vec<Remark>) {
+/// Takes all addresses, without listening, and gives them back. Listeners whose own lines are wrong already are passed over.
+pub(super) fn examine(listeners: &[ListenerConfig], eyes: Eyes, ports: &Ports, remarks: &mut Vec<Remark>) {
     let mut held = Vec::new();
-    for listener in listeners {
+    let is_refused = |listener: &&ListenerConfig| {
+        let is_there = |at: &Location| listener.declared_at.as_ref().is_some_and(|own| own.is_line_of(at));
+        remarks.iter().any(|remark| remark.is_error() && remark.at.as_ref().is_some_and(is_there))
+    };
+    let good: Vec<&ListenerConfig> = listeners.iter().filter(|listener| !is_refused(listener)).collect();
+    for listener in good {
         let mut say = |remark: Remark| remarks.push(remark.at(listener.declared_at.clone()));
         match &listener.bind {
             Bind::Unix(path) => {
-                if let Some(remark) = unix(path, taken) {
+                if let Some(remark) = unix(path, eyes, ports) {
                     say(remark);
                 }
             }
@@ -35,7 +41,7 @@ pub(super) fn examine(listeners: &[ListenerConfig], taken: Severity, remarks: &m
                 Ok(addresses) if addresses.is_empty() => say(nowhere(host.as_deref(), *port)),
                 Ok(addresses) => {
                     for address in addresses {
-                        if let Some(remark) = tcp(listener, address, taken, &mut held) {
+                        if let Some(remark) = tcp(listener, address, (eyes, ports), &mut held) {
                             say(remark);
                         }
                     }
@@ -46,7 +52,12 @@ pub(super) fn examine(listeners: &[ListenerConfig], taken: Severity, remarks: &m
     }
 }
 
-fn tcp(listener: &ListenerConfig, address: SocketAddr, taken: Severity, held: &mut Vec<Held>) -> Option<Remark> {
+fn tcp(
+    listener: &ListenerConfig,
+    address: SocketAddr,
+    (eyes, ports): (Eyes, &Ports),
+    held: &mut Vec<Held>,
+) -> Option<Remark> {
     let interface = &listener.transport.bind_interface;
     let is_same =
         |held: &&Held| opening::overlap(held.address, address) && !opening::are_apart(&held.interface, interface);
@@ -66,7 +77,8 @@ fn tcp(listener: &ListenerConfig, address: SocketAddr, taken: Severity, held: &m
         Err(error) => error,
     };
     if error.kind() == ErrorKind::AddrInUse {
-        return Some(in_use(&address.to_string(), taken));
+        let is_own = |own: &String| own.parse().is_ok_and(|own| opening::overlap(own, address));
+        return if ports.own.iter().any(is_own) { None } else { Some(in_use(&address.to_string(), ports.taken)) };
     }
     if opening::may_lack(listener, address, &error) {
         return None;
@@ -77,7 +89,7 @@ fn tcp(listener: &ListenerConfig, address: SocketAddr, taken: Severity, held: &m
         ErrorKind::AddrNotAvailable => "no network interface of this machine has this address.",
         _ => "choose another port or address.",
     };
-    Some(Remark::new(weight(&error), text).hint(hint))
+    Some(Remark::new(eyes.weight(&error), text).hint(hint))
 }
 
 fn doubled(address: SocketAddr, earlier: Option<&Location>) -> Remark {
@@ -102,11 +114,13 @@ fn unknown_host(text: &str) -> Remark {
     Remark::new(Severity::Error, text).hint("name an address of this machine, or none for all of them.")
 }
 
-fn unix(path: &Path, taken: Severity) -> Option<Remark> {
+fn unix(path: &Path, eyes: Eyes, ports: &Ports) -> Option<Remark> {
     let place = path.display();
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => {
-            UnixStream::connect(path).is_ok().then(|| in_use(&place.to_string(), taken))
+            let place = place.to_string();
+            let is_taken = !ports.own.contains(&place) && UnixStream::connect(path).is_ok();
+            is_taken.then(|| in_use(&place, ports.taken))
         }
         Ok(_) => {
             let text = format!("{place} is there and is no socket.");
@@ -114,15 +128,15 @@ fn unix(path: &Path, taken: Severity) -> Option<Remark> {
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let error = fs::metadata(directory).err()?;
+            let error = super::places::writable_directory(directory).err()?;
             let text = format!("The directory of {place} cannot be used: {error}.");
-            Some(Remark::new(weight(&error), text).hint("make the directory."))
+            Some(Remark::new(eyes.weight(&error), text).hint("make the directory."))
         }
-        Err(error) => Some(cannot_be_used(path, &error)),
+        Err(error) => Some(cannot_be_used(path, eyes, &error)),
     }
 }
 
-fn cannot_be_used(path: &Path, error: &io::Error) -> Remark {
+fn cannot_be_used(path: &Path, eyes: Eyes, error: &io::Error) -> Remark {
     let text = format!("{} cannot be used: {error}.", path.display());
-    Remark::new(weight(error), text).hint("choose a path that the broker may use.")
+    Remark::new(eyes.weight(error), text).hint("choose a path that the broker may use.")
 }

@@ -1,7 +1,7 @@
 //! What is found, and what is not.
 
 use super::*;
-use crate::config::{Defaults, Source, load};
+use crate::config::{Defaults, Source, read};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -31,10 +31,12 @@ impl Directory {
         let file = self.write("a.conf", &lines.replace("DIR", self.0.to_str().expect("is text")));
         let files = [file];
         let source = Source { files: &files, ports: &[], defaults: Defaults::Mosquitto, persistence_location: None };
-        let loaded = load(&source).expect("can be read");
+        let mut loaded = read(&source);
+        loaded.read_named_files();
         let directory = format!("{}/", self.0.display());
-        let remarks = examine(&loaded, SystemTime::UNIX_EPOCH, Severity::Error);
-        remarks.iter().map(|remark| remark.to_string().replace(&directory, "")).collect()
+        let ports = Ports { taken: Severity::Error, own: Vec::new() };
+        examine(&mut loaded, SystemTime::UNIX_EPOCH, Eyes::Broker { was_root: false }, &ports);
+        loaded.remarks.iter().map(|remark| remark.to_string().replace(&directory, "")).collect()
     }
 }
 
@@ -51,6 +53,9 @@ fn says(said: &[String], expected: &[&str]) {
         assert!(line.contains(part), "{said:#?}");
     }
 }
+
+/// A password file with the user `a`.
+const USERS: &str = "a:$7$101$AAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==\n";
 
 /// A port that is free as long as nobody else on the machine takes it.
 fn taken_port() -> (TcpListener, u16) {
@@ -99,10 +104,10 @@ fn a_directory_that_is_not_there_is_told_with_the_line_that_names_it() {
     let directory = Directory::new();
     let port = taken_port().1;
     let lines = format!("listener {port} 127.0.0.1\nprotocol http_api\nhttp_dir DIR/gone\n");
-    let text = "a.conf:3: Error: Unable to use http_dir \"gone\"";
+    let text = "a.conf:3:10: Error: Unable to use http_dir \"gone\"";
     says(&directory.examined(&lines), &[text]);
     let lines = format!("listener 0 DIR/socket\nprotocol http_api\nhttp_dir DIR\n{lines}");
-    says(&directory.examined(&lines), &["a.conf:6: Error: Unable to use http_dir \"gone\""]);
+    says(&directory.examined(&lines), &["a.conf:6:10: Error: Unable to use http_dir \"gone\""]);
 }
 
 #[test]
@@ -122,7 +127,10 @@ fn unix_sockets_have_places_of_their_own() {
 fn what_is_to_be_written_must_be_writable() {
     let directory = Directory::new();
     let on = "listener 0 DIR/socket\n";
-    says(&directory.examined(&format!("{on}pid_file DIR/none/pid")), &["a.conf:2: Error: none/pid cannot be written"]);
+    says(
+        &directory.examined(&format!("{on}pid_file DIR/none/pid")),
+        &["a.conf:2:10: Error: Unable to write pid file none/pid"],
+    );
     says(&directory.examined(&format!("{on}log_dest file DIR/none/log")), &["Warning: none/log cannot be written"]);
     says(&directory.examined(&format!("{on}persistence true\npersistence_location DIR/new/store")), &[]);
     directory.write("file", "");
@@ -135,8 +143,14 @@ fn what_is_to_be_written_must_be_writable() {
 #[test]
 fn a_user_must_exist() {
     let directory = Directory::new();
-    let said = directory.examined("listener 0 DIR/socket\nuser no-such-user\n");
-    says(&said, &["a.conf:2: Error: Unable to drop privileges to 'no-such-user' because this user does not exist."]);
+    let file = directory.write("a.conf", "listener 0 socket\nuser no-such-user\n");
+    let arguments = Arguments { config_files: vec![file], ..Arguments::default() };
+    let origin = Origin { arguments, called_as_mosquitto: false };
+    let mut loaded = origin.read();
+    become_broker(&mut loaded, &origin);
+    let said: Vec<String> = loaded.remarks.iter().map(Remark::to_string).collect();
+    let text = "a.conf:2:6: Error: Unable to drop privileges to 'no-such-user' because this user does not exist.";
+    says(&said, &[text]);
 }
 
 #[test]
@@ -144,12 +158,23 @@ fn rules_that_can_never_match_are_warned_of() {
     let directory = Directory::new();
     directory
         .write("acl", "topic read x/y\nuser a\ntopic a/b\ntopic deny a/#\ntopic readwrite b/#\npattern read c/%u\n");
-    let said = directory.examined("listener 0 DIR/socket\nacl_file DIR/acl\n");
+    directory.write("users", USERS);
+    let path = directory.0.join("users");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("is ours");
+    let said = directory.examined("listener 0 DIR/socket\nacl_file DIR/acl\npassword_file DIR/users\n");
     says(&said, &["acl:1: Warning: Rules above the first 'user'", "acl:3: Warning: The rule for 'a/b' never grants"]);
+    directory.write("other", "user b\ntopic b\ntopic read $share/g/b\ntopic write $SYS/b\ntopic read $SYS/#\n");
+    let lines = "listener 0 DIR/socket\nallow_anonymous true\nacl_file DIR/other\npassword_file DIR/users\n";
+    let expected = [
+        "other:2: Warning: The user 'b' never comes in: users has no such name.",
+        "other:3: Warning: The rule for '$share/g/b' never matches: no topic begins with $share.",
+        "other:4: Warning: The rule for '$SYS/b' never grants anything: only the broker writes $SYS.",
+    ];
+    says(&directory.examined(lines), &expected);
     let said = directory.examined("listener 0 DIR/socket\nallow_anonymous true\nmount_point x/\nacl_file DIR/acl\n");
     let never =
         |line: usize, filter: &str| format!("acl:{line}: Warning: The rule for '{filter}' never matches: no mount");
-    let expected = [never(3, "a/b"), never(5, "b/#"), never(6, "c/%u")];
+    let expected = [never(5, "b/#"), never(6, "c/%u")];
     for expected in &expected {
         assert!(said.iter().any(|line| line.contains(expected.as_str())), "{expected}: {said:#?}");
     }

@@ -1,7 +1,10 @@
-//! The dates of certificates: what is said of those that are over, that soon will be, or that are not valid yet. The
-//! broker starts with them all the same, as its clients decide whether they take them.
+//! The files of TLS: whether they can be used, and the dates of certificates. What is said of those that are over, that
+//! soon will be, or that are not valid yet is a warning: the broker starts with them all the same, as its clients decide
+//! whether they take them.
 
-use super::{ListenerConfig, Remark, Severity};
+use super::files::point_at;
+use super::transport::Fault;
+use super::{ListenerConfig, Remark, Setting, Severity};
 use jiff::Timestamp;
 use sori_net::tls::{Validity, validities};
 use std::path::Path;
@@ -10,6 +13,21 @@ use std::time::SystemTime;
 /// Who has so many days left or fewer should care now.
 const DAYS_MIN: i64 = 30;
 const DAY: i64 = 24 * 60 * 60;
+
+/// Everything that is wrong with the files of TLS of a listener, each at the line that names it.
+pub(super) fn read(listener: &ListenerConfig, settings: &[Setting], remarks: &mut Vec<Remark>) {
+    for Fault { option, text } in listener.tls_faults() {
+        let mut remark = [Remark::new(Severity::Failure, text)];
+        point_at(option, settings, &mut remark);
+        let [remark] = remark;
+        let at = remark.at.clone().or_else(|| listener.declared_at.clone());
+        let remark = remark.at(at);
+        // Listeners may share their files.
+        if !remarks.contains(&remark) {
+            remarks.push(remark);
+        }
+    }
+}
 
 /// What there is to say about the certificates of a listener at this time.
 pub(super) fn examine(listener: &ListenerConfig, now: SystemTime) -> Vec<Remark> {

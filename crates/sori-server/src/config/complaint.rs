@@ -42,6 +42,9 @@ impl Complaint {
     }
 }
 
+/// There is only the word.
+const MISSING: &str = "write its value behind it, or remove the line.";
+
 pub(super) type Checked<T = ()> = Result<T, Complaint>;
 
 /// No option has this word.
@@ -143,7 +146,7 @@ pub(super) fn read_port_number(name: &str, value: &str, least: i64) -> Checked<u
 /// Words that the option itself takes apart: blanks between them may be TABs.
 pub(super) fn read_words<'a>(word: &str, value: &'a str) -> Checked<&'a str> {
     if value.is_empty() {
-        return Err(Complaint::empty(word));
+        return Err(Complaint::empty(word).hint(MISSING));
     }
     if value.split('\t').all(value::is_fit) { Ok(value) } else { Err(malformed()) }
 }
@@ -152,16 +155,18 @@ pub(super) fn read_text<'a>(word: &str, value: &'a str, longest: usize) -> Check
     // Mosquitto names a plugin's option without its prefix, and wants three letters or more.
     if let Some(name) = word.strip_prefix("plugin_opt_").or_else(|| word.strip_prefix("auth_opt_")) {
         return match (name.len() < 3, value.is_empty()) {
-            (true, _) => Err(Complaint::about_word("Invalid 'plugin_opt_' config option.")),
-            (false, true) => Err(Complaint::empty(name)),
+            (true, _) => Err(Complaint::about_word("Invalid 'plugin_opt_' config option.")
+                .hint("the name behind plugin_opt_ has three letters or more.")),
+            (false, true) => Err(Complaint::empty(name).hint(MISSING)),
             (false, false) => Ok(value),
         };
     }
     if value.is_empty() {
-        return Err(Complaint::empty(word));
+        return Err(Complaint::empty(word).hint(MISSING));
     }
     if value.len() > longest {
-        return Err(format!("'{word}' length must be <= {longest}.").into());
+        let complaint = Complaint::from(format!("'{word}' length must be <= {longest}."));
+        return Err(complaint.hint(format!("it has {} bytes.", value.len())));
     }
     if !value::is_fit(value) {
         return Err(malformed());

@@ -11,7 +11,8 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 pub(super) fn contents(file: &Path) -> Checked<Vec<u8>> {
     if file.is_dir() {
-        return Err(format!("Config file '{}' is a directory.", file.display()).into());
+        let complaint = Complaint::from(format!("Config file '{}' is a directory.", file.display()));
+        return Err(complaint.hint("name a file; in it, `include_dir` reads the files of a directory."));
     }
     let mut bytes = Vec::new();
     let read = File::open(file).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
@@ -20,7 +21,9 @@ pub(super) fn contents(file: &Path) -> Checked<Vec<u8>> {
         return Err(Complaint::from(text).hint(format!("the system says: {error}.")));
     }
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("Config file '{}' is larger than {FILE_BYTES_MAX} bytes.", file.display()).into());
+        let complaint =
+            Complaint::from(format!("Config file '{}' is larger than {FILE_BYTES_MAX} bytes.", file.display()));
+        return Err(complaint.hint("no configuration is that long: is it the right file?"));
     }
     Ok(bytes)
 }

@@ -16,8 +16,9 @@ pub(crate) struct FileKind {
     pub(crate) option: &'static str,
     /// The files of this kind that a configuration names.
     pub(crate) paths: fn(&Config) -> Vec<PathBuf>,
-    /// Reads them into the configuration. What cannot be used is an error, and leaves what allows nothing.
-    pub(crate) read: fn(&mut Config, &mut Vec<Remark>),
+    /// Reads them into the configuration, or looks whether they can be read where somebody else does it. What cannot be used
+    /// is an error, and leaves what allows nothing.
+    pub(crate) read: fn(&mut Config, &[Setting], &mut Vec<Remark>),
     /// Nobody but the broker should be able to read it.
     pub(crate) is_secret: bool,
     /// What else there is to say about what was read, at this time.
@@ -29,14 +30,14 @@ pub(crate) const KINDS: &[FileKind] = &[
     FileKind {
         option: "password_file",
         paths: access_files::password_paths,
-        read: access_files::read_passwords,
+        read: |config, _, remarks| access_files::read_passwords(config, remarks),
         is_secret: true,
         examine: |_, _, _| (),
     },
     FileKind {
         option: "acl_file",
         paths: access_files::rules_paths,
-        read: access_files::read_rules,
+        read: |config, _, remarks| access_files::read_rules(config, remarks),
         is_secret: false,
         examine: |config, _, remarks| {
             for rules in access_files::rules(config) {
@@ -47,22 +48,23 @@ pub(crate) const KINDS: &[FileKind] = &[
     FileKind {
         option: "psk_file",
         paths: access_files::psk_paths,
-        read: access_files::read_keys,
+        read: |config, _, remarks| access_files::read_keys(config, remarks),
         is_secret: true,
         examine: |_, _, _| (),
     },
     FileKind {
         option: "certfile",
         paths: |config| config.listeners.iter().flat_map(|listener| listener.transport.files()).cloned().collect(),
-        // A listener reads them when it is opened, and again with every configuration.
-        read: |_, _| (),
+        // A listener reads them itself when it is opened, and again with every configuration.
+        read: |config, settings, remarks| {
+            for listener in &config.listeners {
+                certificates::read(listener, settings, remarks);
+            }
+        },
         is_secret: false,
         examine: |config, now, remarks| {
             for listener in &config.listeners {
-                match listener.load_tls(None) {
-                    Ok(_) => remarks.append(&mut certificates::examine(listener, now)),
-                    Err(text) => remarks.push(Remark::new(Severity::Error, text).at(listener.declared_at.clone())),
-                }
+                remarks.append(&mut certificates::examine(listener, now));
             }
         },
     },
@@ -72,7 +74,7 @@ pub(crate) const KINDS: &[FileKind] = &[
             let keyfile = |listener: &ListenerConfig| listener.transport.keyfile.clone();
             config.listeners.iter().filter_map(keyfile).collect()
         },
-        read: |_, _| (),
+        read: |_, _, _| (),
         is_secret: true,
         examine: |_, _, _| (),
     },
@@ -80,16 +82,16 @@ pub(crate) const KINDS: &[FileKind] = &[
         option: "http_dir",
         // Its files are looked up when they are asked for.
         paths: |_| Vec::new(),
-        read: |_, _| (),
-        is_secret: false,
-        examine: |config, _, remarks| {
+        read: |config, _, remarks| {
             for listener in &config.listeners {
                 if let Err(text) = Site::load(listener) {
-                    let remark = Remark::new(Severity::Error, text);
+                    let remark = Remark::new(Severity::Failure, text);
                     remarks.push(remark.hint("name a directory that the broker may read."));
                 }
             }
         },
+        is_secret: false,
+        examine: |_, _, _| (),
     },
 ];
 
@@ -102,7 +104,7 @@ pub(crate) fn watched(config: &Config) -> Vec<PathBuf> {
 pub(crate) fn read(config: &mut Config, settings: &[Setting], remarks: &mut Vec<Remark>) {
     for kind in KINDS {
         let before = remarks.len();
-        (kind.read)(config, remarks);
+        (kind.read)(config, settings, remarks);
         point_at(kind.option, settings, remarks.get_mut(before..).unwrap_or_default());
     }
 }
@@ -115,6 +117,6 @@ pub(crate) fn point_at(option: &str, settings: &[Setting], remarks: &mut [Remark
             [only] => Some(*only),
             several => several.iter().copied().find(|line| remark.text.contains(&format!("\"{}\"", line.value))),
         };
-        remark.at = line.map(|line| line.at.clone());
+        remark.at = line.map(|line| line.place());
     }
 }

@@ -9,13 +9,13 @@ use crate::opening::are_apart;
 use crate::passwords::Users;
 use crate::psk::Keys;
 
-use super::{Bind, Config, ListenerConfig, SocketDomain, Source};
+use super::{Bind, Config, ListenerConfig, Setting, SocketDomain, Source};
 
 /// The port of MQTT, where nothing else is said.
 pub(crate) const DEFAULT_PORT: u16 = 1883;
 
 /// Decides everything that was left open.
-pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remark>) -> Config {
+pub(super) fn resolve(draft: Draft, settings: &[Setting], source: &Source<'_>, remarks: &mut Vec<Remark>) -> Config {
     let Draft { mut config, security, log_dest, log_type, listeners, per_listener_settings, .. } = draft;
     config.per_listener_settings = per_listener_settings;
     (config.acl, config.users) = unread(&security);
@@ -26,7 +26,7 @@ pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remar
     if source.persistence_location.is_some() {
         config.persistence_location.clone_from(&source.persistence_location);
     }
-    super::transport::check(listeners.iter().map(|listener| &listener.settings), remarks);
+    super::transport::check(listeners.iter().map(|listener| &listener.settings), settings, remarks);
     config.local_only = listeners.iter().all(|listener| matches!(listener.made_by, MadeBy::Implicitly { .. }));
     config.listeners = if config.local_only {
         local_listeners(listeners.into_iter().next(), source.ports, &security)
@@ -34,7 +34,7 @@ pub(super) fn resolve(draft: Draft, source: &Source<'_>, remarks: &mut Vec<Remar
         warn_of_implicit(&listeners, remarks);
         listeners.into_iter().map(|listener| inherit(listener, &security, false)).collect()
     };
-    super::transport::check_keys(&config.listeners, remarks);
+    super::transport::check_keys(&config.listeners, settings, remarks);
     refuse_same_address(&config.listeners, remarks);
     warn_of_refused_identifiers(&config, remarks);
     config
@@ -110,7 +110,8 @@ fn warn_of_refused_identifiers(config: &Config, remarks: &mut Vec<Remark>) {
     if let Some(listener) = config.listeners.iter().find(makes_up) {
         let (made_up, wanted) = (&listener.auto_id_prefix, &config.clientid_prefix);
         let text = format!(
-            "Client identifiers that the broker makes up begin with '{made_up}' and not with '{wanted}'              (clientid_prefixes): a client that sends none is refused."
+            "Client identifiers that the broker makes up begin with '{made_up}' and not with '{wanted}' \
+             (clientid_prefixes): a client that sends none is refused."
         );
         let hint = format!("begin auto_id_prefix with '{wanted}'.");
         remarks.push(Remark::new(Severity::Warning, text).at(listener.declared_at.clone()).hint(hint));

@@ -153,13 +153,14 @@ A line is a word and a value with blanks between them; `#` at its start makes it
 `1` or `0`. Numbers are written as in C: `0x10` is 16, and `010` is 8. A text is the rest of the line, so a comment
 behind it would be part of it. The options below a `listener` line belong to that listener, up to the next one. A word
 that is not known, or a value that is not allowed, refuses the start: all mistakes of all files are shown at once, each
-with its file, line and column, and what to do. The exit status is 3 then, and nothing has been opened. A text that is
-given twice is a mistake too; of a flag or a number the last value counts.
+with its file, line and column, and what to do, together with what is wrong with the files that they name. The exit
+status is 3 then, and nothing has been opened. It is 1 when all lines are right and only a file or a directory of the
+machine cannot be used. A text that is given twice is a mistake too; of a flag or a number the last value counts.
 
 `sori check` reads everything that a start would read, and looks closer: whether ports are free and no two listeners want
 the same, whether what is to be written can be, whether secrets are for the broker only, whether a rule can ever match.
-`--test-config` does the same and takes a port that is in use for a warning, because the broker that uses it may be the
-one whose file is tested.
+Started by root, it looks with the eyes of the user that the broker becomes. Ports of a broker that runs with the same
+file are as they should be. `--test-config` does the same and takes every port that is in use for a warning.
 
 A reload (SIGHUP or `sori reload`) takes over everything or nothing. All files are read and all new sockets opened first;
 with any mistake the broker goes on as it was, and the log has every reason. Listeners come and go without a word to the

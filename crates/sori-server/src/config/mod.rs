@@ -343,7 +343,8 @@ pub struct Source<'a> {
     pub persistence_location: Option<PathBuf>,
 }
 
-/// A configuration that may be used, and what was noticed on the way.
+/// What was read, and what was noticed on the way. With an error among that it must not be used: what was wrong is not
+/// there, or allows nothing. It can be looked at all the same, so that one run tells all mistakes.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The settings.
@@ -354,8 +355,28 @@ pub struct Loaded {
     pub defaults: Defaults,
     /// What the environment says in the place of a file.
     pub persistence_location_from_environment: Option<PathBuf>,
-    /// Warnings and notices, in the order of the file.
+    /// What there is to say, in the order of the file.
     pub remarks: Vec<Remark>,
+    /// The line that allows wildcards in the names of clients.
+    special_characters: Option<Location>,
+}
+
+impl Loaded {
+    /// Reads the files that the settings name.
+    pub(crate) fn read_named_files(&mut self) {
+        files::read(&mut self.config, &self.settings, &mut self.remarks);
+        if let Some(at) = &self.special_characters {
+            access_files::refuse_wildcards_in_names(&self.config, at.clone(), &mut self.remarks);
+        }
+    }
+
+    /// Only what has no error may be used.
+    ///
+    /// # Errors
+    /// Everything there is to say, if an error is among it.
+    pub fn usable(self) -> Result<Loaded, Vec<Remark>> {
+        if self.remarks.iter().any(Remark::is_error) { Err(self.remarks) } else { Ok(self) }
+    }
 }
 
 /// Where the broker with these files writes its process id. Mistakes in them are of no account here.
@@ -380,44 +401,32 @@ pub fn read_contents(file: &Path, contents: &[u8], defaults: Defaults) -> Result
     let files = [file.to_owned()];
     let mut reader = parse::Reader::new(defaults);
     reader.read_bytes(file, contents, true);
-    whole(reader, &Source { files: &files, ports: &[], defaults, persistence_location: None }, false)
+    whole(reader, &Source { files: &files, ports: &[], defaults, persistence_location: None }).usable()
 }
 
 /// Reads the files of `source`, but not those that they name: what they say, wherever it is to hold.
-///
-/// # Errors
-/// As [`load`].
-pub fn read(source: &Source<'_>) -> Result<Loaded, Vec<Remark>> {
-    whole(reader_of(source), source, false)
-}
-
-/// Reads the files of `source` completely. On any error there is no configuration, and all errors of the run are
-/// among the remarks that come back.
-pub fn load(source: &Source<'_>) -> Result<Loaded, Vec<Remark>> {
-    whole(reader_of(source), source, true)
-}
-
-fn reader_of(source: &Source<'_>) -> parse::Reader {
+pub fn read(source: &Source<'_>) -> Loaded {
     let mut reader = parse::Reader::new(source.defaults);
     for file in source.files {
         reader.read_main_file(file);
     }
-    reader
+    whole(reader, source)
 }
 
-fn whole(reader: parse::Reader, source: &Source<'_>, with_named_files: bool) -> Result<Loaded, Vec<Remark>> {
+/// Reads the files of `source`, and those that they name.
+///
+/// # Errors
+/// All that is wrong with them; warnings may be among that.
+pub fn load(source: &Source<'_>) -> Result<Loaded, Vec<Remark>> {
+    let mut loaded = read(source);
+    loaded.read_named_files();
+    loaded.usable()
+}
+
+fn whole(reader: parse::Reader, source: &Source<'_>) -> Loaded {
     let (draft, settings, mut remarks) = reader.finish();
     let special_characters = draft.special_characters.clone();
-    let mut config = finish::resolve(draft, source, &mut remarks);
-    if with_named_files {
-        files::read(&mut config, &settings, &mut remarks);
-        if let Some(at) = special_characters {
-            access_files::refuse_wildcards_in_names(&config, at, &mut remarks);
-        }
-    }
-    if remarks.iter().any(Remark::is_error) {
-        return Err(remarks);
-    }
-    let persistence_location_from_environment = source.persistence_location.clone();
-    Ok(Loaded { config, settings, defaults: source.defaults, persistence_location_from_environment, remarks })
+    let config = finish::resolve(draft, &settings, source, &mut remarks);
+    let (defaults, persistence_location_from_environment) = (source.defaults, source.persistence_location.clone());
+    Loaded { config, settings, defaults, persistence_location_from_environment, remarks, special_characters }
 }

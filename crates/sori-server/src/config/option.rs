@@ -48,6 +48,9 @@ pub enum Scope {
     Plugin,
 }
 
+/// What is wrong with a text, and what to do about it.
+pub type Refused = (String, &'static str);
+
 /// The value of an option and its effect.
 #[derive(Debug, Clone, Copy)]
 pub enum Takes {
@@ -71,7 +74,7 @@ pub enum Takes {
         /// What a second line with the same option means.
         again: Again,
         /// The effect, or what is wrong with the value.
-        set: fn(&mut Place<'_>, &str) -> Result<(), String>,
+        set: fn(&mut Place<'_>, &str) -> Result<(), Refused>,
     },
     /// One word of a small language, sometimes with more behind it.
     Word {

@@ -132,7 +132,8 @@ impl Reader {
             // It was told as what it means.
             return Ok(());
         }
-        self.settings.push(Setting { entry, word, listener, value, at });
+        let column = Some(scene.value_column);
+        self.settings.push(Setting { entry, word, listener, value, at, column });
         Ok(())
     }
 
@@ -223,7 +224,8 @@ impl Reader {
                 let text = read_text(word, rest, longest)?;
                 self.read_again(scene, entry, word, text, again)?;
                 self.warn_of_comment(scene, text);
-                self.with_place(scene, |place| set(place, text)).map_err(Complaint::from)?;
+                self.with_place(scene, |place| set(place, text))
+                    .map_err(|(text, hint)| Complaint::from(text).hint(hint))?;
                 Ok(text)
             }
             Takes::Word { form, set, .. } => {

@@ -20,6 +20,11 @@ impl Location {
     pub fn line(file: Arc<Path>, line: usize) -> Location {
         Location { file, line, column: None }
     }
+
+    /// Both are in one line.
+    pub(crate) fn is_line_of(&self, other: &Location) -> bool {
+        self.line == other.line && self.file == other.file
+    }
 }
 
 impl fmt::Display for Location {
@@ -32,8 +37,10 @@ impl fmt::Display for Location {
 /// How much a remark weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// The broker does not start with this.
+    /// The broker does not start with this: it cannot be right.
     Error,
+    /// Nor with this: it is right, and the machine does not have it. The program ends with another status.
+    Failure,
     /// It starts, but probably not as it was meant.
     Warning,
     /// Something that is done differently, or not needed.
@@ -75,7 +82,7 @@ impl Remark {
 
     /// The broker does not start with this.
     pub fn is_error(&self) -> bool {
-        self.severity == Severity::Error
+        matches!(self.severity, Severity::Error | Severity::Failure)
     }
 }
 
@@ -85,7 +92,7 @@ impl fmt::Display for Remark {
             write!(f, "{at}: ")?;
         }
         match self.severity {
-            Severity::Error => f.write_str("Error: ")?,
+            Severity::Error | Severity::Failure => f.write_str("Error: ")?,
             Severity::Warning => f.write_str("Warning: ")?,
             Severity::Notice | Severity::Information => {}
         }

@@ -17,6 +17,15 @@ pub struct Setting {
     pub value: String,
     /// The line.
     pub at: Location,
+    /// Where in it the value begins, counted from 1.
+    pub column: Option<usize>,
+}
+
+impl Setting {
+    /// The place of the value.
+    pub(crate) fn place(&self) -> Location {
+        Location { column: self.column, ..self.at.clone() }
+    }
 }
 
 /// Options of which every line counts and not the last one only.

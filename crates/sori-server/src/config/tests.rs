@@ -19,8 +19,8 @@ fn source(ports: &[u16]) -> Source<'_> {
 fn read_bytes(contents: &[u8], ports: &[u16]) -> (Config, Vec<Remark>) {
     let mut reader = Reader::new(Defaults::Mosquitto);
     reader.read_bytes(Path::new("a.conf"), contents, true);
-    let (draft, _, mut remarks) = reader.finish();
-    let config = finish::resolve(draft, &source(ports), &mut remarks);
+    let (draft, settings, mut remarks) = reader.finish();
+    let config = finish::resolve(draft, &settings, &source(ports), &mut remarks);
     (config, remarks)
 }
 
@@ -612,7 +612,7 @@ fn keys_belong_to_all_listeners_or_to_the_one_above() {
 fn keys_and_certificates_do_not_go_together_and_neither_is_asked_for_in_vain() {
     let both = "Cannot use both certificate and psk encryption in a single listener.";
     for more in ["certfile a\nkeyfile b", "cafile a", "capath a"] {
-        bad(&format!("psk_file /a\nlistener 1\npsk_hint x\n{more}\n"), &[&format!("2: {both}")]);
+        bad(&format!("psk_file /a\nlistener 1\npsk_hint x\n{more}\n"), &[&format!("3: {both}")]);
         let elsewhere = format!("psk_file /a\nlistener 1\npsk_hint x\nlistener 2\ncertfile a\nkeyfile b\n{more}\n");
         good(&elsewhere);
     }

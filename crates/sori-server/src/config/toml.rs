@@ -203,7 +203,10 @@ impl Reader {
         let complaint = match path {
             LISTENER => Complaint::from(text).hint("write [[listener]], and below it `port = 1883`."),
             DEFAULT_LISTENER => Complaint::from(text).hint("write [default_listener], and its options below it."),
-            _ => Complaint::from(text),
+            _ => {
+                let key = path.rsplit('.').next().unwrap_or(path);
+                Complaint::from(text).hint(format!("write it as in `{} = {}`.", key.escape_debug(), example(expected)))
+            }
         };
         self.complain(Some(scene.part(Part::Value)), complaint);
     }
@@ -264,7 +267,10 @@ fn listener_line(place: [Option<&DeValue<'_>>; 3]) -> Result<String, Complaint> 
 /// A line could not hold it otherwise.
 fn one_word(key: &str, text: &str) -> Result<(), Complaint> {
     match text.contains(value::BLANKS) || text.is_empty() || text.starts_with('#') || !value::is_fit(text) {
-        true => Err(Complaint::from(format!("Invalid '{key}' value: it must be one word without blanks."))),
+        true => {
+            let complaint = Complaint::from(format!("Invalid '{key}' value: it must be one word without blanks."));
+            Err(complaint.hint("an address is like \"127.0.0.1\", a path like \"/run/mqtt.sock\"."))
+        }
         false => Ok(()),
     }
 }
@@ -358,12 +364,26 @@ fn decimal(digits: &str, radix: u32) -> String {
     i64::from_str_radix(digits, radix).map_or_else(|_| i128::MAX.to_string(), |number| number.to_string())
 }
 
+const FLAG: &str = "true or false";
+const NUMBER: &str = "a whole number";
+const TEXTS: &str = "a text in quotation marks, or an array of them";
+const TEXT: &str = "a text in quotation marks";
+
 fn expected(entry: &Entry) -> &'static str {
     match entry.takes {
-        Takes::Flag(_) | Takes::Structure(Structure::PerListenerSettings) => "true or false",
-        Takes::Number { .. } | Takes::Structure(Structure::Port) => "a whole number",
-        _ if adds_up(entry) => "a text in quotation marks, or an array of them",
-        _ => "a text in quotation marks",
+        Takes::Flag(_) | Takes::Structure(Structure::PerListenerSettings) => FLAG,
+        Takes::Number { .. } | Takes::Structure(Structure::Port) => NUMBER,
+        _ if adds_up(entry) => TEXTS,
+        _ => TEXT,
+    }
+}
+
+fn example(expected: &str) -> &'static str {
+    match expected {
+        FLAG => "true",
+        NUMBER => "10",
+        TEXTS => "[\"one\", \"two\"]",
+        _ => "\"text\"",
     }
 }
 

@@ -1,8 +1,9 @@
 //! How the connections of a listener are carried: TLS, WebSocket, the PROXY protocol. What the lines say, and whether it goes
 //! together; the files are read by [`Carrier`](crate::carrier::Carrier).
 
-use super::ListenerConfig;
-use super::remark::{Remark, Severity};
+use super::files::point_at;
+use super::remark::{Location, Remark, Severity};
+use super::{ListenerConfig, Setting};
 use crate::psk::{Keyring, Keys};
 use sori_net::ListenerTls;
 #[cfg(feature = "psk")]
@@ -90,15 +91,15 @@ impl TransportConfig {
         }
     }
 
-    /// The files that are named, without the key.
+    /// The files and directories that are named, without the key.
     pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.certfile, &self.cafile, &self.crlfile].into_iter().flatten()
+        [&self.certfile, &self.cafile, &self.capath, &self.crlfile].into_iter().flatten()
     }
 
-    /// For clients with certificates, or with nothing.
-    fn load_certificates(&self, key_log: Option<&PathBuf>) -> Result<Option<ListenerTls>, String> {
+    /// For clients with certificates.
+    fn server_options(&self, key_log: Option<&PathBuf>) -> Result<Option<TlsServerOptions>, Fault> {
         let (Some(certfile), Some(keyfile)) = (&self.certfile, &self.keyfile) else { return Ok(None) };
-        let options = TlsServerOptions {
+        Ok(Some(TlsServerOptions {
             certfile: certfile.clone(),
             keyfile: keyfile.clone(),
             cafile: self.cafile.clone(),
@@ -108,18 +109,15 @@ impl TransportConfig {
             ciphers: self.ciphers.clone(),
             ciphers_tls13: self.ciphers_tls13.clone(),
             key_log: key_log.cloned(),
-        };
-        match ListenerTls::load(&options) {
-            Ok(tls) => Ok(Some(tls)),
-            Err(error) => Err(self.blame(&error)),
-        }
+        }))
     }
 
     /// For clients with keys.
     #[cfg(feature = "psk")]
-    fn load_keys(&self, hint: &str, keys: Arc<Keys>, key_log: Option<&PathBuf>) -> Result<ListenerTls, String> {
+    fn load_keys(&self, hint: &str, keys: Arc<Keys>, key_log: Option<&PathBuf>) -> Result<ListenerTls, Fault> {
         if version_min(self.tls_version.as_deref())? == TlsVersion::V13 {
-            return Err("psk_hint goes with TLS 1.2 only. Check tls_version: it wants at least TLS 1.3.".to_owned());
+            let text = "psk_hint goes with TLS 1.2 only. Check tls_version: it wants at least TLS 1.3.";
+            return Err(Fault::new("tls_version", text));
         }
         let options =
             PskServerOptions { hint: hint.to_owned(), keys, ciphers: self.ciphers.clone(), key_log: key_log.cloned() };
@@ -127,23 +125,28 @@ impl TransportConfig {
     }
 
     #[cfg(not(feature = "psk"))]
-    fn load_keys(&self, _: &str, _: Arc<Keys>, _: Option<&PathBuf>) -> Result<ListenerTls, String> {
-        Err("psk_hint needs a sori with TLS-PSK, which this one was built without (feature `psk`).".to_owned())
+    fn load_keys(&self, _: &str, _: Arc<Keys>, _: Option<&PathBuf>) -> Result<ListenerTls, Fault> {
+        let text = "psk_hint needs a sori with TLS-PSK, which this one was built without (feature `psk`).";
+        Err(Fault::new("psk_hint", text))
     }
 
-    fn client_certificates(&self) -> Result<ClientCertificates, String> {
+    fn client_certificates(&self) -> Result<ClientCertificates, Fault> {
         if !self.require_certificate {
             // Mosquitto does not ask clients for certificates either, but a list that cannot be read is an error.
             return match &self.crlfile {
-                Some(file) if !file.exists() => Err(format!(
-                    "Unable to load certificate revocation file \"{}\". Check crlfile: there is no such file.",
-                    file.display()
-                )),
+                Some(file) if !file.exists() => {
+                    let file = file.display();
+                    let text = format!(
+                        "Unable to load certificate revocation file \"{file}\". Check crlfile: there is no such file."
+                    );
+                    Err(Fault::new("crlfile", text))
+                }
                 _ => Ok(ClientCertificates::None),
             };
         }
         if self.cafile.is_none() && self.capath.is_none() {
-            return Err("require_certificate needs cafile or capath: whose certificates may clients have?".to_owned());
+            let text = "require_certificate needs cafile or capath: whose certificates may clients have?";
+            return Err(Fault::new("require_certificate", text));
         }
         Ok(ClientCertificates::Required {
             crlfile: self.crlfile.clone(),
@@ -152,8 +155,12 @@ impl TransportConfig {
     }
 
     /// Mosquitto's sentence about the file, and why.
-    fn blame(&self, error: &sori_net::LoadError) -> String {
-        let Some(path) = &error.path else { return format!("Unable to set up TLS: {}.", error.reason) };
+    fn blame(&self, error: &sori_net::LoadError) -> Fault {
+        let Some(path) = &error.path else {
+            // Only lists of ciphers are wrong by themselves.
+            let option = if self.ciphers.is_some() { "ciphers" } else { "ciphers_tls1.3" };
+            return Fault::new(option, format!("Unable to set up TLS: {}.", error.reason));
+        };
         let (what, option) = match Some(path) {
             path if path == self.keyfile.as_ref() => ("server key file", "keyfile"),
             path if path == self.certfile.as_ref() => ("server certificate", "certfile"),
@@ -161,7 +168,8 @@ impl TransportConfig {
             path if path == self.capath.as_ref() => ("CA certificates", "capath"),
             _ => ("CA certificates", "cafile"),
         };
-        format!("Unable to load {what} \"{}\". Check {option}: it {}.", path.display(), error.reason)
+        let text = format!("Unable to load {what} \"{}\". Check {option}: it {}.", path.display(), error.reason);
+        Fault::new(option, text)
     }
 
     /// Words of the lists of ciphers that lead nowhere.
@@ -179,14 +187,30 @@ impl TransportConfig {
     }
 }
 
-fn version_min(written: Option<&str>) -> Result<TlsVersion, String> {
+fn version_min(written: Option<&str>) -> Result<TlsVersion, Fault> {
     match written {
         None => Ok(TlsVersion::V12),
         Some("tlsv1.3") => Ok(TlsVersion::V13),
-        Some("tlsv1.1" | "tlsv1") => Err("TLS versions below 1.2 are broken and not spoken; write \
-             `tls_version tlsv1.2`, which also is the default."
-            .to_owned()),
-        Some(other) => Err(format!("Unsupported tls_version \"{other}\".")),
+        Some("tlsv1.1" | "tlsv1") => {
+            let text = "TLS versions below 1.2 are broken and not spoken; write `tls_version tlsv1.2`, which also is \
+                        the default.";
+            Err(Fault::new("tls_version", text))
+        }
+        Some(other) => Err(Fault::new("tls_version", format!("Unsupported tls_version \"{other}\"."))),
+    }
+}
+
+/// Why a listener cannot speak TLS.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// The option that says so, or names the file that does.
+    pub(crate) option: &'static str,
+    pub(crate) text: String,
+}
+
+impl Fault {
+    fn new(option: &'static str, text: impl Into<String>) -> Fault {
+        Fault { option, text: text.into() }
     }
 }
 
@@ -199,92 +223,138 @@ impl ListenerConfig {
     }
 
     /// Reads the files of TLS and checks them; `None` without TLS.
-    pub(crate) fn load_tls(&self, key_log: Option<&PathBuf>) -> Result<Option<ListenerTls>, String> {
-        match (&self.transport.psk_hint, self.keyring(0)) {
-            (Some(hint), Some(keyring)) => self.transport.load_keys(hint, keyring.keys, key_log).map(Some),
-            _ => self.transport.load_certificates(key_log),
+    pub(crate) fn load_tls(&self, key_log: Option<&PathBuf>) -> Result<Option<ListenerTls>, Fault> {
+        if let (Some(hint), Some(keyring)) = (&self.transport.psk_hint, self.keyring(0)) {
+            return self.transport.load_keys(hint, keyring.keys, key_log).map(Some);
+        }
+        let Some(options) = self.transport.server_options(key_log)? else { return Ok(None) };
+        ListenerTls::load(&options).map(Some).map_err(|error| self.transport.blame(&error))
+    }
+
+    /// Everything that [`load_tls`](Self::load_tls) would fail of, file by file.
+    pub(crate) fn tls_faults(&self) -> Vec<Fault> {
+        if self.transport.psk_hint.is_some() {
+            return self.load_tls(None).err().into_iter().collect();
+        }
+        match self.transport.server_options(None) {
+            Ok(Some(options)) => {
+                ListenerTls::faults(&options).iter().map(|error| self.transport.blame(error)).collect()
+            }
+            Ok(None) => Vec::new(),
+            Err(fault) => vec![fault],
         }
     }
 }
 
 /// Keys without a listener that asks for them, and the other way round.
-pub(super) fn check_keys(listeners: &[ListenerConfig], remarks: &mut Vec<Remark>) {
-    let asks = |listener: &&ListenerConfig| listener.transport.psk_hint.is_some();
-    for listener in listeners.iter().filter(asks).filter(|listener| listener.keys.is_none()) {
-        let remark = Remark::new(Severity::Warning, "psk_hint without psk_file: no client can connect.".to_owned());
-        remarks.push(
-            remark
-                .at(listener.declared_at.clone())
-                .hint("`psk_file <path>`, with a line <identity>:<key> for each client."),
-        );
+pub(super) fn check_keys(listeners: &[ListenerConfig], settings: &[Setting], remarks: &mut Vec<Remark>) {
+    let asks = |listener: &ListenerConfig| listener.transport.psk_hint.is_some();
+    for (index, listener) in listeners.iter().enumerate().filter(|(_, listener)| asks(listener)) {
+        if listener.keys.is_none() {
+            let at = place_of("psk_hint", index, settings).or_else(|| listener.declared_at.clone());
+            let remark = Remark::new(Severity::Warning, "psk_hint without psk_file: no client can connect.").at(at);
+            remarks.push(remark.hint("`psk_file <path>`, with a line <identity>:<key> for each client."));
+        }
     }
-    if listeners.iter().any(|listener| listener.keys.is_some()) && !listeners.iter().any(|listener| asks(&listener)) {
-        let remark = Remark::new(Severity::Warning, "psk_file means nothing without psk_hint.".to_owned());
-        remarks.push(remark.hint("`psk_hint <text>` below the listener whose clients have these keys."));
+    if listeners.iter().any(|listener| listener.keys.is_some()) && !listeners.iter().any(asks) {
+        let mut remark = [Remark::new(Severity::Warning, "psk_file means nothing without psk_hint.")
+            .hint("`psk_hint <text>` below the listener whose clients have these keys.")];
+        point_at("psk_file", settings, &mut remark);
+        remarks.extend(remark);
     }
+}
+
+/// The line with one of these options below a listener, which has this number in the order of the file.
+fn place_of(option: &str, listener: usize, settings: &[Setting]) -> Option<Location> {
+    let is_it = |line: &&Setting| line.listener == Some(listener) && line.entry.words.contains(&option);
+    settings.iter().rev().find(is_it).map(Setting::place)
 }
 
 /// What no single line can show.
-pub(super) fn check<'a>(listeners: impl Iterator<Item = &'a ListenerConfig>, remarks: &mut Vec<Remark>) {
-    for listener in listeners {
+pub(super) fn check<'a>(
+    listeners: impl Iterator<Item = &'a ListenerConfig>,
+    settings: &[Setting],
+    remarks: &mut Vec<Remark>,
+) {
+    for (index, listener) in listeners.enumerate() {
         let transport = &listener.transport;
-        let mut tell = |severity, text: String, hint: &str| {
-            let remark = Remark::new(severity, text).at(listener.declared_at.clone());
-            remarks.push(if hint.is_empty() { remark } else { remark.hint(hint) });
+        let mut tell = |severity, options: &[&str], text: String, hint: &str| {
+            let line = options.iter().find_map(|option| place_of(option, index, settings));
+            let remark = Remark::new(severity, text).at(line.or_else(|| listener.declared_at.clone()));
+            remarks.push(remark.hint(hint));
         };
-        for (text, hint) in errors(transport) {
-            tell(Severity::Error, text.to_owned(), hint);
+        for (options, text, hint) in errors(transport) {
+            tell(Severity::Error, options, text.to_owned(), hint);
         }
-        for (text, hint) in warnings(transport) {
-            tell(Severity::Warning, text.to_owned(), hint);
+        for (options, text, hint) in warnings(transport) {
+            tell(Severity::Warning, options, text.to_owned(), hint);
         }
         for (option, words) in transport.unknown_ciphers() {
             let text = format!("No cipher that is spoken here is named in '{option}' by: {words}.");
-            tell(Severity::Warning, text, "TLS 1.2 and 1.3 are spoken with AES-GCM and ChaCha20 only.");
+            tell(Severity::Warning, &[option], text, "TLS 1.2 and 1.3 are spoken with AES-GCM and ChaCha20 only.");
         }
     }
 }
 
-type Told = (&'static str, &'static str);
+/// The options of which the first one that stands there is the line to look at, what is the matter, and what to do.
+type Told = (&'static [&'static str], &'static str, &'static str);
 
 /// In Mosquitto's words.
 fn errors(transport: &TransportConfig) -> Vec<Told> {
     let (has_certificate, has_key) = (transport.certfile.is_some(), transport.keyfile.is_some());
     let is_proxy_v2 = transport.proxy_protocol == Some(2);
-    let cases = [
+    let cases: [(bool, Told); 6] = [
         (
             has_certificate != has_key,
-            "Both certfile and keyfile must be provided to enable a TLS listener.",
-            "certfile is the server's certificate, keyfile its private key; they may be the same file.",
+            (
+                &["certfile", "keyfile"],
+                "Both certfile and keyfile must be provided to enable a TLS listener.",
+                "certfile is the server's certificate, keyfile its private key; they may be the same file.",
+            ),
         ),
         (
             transport.cafile.is_some() && !has_certificate && transport.psk_hint.is_none(),
-            "cafile specified without certfile and keyfile.",
-            "cafile is for the certificates of clients; the server needs a certificate of its own.",
+            (
+                &["cafile"],
+                "cafile specified without certfile and keyfile.",
+                "cafile is for the certificates of clients; the server needs a certificate of its own.",
+            ),
         ),
         (
             transport.capath.is_some() && !has_certificate && transport.psk_hint.is_none(),
-            "capath specified without certfile and keyfile.",
-            "capath is for the certificates of clients; the server needs a certificate of its own.",
+            (
+                &["capath"],
+                "capath specified without certfile and keyfile.",
+                "capath is for the certificates of clients; the server needs a certificate of its own.",
+            ),
         ),
         (
             is_proxy_v2 && transport.use_subject_as_username,
-            "use_subject_as_username cannot be used with `enable_proxy_protocol 2`.",
-            "a proxy tells the Common Name only: use_identity_as_username.",
+            (
+                &["use_subject_as_username"],
+                "use_subject_as_username cannot be used with `enable_proxy_protocol 2`.",
+                "a proxy tells the Common Name only: use_identity_as_username.",
+            ),
         ),
         (
             transport.psk_hint.is_some()
                 && (has_certificate || has_key || transport.cafile.is_some() || transport.capath.is_some()),
-            "Cannot use both certificate and psk encryption in a single listener.",
-            "give certificates and psk_hint a listener each.",
+            (
+                &["psk_hint"],
+                "Cannot use both certificate and psk encryption in a single listener.",
+                "give certificates and psk_hint a listener each.",
+            ),
         ),
         (
             is_proxy_v2 && (has_certificate || has_key),
-            "certfile and keyfile cannot be used with `enable_proxy_protocol 2`.",
-            "the proxy speaks TLS with the clients.",
+            (
+                &["certfile", "keyfile"],
+                "certfile and keyfile cannot be used with `enable_proxy_protocol 2`.",
+                "the proxy speaks TLS with the clients.",
+            ),
         ),
     ];
-    cases.into_iter().filter(|(is_so, ..)| *is_so).map(|(_, text, hint)| (text, hint)).collect()
+    cases.into_iter().filter(|(is_so, _)| *is_so).map(|(_, told)| told).collect()
 }
 
 fn warnings(transport: &TransportConfig) -> Vec<Told> {
@@ -294,42 +364,63 @@ fn warnings(transport: &TransportConfig) -> Vec<Told> {
     let has_keys = transport.psk_hint.is_some();
     let has_websocket_options =
         !transport.websockets_origins.is_empty() || !transport.websockets_trusted_proxies.is_empty();
-    let cases = [
+    let cases: [(bool, Told); 7] = [
         (
             is_named && has_certificates && !has_keys && !transport.require_certificate,
-            "The user name is to come from a certificate, and none is asked for: no client can connect.",
-            "`require_certificate true`, with the CA of the clients in cafile.",
+            (
+                &["use_identity_as_username", "use_subject_as_username"],
+                "The user name is to come from a certificate, and none is asked for: no client can connect.",
+                "`require_certificate true`, with the CA of the clients in cafile.",
+            ),
         ),
         (
             transport.use_subject_as_username && !transport.use_identity_as_username && has_keys,
-            "The user name is to come from a certificate, and clients with keys have none: no client can connect.",
-            "`use_identity_as_username true` makes the identity of the key the user name.",
+            (
+                &["use_subject_as_username"],
+                "The user name is to come from a certificate, and clients with keys have none: no client can connect.",
+                "`use_identity_as_username true` makes the identity of the key the user name.",
+            ),
         ),
         (
             is_named && !has_certificates && !has_keys,
-            "use_identity_as_username and use_subject_as_username mean nothing without TLS.",
-            "give the listener certfile and keyfile.",
+            (
+                &["use_identity_as_username", "use_subject_as_username"],
+                "use_identity_as_username and use_subject_as_username mean nothing without TLS.",
+                "give the listener certfile and keyfile.",
+            ),
         ),
         (
             transport.require_certificate && !has_certificates,
-            "require_certificate means nothing without certfile and keyfile.",
-            "give the listener certfile and keyfile.",
+            (
+                &["require_certificate"],
+                "require_certificate means nothing without certfile and keyfile.",
+                "give the listener certfile and keyfile.",
+            ),
         ),
         (
             transport.proxy_protocol_v2_require_tls && !is_v2,
-            "proxy_protocol_v2_require_tls means nothing without `enable_proxy_protocol 2`.",
-            "",
+            (
+                &["proxy_protocol_v2_require_tls"],
+                "proxy_protocol_v2_require_tls means nothing without `enable_proxy_protocol 2`.",
+                "write `enable_proxy_protocol 2` below the same listener.",
+            ),
         ),
         (
             has_websocket_options && transport.protocol != Protocol::WebSockets,
-            "Options of WebSocket mean nothing without `protocol websockets`.",
-            "",
+            (
+                &["websockets_origin", "websockets_trusted_proxy"],
+                "Options of WebSocket mean nothing without `protocol websockets`.",
+                "write `protocol websockets` below the same listener.",
+            ),
         ),
         (
             transport.http_dir.is_some() && transport.protocol != Protocol::HttpApi,
-            "http_dir means nothing without `protocol http_api`.",
-            "give the files a listener of their own.",
+            (
+                &["http_dir"],
+                "http_dir means nothing without `protocol http_api`.",
+                "give the files a listener of their own.",
+            ),
         ),
     ];
-    cases.into_iter().filter(|(is_so, ..)| *is_so).map(|(_, text, hint)| (text, hint)).collect()
+    cases.into_iter().filter(|(is_so, _)| *is_so).map(|(_, told)| told).collect()
 }

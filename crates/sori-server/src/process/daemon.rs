@@ -2,7 +2,6 @@
 //!
 //! ```text
 //!  the shell's process                      the daemon
-//!  read the configuration: error → 3
 //!  start itself again        ──────────→    setsid: no terminal can signal it any more
 //!  wait for a word on a socket              read the configuration, drop root, write the pid file, listen
 //!  exit 0                    ←── ready ──   standard streams become /dev/null
@@ -10,8 +9,8 @@
 //! ```
 //!
 //! A program with threads cannot safely fork, and std offers no fork; starting the same program again needs neither.
-//! Because the first process waits, `-d` fails when the daemon cannot listen, and Type=forking units know when the
-//! broker is ready.
+//! Because the first process waits, `-d` fails when the configuration has a mistake or the daemon cannot listen, and
+//! Type=forking units know when the broker is ready.
 
 use std::env;
 use std::fs::OpenOptions;

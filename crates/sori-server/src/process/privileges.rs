@@ -30,16 +30,30 @@ enum Becomes {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Warning(pub String);
 
+/// This process may become anybody.
+pub fn is_root() -> bool {
+    geteuid().is_root()
+}
+
 /// Becomes whom the wish asks for. Only root can; anyone else stays who they are.
 pub fn give_up(wish: &Wish) -> Result<Vec<Warning>, String> {
     let mut warnings = Vec::new();
-    if geteuid().is_root() {
+    if is_root() {
         become_user(decide(wish, &look_up, &mut warnings)?)?;
-        if geteuid().is_root() || getegid().as_raw() == 0 {
-            warnings.push(Warning("The broker should not be run as root.".to_owned()));
-        }
     }
     Ok(warnings)
+}
+
+/// Looks whether root could become whom the wish asks for.
+pub fn examine(wish: &Wish) -> Result<Vec<Warning>, String> {
+    let mut warnings = Vec::new();
+    decide(wish, &look_up, &mut warnings).map(|_| warnings)
+}
+
+/// For who has kept what root may do.
+pub fn still_root() -> Option<Warning> {
+    let is_so = is_root() || getegid().as_raw() == 0;
+    is_so.then(|| Warning("The broker should not be run as root.".to_owned()))
 }
 
 /// Makes a directory of root's that of whom the wish asks for, who could not have made it.

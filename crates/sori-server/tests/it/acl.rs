@@ -176,8 +176,8 @@ fn a_broken_or_missing_file_keeps_the_old_rules_at_a_reload() {
     acl.write("topic #\ntopics b\ntopic read b#\n");
     reload(&broker, "The configuration was not changed.");
     let (log, file) = (broker.log(), acl.0.display());
-    assert!(log.contains(&format!("{file}:2: Error: Invalid line in acl_file: topics b.")), "{log}");
-    assert!(log.contains(&format!("{file}:3: Error: Invalid ACL topic 'b#' in acl_file.")), "{log}");
+    assert!(log.contains(&format!("{file}:2:1: Error: Invalid line in acl_file: topics b.")), "{log}");
+    assert!(log.contains(&format!("{file}:3:12: Error: Invalid ACL topic 'b#' in acl_file.")), "{log}");
     check();
     fs::remove_file(&acl.0).expect("is there");
     reload(&broker, &format!("Error: Unable to open acl_file \"{file}\"."));
@@ -281,9 +281,9 @@ fn mistakes_end_the_start_with_3_and_all_of_them_are_named() {
         assert_eq!(code, Some(3), "{said}");
         assert!(said.contains("'max_qos' must be between"), "{said}");
         let reed =
-            format!("{file}:1: Error: Invalid topic access type 'reed' in acl_file. Hint: allowed: read, write, ");
+            format!("{file}:1:7: Error: Invalid topic access type 'reed' in acl_file. Hint: allowed: read, write, ");
         assert!(said.contains(&reed), "{said}");
-        assert!(said.contains(&format!("{file}:2: Error: Missing username in acl_file.")), "{said}");
+        assert!(said.contains(&format!("{file}:2:5: Error: Missing username in acl_file.")), "{said}");
         assert!(said.contains("The configuration has 3 errors; nothing was started."), "{said}");
     }
     let (code, said) = run(format!("listener {port}\nacl_file /does/not/exist\n"), &[]);

@@ -175,7 +175,7 @@ fn files_that_change_on_disk_are_taken_over_when_they_are_good() {
     };
     assert!(may("a/b") && !may("b"));
     write("topic readwrite b\ntop");
-    broker.wait_for_log("acl:2: Error: Invalid line in acl_file: top.");
+    broker.wait_for_log("acl:2:1: Error: Invalid line in acl_file: top.");
     broker.wait_for_log("The configuration was not changed.");
     assert!(may("a/b") && !may("b"), "the old rules stay");
     write("topic readwrite b\ntopic readwrite c\n");

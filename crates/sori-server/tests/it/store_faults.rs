@@ -55,10 +55,10 @@ fn a_second_broker_on_the_same_store_is_refused() {
 fn a_directory_that_cannot_be_made_or_written_is_refused() {
     let broker = ended();
     broker.rewrite(&format!("{KEPT}\npersistence_location {}/log/below-a-file", broker.file("").display()));
-    is_refused(&broker, &["Unable to make the directory ", "Choose another one with persistence_location"]);
+    is_refused(&broker, &["Nothing can be kept in ", "name a directory that the broker may write"]);
     broker.rewrite(&format!("{KEPT}\npersistence_location {}/kept", broker.file("").display()));
     let Some(_mount) = Mount::new(broker.file("kept"), "ro") else { return };
-    is_refused(&broker, &["Read-only file system.", "Make it writable"]);
+    is_refused(&broker, &["Read-only file system", "name a directory that the broker may write"]);
 }
 
 #[test]

@@ -263,7 +263,7 @@ fn a_check_tells_of_keys_of_others_and_of_certificates_that_are_nearly_over() {
 
     let (_, key_of_other) = ca.client("other");
     let said = check(&pem, &key_of_other, "");
-    assert!(said.contains("broker.conf:1: Error: ") && said.contains("is not the key of"), "{said}");
+    assert!(said.contains("broker.conf:4:9: Error: ") && said.contains("is not the key of"), "{said}");
 
     let lasts = |name: &str, from: SystemTime, days: u64| {
         let since = from.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");

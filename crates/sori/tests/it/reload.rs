@@ -114,3 +114,22 @@ fn a_broker_that_is_not_there_is_told() {
     let (status, _, err) = result(&sori(&format!("reload -p {me}"), 0).output().expect("starts"));
     assert!(status == 1 && err.contains("is no broker of this program"), "{err}");
 }
+
+/// A port of somebody else refuses a reload, and a dry run tells that as well. Its own ports are not in a broker's way.
+#[test]
+fn a_dry_run_sees_ports_that_are_taken() {
+    let case = Case::start("reload-taken", "");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let port = taken.local_addr().expect("has one").port();
+    case.write(&format!("listener {port} 127.0.0.1\n"));
+
+    let (status, out, _) = case.reload(" --dry-run");
+    let expected = format!("{}:4: Error: Somebody listens on 127.0.0.1:{port} already.", case.file);
+    assert!(status == 3 && out.contains(&expected), "{out}");
+    let (status, out, _) = case.reload("");
+    let expected = format!(
+        "Error: Address already in use: 127.0.0.1:{port}. Is another broker running? Choose another port. ({}:4)",
+        case.file
+    );
+    assert!(status == 3 && out.contains(&expected), "{out}");
+}

@@ -1,6 +1,6 @@
 //! What is listened on, and what holds for the clients of one listener.
 
-use super::super::option::{Again, Entry, Place, Reload, Scope, Standing, Structure, Takes};
+use super::super::option::{Again, Entry, Place, Refused, Reload, Scope, Standing, Structure, Takes};
 use super::super::{Protocol, ProtocolVersions, SocketDomain};
 use super::limit_u32;
 
@@ -233,9 +233,10 @@ fn set_versions(place: &mut Place<'_>, first: &str, rest: &str) -> Result<(), St
     Ok(())
 }
 
-fn set_mount_point(place: &mut Place<'_>, text: &str) -> Result<(), String> {
+fn set_mount_point(place: &mut Place<'_>, text: &str) -> Result<(), Refused> {
     if text.contains(['+', '#']) {
-        return Err(format!("Invalid 'mount_point' value ({text}). Does it contain a wildcard character?"));
+        let wrong = format!("Invalid 'mount_point' value ({text}). Does it contain a wildcard character?");
+        return Err((wrong, "it is the beginning of topics, as in `mount_point site1/`, without + and #."));
     }
     place.listener.settings.mount_point = Some(text.to_owned());
     Ok(())

@@ -82,7 +82,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             again: Again::Refused,
             set: |place, text| {
                 if text.contains('/') {
-                    return Err(format!("Invalid 'persistence_file' value ({text}): it must be a name without '/'."));
+                    let wrong = format!("Invalid 'persistence_file' value ({text}): it must be a name without '/'.");
+                    return Err((wrong, "name the directory in persistence_location."));
                 }
                 place.config().persistence_file = Some(text.to_owned());
                 Ok(())

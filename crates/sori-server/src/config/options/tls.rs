@@ -1,10 +1,10 @@
 //! TLS on a listener.
 
-use super::super::option::{Again, Entry, Place, Reload, Scope, Standing, Takes};
+use super::super::option::{Again, Entry, Place, Refused, Reload, Scope, Standing, Takes};
 use std::path::PathBuf;
 
 /// The rest of the line, stored whole.
-const fn text(again: Again, set: fn(&mut Place<'_>, &str) -> Result<(), String>) -> Takes {
+const fn text(again: Again, set: fn(&mut Place<'_>, &str) -> Result<(), Refused>) -> Takes {
     Takes::Text { longest: 65_535, again, set }
 }
 

@@ -30,8 +30,10 @@ pub(super) const ENTRIES: &[Entry] = &[
             longest: 100,
             again: Again::Replaces,
             set: |place, text| {
-                let network = Network::parse(text)
-                    .ok_or_else(|| format!("'{text}' is neither an address nor a network such as 10.0.0.0/8."))?;
+                let network = Network::parse(text).ok_or_else(|| {
+                    let wrong = format!("'{text}' is neither an address nor a network.");
+                    (wrong, "write one like 127.0.0.1, ::1 or 10.0.0.0/8.")
+                })?;
                 place.listener.settings.transport.websockets_trusted_proxies.push(network);
                 Ok(())
             },

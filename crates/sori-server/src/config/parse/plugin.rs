@@ -70,7 +70,8 @@ impl Reader {
                     return Err(Complaint::from(text).hint("it is `plugin_load <name> <path>`."));
                 }
                 if self.plugins.iter().any(|plugin| plugin.name.as_deref() == Some(name)) {
-                    return Err(Complaint::from(format!("There is already a plugin '{name}'.")));
+                    let complaint = Complaint::from(format!("There is already a plugin '{name}'."));
+                    return Err(complaint.hint("give each plugin_load a name of its own."));
                 }
                 let opened = self.open_plugin(scene, word, Some(name.to_owned()), path);
                 if opened.is_err() {
@@ -235,7 +236,7 @@ impl Reader {
         scene.listener = of_scene;
         result?;
         let (word, value, at) = (line.said.clone(), line.value.clone(), line.at.clone());
-        self.settings.push(Setting { entry, word, listener: owner, value, at });
+        self.settings.push(Setting { entry, word, listener: owner, value, at, column: None });
         Ok(())
     }
 
