@@ -214,25 +214,29 @@ pub fn changes(before: &Values, after: &Values) -> Vec<Change> {
     let has_listener = |values: &Values, listener: &Option<String>| {
         listener.is_none() || values.contains_key(&(listener.clone(), "listener".to_owned()))
     };
+    // What each listener has of its own on one side only, it has from the whole broker on the other.
+    let value = |values: &'_ Values, key: &Key| {
+        let of_all = || values.get(&(None, key.1.clone())).filter(|_| key.0.is_some() && key.1 != "listener");
+        values.get(key).or_else(of_all).cloned()
+    };
     let keys: std::collections::BTreeSet<&Key> = before.keys().chain(after.keys()).collect();
     let mut changes = Vec::new();
     for key @ (listener, word) in keys {
-        let (old, new) = (before.get(key), after.get(key));
+        let (old, new) = (value(before, key), value(after, key));
         let is_there = (has_listener(before, listener), has_listener(after, listener));
-        if old == new || is_there != (true, true) && word != "listener" {
+        let has_moved = listener.is_none() && (old.is_none() || new.is_none());
+        if old == new || has_moved || is_there != (true, true) && word != "listener" {
             continue;
         }
         let reload = options::find(word).map_or(Reload::Restart, |entry| entry.reload);
-        let reload = if word == "listener" { Reload::Yes } else { reload };
-        let (before, after) = (old.cloned(), new.cloned());
-        changes.push(Change { listener: listener.clone(), word: word.clone(), before, after, reload });
+        changes.push(Change { listener: listener.clone(), word: word.clone(), before: old, after: new, reload });
     }
     changes
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, Source, load};
+    use super::super::{Config, Source, load, read};
     use super::*;
     use std::path::PathBuf;
 
@@ -241,7 +245,7 @@ mod tests {
         std::fs::write(&file, text).expect("can be written");
         let files = [file];
         let source = Source { files: &files, ports: &[], defaults: Defaults::Mosquitto, persistence_location: None };
-        let loaded = load(&source).expect("is good");
+        let loaded = read(&source).usable().expect("is good");
         std::fs::remove_file(&files[0]).expect("is there");
         loaded
     }
@@ -285,6 +289,9 @@ mod tests {
         assert_eq!(line(&all, None, "persistence"), ("true".to_owned(), "default".to_owned()));
     }
 
+    const ONE: &str =
+        "per_listener_settings true\nlistener 1\nallow_anonymous true\nallow_zero_length_clientid false\n";
+
     #[test]
     fn changes_are_told_by_listener_and_when_they_count() {
         assert_eq!(said("max_keepalive 5\n", "max_keepalive 0x5\n"), [""; 0]);
@@ -297,6 +304,15 @@ mod tests {
                 "listener 1 closes, with its connections",
                 "listener 2: max_qos from 2 to 0, for new connections",
                 "listener 3 opens"
+            ]
+        );
+        assert_eq!(
+            said("port 1883\nlistener 1\nallow_anonymous true\npassword_file /dev/null\n", ONE),
+            [
+                "per_listener_settings from false to true",
+                "listener 1: allow_zero_length_clientid from true to false",
+                "listener 1: password_file from /dev/null to not set",
+                "listener 1883 closes, with its connections"
             ]
         );
     }

@@ -160,7 +160,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         scope: Scope::Global,
         takes: Takes::Structure(Structure::PerListenerSettings),
         default: "false",
-        reload: Reload::Restart,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "`password_file`, `acl_file`, `allow_anonymous`, `allow_zero_length_clientid` and `auto_id_prefix` belong to \
                the listener above them. It must stand above all of them. A session whose client is away stays under the \

@@ -21,7 +21,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         scope: Scope::Global,
         takes: Takes::Structure(Structure::BindAddress),
         default: "",
-        reload: Reload::Restart,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "The address of the default listener. `listener <port> <address>` says the same in one line.",
     },
@@ -66,7 +66,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         scope: Scope::Global,
         takes: Takes::Structure(Structure::Listener),
         default: "",
-        reload: Reload::Restart,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "`listener <port> [address]` opens a TCP listener, on all addresses of the machine unless one is given; \
                `listener 0 <path>` opens a Unix socket. The listener options below it belong to it. Without any \
@@ -177,7 +177,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         scope: Scope::Global,
         takes: Takes::Structure(Structure::Port),
         default: "",
-        reload: Reload::Restart,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "The port of the default listener. `listener <port>` says the same and can be repeated.",
     },
@@ -187,7 +187,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         scope: Scope::Listener,
         takes: Takes::Word { form: "mqtt, websockets or http_api", sample: "websockets", set: set_protocol },
         default: "mqtt",
-        reload: Reload::Restart,
+        reload: Reload::NewConnections,
         standing: Standing::Works,
         help: "What is spoken on this listener: MQTT as it is, or in WebSocket frames (any path, sub-protocol `mqtt`), or no MQTT \
                but HTTP: `http_api` tells figures of the broker and serves the files of `http_dir`. With TLS around each if there \
@@ -199,7 +199,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         scope: Scope::Listener,
         takes: Takes::Word { form: "ipv4 or ipv6", sample: "ipv4", set: set_socket_domain },
         default: "",
-        reload: Reload::Restart,
+        reload: Reload::Yes,
         standing: Standing::Works,
         help: "Listen on addresses of this family only. Unset: both.",
     },
