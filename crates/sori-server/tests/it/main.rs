@@ -9,6 +9,7 @@ mod client;
 mod debug_lines;
 mod durability;
 mod endurance;
+mod extremes;
 mod http_api;
 mod keep_alive;
 mod limits;
