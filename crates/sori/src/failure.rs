@@ -49,6 +49,8 @@ pub(crate) enum Cause {
     Silent,
     /// A message is larger than the broker takes.
     TooLarge,
+    /// The broker has said in its CONNACK that it does not take this.
+    NotSupported(ReasonCode),
     /// The time that was given is over.
     TimedOut,
     /// A signal.
@@ -83,9 +85,13 @@ impl Failure {
     /// The exit status of sori's own commands.
     pub(crate) const fn status(&self) -> u8 {
         match self.cause {
-            Cause::Other | Cause::HostUnknown | Cause::CannotConnect | Cause::Tls | Cause::Proxy | Cause::TooLarge => {
-                status::ERROR
-            }
+            Cause::Other
+            | Cause::HostUnknown
+            | Cause::CannotConnect
+            | Cause::Tls
+            | Cause::Proxy
+            | Cause::TooLarge
+            | Cause::NotSupported(_) => status::ERROR,
             // MQTT 3 has its own numbers; the reason code says the same in all versions.
             Cause::Refused(reason_code, _) => reason_code.value(),
             Cause::Lost | Cause::Disconnected(_) | Cause::Protocol | Cause::Silent => status::CONNECTION_LOST,
@@ -136,6 +142,7 @@ const fn cause(error: &Error, version: Version) -> Cause {
         Error::Disconnected(farewell) => Cause::Disconnected(farewell.reason_code),
         Error::Proxy(..) => Cause::Proxy,
         Error::AnswerTooLarge(_) | Error::TooLarge(..) => Cause::TooLarge,
+        Error::Request(RequestError::NotSupported(reason_code)) => Cause::NotSupported(*reason_code),
         _ => Cause::Other,
     }
 }

@@ -55,7 +55,11 @@ struct Progress {
 impl Publisher<'_> {
     fn publish(&mut self, client: &mut Client, payload: &[u8]) -> Result<(), Failure> {
         let PublishOrder { topic, qos, retain, properties, .. } = self.order;
-        client.publish(topic, payload, (*qos, *retain), properties.as_properties())?;
+        let mut send = |retain| client.publish(topic, payload, (*qos, retain), properties.as_properties());
+        match send(*retain) {
+            Err(failure) if self.voice.leaves_retain_out(&failure) => send(false)?,
+            result => result?,
+        };
         self.progress.unfinished += 1;
         Ok(())
     }
@@ -63,7 +67,11 @@ impl Publisher<'_> {
     /// Each one is at its end before the wait for the next one begins.
     fn publish_repeatedly(&mut self, client: &mut Client, payload: &[u8]) -> Result<(), Failure> {
         for number in 1..=self.order.repeat.max(1) {
-            self.publish(client, payload)?;
+            self.publish(client, payload).map_err(|failure| {
+                let failure = self.voice.not_sent(failure);
+                client.disconnect();
+                failure
+            })?;
             self.finish(client)?;
             if number < self.order.repeat && self.order.repeat_delay > Duration::ZERO {
                 self.pause(client, Instant::now() + self.order.repeat_delay)?;

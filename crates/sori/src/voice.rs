@@ -40,6 +40,23 @@ impl Voice {
         }
     }
 
+    /// Whether a message that was refused only for being retained is published without that.
+    pub(crate) fn leaves_retain_out(self, failure: &Failure) -> bool {
+        matches!(self, Self::Mosquitto { .. }) && failure.cause == Cause::NotSupported(ReasonCode::RetainNotSupported)
+    }
+
+    /// A single message that was not even sent. Mosquitto's client takes its own goodbye for a lost connection then; with
+    /// lines and requests it tells what is wrong, as [`mosquitto_end`] does.
+    pub(crate) fn not_sent(self, failure: Failure) -> Failure {
+        if self == Self::Sori || !matches!(failure.cause, Cause::Other | Cause::TooLarge | Cause::NotSupported(_)) {
+            return failure;
+        }
+        if failure.cause == Cause::NotSupported(ReasonCode::QoSNotSupported) {
+            self.error_line("Error: Message QoS not supported on broker, try a lower QoS.");
+        }
+        failure.with_cause(Cause::Lost)
+    }
+
     /// SUBACK. One refused filter is worth a word, all of them are the end.
     pub(crate) fn subscribed(
         self,
@@ -123,6 +140,7 @@ mod number {
     pub(super) const TLS: u8 = 8;
     pub(super) const PROXY: u8 = 16;
     pub(super) const KEEP_ALIVE: u8 = 19;
+    pub(super) const QOS_NOT_SUPPORTED: u8 = 24;
     pub(super) const OVERSIZE_PACKET: u8 = 25;
     pub(super) const TIMEOUT: u8 = 27;
 }
@@ -133,7 +151,10 @@ fn mosquitto_end(failure: &Failure) -> (Vec<String>, u8) {
     match failure.cause {
         Cause::Other if failure.message.is_empty() => (Vec::new(), 1),
         Cause::Other if failure.message.starts_with("All subscription") => (vec![failure.message.clone()], 0),
-        Cause::Other | Cause::CannotConnect => (error(&failure.message), 1),
+        Cause::NotSupported(ReasonCode::QoSNotSupported) => {
+            (error(&format!("Requested QoS not supported on server. ({})", failure.message)), number::QOS_NOT_SUPPORTED)
+        }
+        Cause::Other | Cause::CannotConnect | Cause::NotSupported(_) => (error(&failure.message), 1),
         Cause::HostUnknown => (vec![format!("Unable to connect (Lookup error). {}", failure.message)], 1),
         Cause::Tls => (error(&format!("A TLS error occurred. ({})", failure.message)), number::TLS),
         Cause::Proxy => (error(&format!("Proxy error. ({})", failure.message)), number::PROXY),
@@ -146,7 +167,10 @@ fn mosquitto_end(failure: &Failure) -> (Vec<String>, u8) {
             (error(&format!("A network protocol error occurred: {}", failure.message)), number::PROTOCOL)
         }
         Cause::Silent => (error(&format!("Keepalive exceeded ({})", failure.message)), number::KEEP_ALIVE),
-        Cause::TooLarge => (error(&failure.message), number::OVERSIZE_PACKET),
+        Cause::TooLarge => {
+            let text = format!("Packet larger than supported by the server. ({})", failure.message);
+            (error(&text), number::OVERSIZE_PACKET)
+        }
         Cause::TimedOut => (vec!["Timed out".to_owned()], number::TIMEOUT),
         Cause::Interrupted => (Vec::new(), status::INTERRUPTED),
         Cause::Own(status) => (error(&failure.message), status),
@@ -213,6 +237,8 @@ mod tests {
             (Cause::Protocol, 2),
             (Cause::Silent, 19),
             (Cause::TooLarge, 25),
+            (Cause::NotSupported(ReasonCode::QoSNotSupported), 24),
+            (Cause::NotSupported(ReasonCode::RetainNotSupported), 1),
             (Cause::TimedOut, 27),
             (Cause::Interrupted, 130),
         ] {

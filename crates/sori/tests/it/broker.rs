@@ -133,7 +133,11 @@ impl Peer {
     }
 
     pub(crate) fn answer(&mut self, reason_code: ReasonCode) {
-        let connack = ConnAck { session_present: false, reason_code, properties: Properties::EMPTY };
+        self.answer_with(reason_code, Properties::EMPTY);
+    }
+
+    pub(crate) fn answer_with(&mut self, reason_code: ReasonCode, properties: Properties<'_>) {
+        let connack = ConnAck { session_present: false, reason_code, properties };
         self.send(&Packet::ConnAck(connack));
     }
 

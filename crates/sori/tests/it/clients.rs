@@ -254,6 +254,72 @@ fn a_denied_message_is_a_warning_under_mosquitto_s_name() {
     assert_eq!(end(child), (0, String::new(), "Warning: Publish 1 failed: Not authorized.\n".into()));
 }
 
+/// With a broker that takes little: 50 bytes, QoS 1, nothing retained.
+fn end_at_a_small_broker(name: &str, words: &str, input: &str, serve: impl FnOnce(&mut Peer)) -> (i32, String, String) {
+    let (links, broker) = (Links::new(name), Broker::new());
+    let words = format!("{words} -V 5 -h 127.0.0.1 -p {}", broker.port);
+    let mut words = words.split(' ');
+    let mut command = Command::new(links.path(words.next().expect("a name")));
+    command.args(words).env("XDG_CONFIG_HOME", links.path("config"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("starts");
+    let mut stdin = child.stdin.take().expect("is a pipe");
+    stdin.write_all(input.as_bytes()).expect("is read");
+    drop(stdin);
+    let mut peer = broker.accept();
+    peer.expect(PacketType::Connect);
+    let mut properties = PropertyBuffer::new();
+    properties.push(Property::MaximumPacketSize(50));
+    properties.push(Property::MaximumQoS(QoS::AtLeastOnce));
+    properties.push(Property::RetainAvailable(false));
+    peer.answer_with(ReasonCode::Success, properties.as_properties());
+    serve(&mut peer);
+    end(child)
+}
+
+#[test]
+fn what_the_broker_does_not_take_is_not_sent_and_has_mosquitto_s_status() {
+    let large = "x".repeat(60);
+    let goodbye = |peer: &mut Peer| drop(peer.expect_goodbye());
+    let gone = |peer: &mut Peer| assert!(!matches!(peer.packet(), Some(packet) if packet[0] >> 4 == 3));
+    let answered = |peer: &mut Peer| {
+        let subscribe = peer.expect(PacketType::Subscribe);
+        suback_for(peer, &subscribe);
+        gone(peer);
+    };
+    let lost = "Error: The connection was lost. (cannot publish: ";
+    let (status, _, err) = end_at_a_small_broker("large", &format!("mosquitto_pub -t a -m {large}"), "", goodbye);
+    assert!(status == 7 && err.starts_with(lost) && err.contains("50 bytes"), "{status} {err}");
+    let (status, _, err) = end_at_a_small_broker("qos", "mosquitto_pub -t a -m b -q 2", "", goodbye);
+    assert!(status == 7 && err.contains(lost), "{status} {err}");
+    assert!(err.starts_with("Error: Message QoS not supported on broker, try a lower QoS.\n"), "{err}");
+    // Lines and requests have the number of the error itself.
+    let too_large = "Error: Packet larger than supported by the server. (";
+    let (status, _, err) = end_at_a_small_broker("large-line", "mosquitto_pub -t a -l", &large, gone);
+    assert!(status == 25 && err.starts_with(too_large), "{status} {err}");
+    let (status, _, err) =
+        end_at_a_small_broker("large-request", &format!("mosquitto_rr -t a -e b -m {large}"), "", answered);
+    assert!(status == 25 && err.starts_with(too_large), "{status} {err}");
+    let not_supported = "Error: Requested QoS not supported on server. (";
+    let (status, _, err) = end_at_a_small_broker("qos-line", "mosquitto_pub -t a -l -q 2", "b\n", gone);
+    assert!(status == 24 && err.starts_with(not_supported), "{status} {err}");
+    let (status, _, err) = end_at_a_small_broker("qos-request", "mosquitto_rr -t a -e b -m c -q 2", "", answered);
+    assert!(status == 24 && err.starts_with(not_supported), "{status} {err}");
+}
+
+#[test]
+fn where_nothing_is_retained_mosquitto_s_name_publishes_without_the_flag() {
+    for (name, words) in [("unretained", "mosquitto_pub -t a -r -m b"), ("unretained-line", "mosquitto_pub -t a -r -l")]
+    {
+        let found = end_at_a_small_broker(name, words, "b\n", |peer| {
+            let publish = peer.expect(PacketType::Publish);
+            assert_eq!(publish[0], 0x30, "neither retained nor QoS 1");
+            peer.expect_goodbye();
+        });
+        assert_eq!(found, (0, String::new(), String::new()), "{words}");
+    }
+}
+
 #[test]
 fn a_refused_connection_has_mosquitto_s_status() {
     for (version, status) in [("311", 5), ("5", 135)] {
