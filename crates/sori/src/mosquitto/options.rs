@@ -62,6 +62,8 @@ pub(super) struct Options {
     pub(super) latency: bool,
     pub(super) debug: bool,
     pub(super) quiet: bool,
+    /// What is told before the work begins.
+    pub(super) warning: Option<String>,
 }
 
 /// Where the payload comes from.
@@ -162,6 +164,7 @@ impl Options {
             latency: false,
             debug: false,
             quiet: false,
+            warning: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Files of options: `-o file`, or the one in the user's configuration folder.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -35,19 +36,14 @@ pub(super) fn by_default(program: Program, environment: impl Fn(&str) -> Option<
     folder.map(|folder| folder.join(program.name()))
 }
 
-/// The words of each line of a file. One that was named must exist.
-pub(super) fn read(path: &Path, was_named: bool) -> Result<Vec<Vec<OsString>>, Answer> {
-    let cannot_read =
-        |error: &dyn std::fmt::Display| wrong(format!("Unable to read options file \"{}\": {error}.", path.display()));
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.len() > FILE_BYTES_MAX => cannot_read(&"it is larger than 1 MiB"),
-        Ok(_) => match std::fs::read(path) {
-            Ok(bytes) => Ok(bytes.split(|byte| *byte == b'\n').filter_map(words).collect()),
-            Err(error) => cannot_read(&error),
-        },
-        Err(error) if was_named => cannot_read(&error),
-        Err(_) => Ok(Vec::new()),
+/// The words of each line of a file. One that cannot be read is none to Mosquitto's clients, which scripts use for files that
+/// may be there or not; `Ok(Err(..))` is then why.
+pub(super) fn read(path: &Path) -> Result<io::Result<Vec<Vec<OsString>>>, Answer> {
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > FILE_BYTES_MAX) {
+        return wrong(format!("Unable to read options file \"{}\": it is larger than 1 MiB.", path.display()));
     }
+    let bytes = std::fs::read(path);
+    Ok(bytes.map(|bytes| bytes.split(|byte| *byte == b'\n').filter_map(words).collect()))
 }
 
 /// A flag and, behind the first blank, its value as it is. A property has its words apart.

@@ -1,6 +1,7 @@
 //! From words to [`Options`]: files of options, then the command line, then what does not go together.
 
 use std::ffi::OsString;
+use std::io;
 
 use super::Program;
 use super::answer::{Answer, Value, wrong, wrong_briefly};
@@ -18,8 +19,12 @@ pub(super) fn parse(
     let named = options_file::named(arguments)?;
     let was_named = named.is_some();
     if let Some(path) = named.or_else(|| options_file::by_default(program, environment)) {
-        for line in options_file::read(&path, was_named)? {
-            apply(&mut options, &line)?;
+        match options_file::read(&path)? {
+            Ok(lines) => lines.iter().try_for_each(|line| apply(&mut options, line))?,
+            Err(error) if !was_named && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                options.warning = Some(format!("Warning: The options file {} is not read: {error}.", path.display()));
+            }
         }
     }
     apply(&mut options, arguments)?;

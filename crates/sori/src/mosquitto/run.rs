@@ -123,8 +123,15 @@ fn without_number(error: &io::Error) -> String {
 
 /// The connection, as far as the flags about it go together.
 fn connection(options: &mut Options) -> Result<Connection, Failure> {
+    if options.id.as_deref() == Some("") {
+        // One that the broker chooses is asked for by saying nothing.
+        return Err(Failure::new(match options.program {
+            Program::Pub => "Invalid id.",
+            Program::Sub | Program::Rr => "Invalid id and/or clean_session.",
+        }));
+    }
     let (way, warning) = transport::way(options)?;
-    if let Some(warning) = warning.filter(|_| !options.quiet) {
+    for warning in options.warning.take().into_iter().chain(warning).filter(|_| !options.quiet) {
         eprintln!("{warning}");
     }
     let mut connection = core::mem::take(&mut options.connection);

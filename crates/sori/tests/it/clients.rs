@@ -38,7 +38,8 @@ impl Links {
         let words = words.replace("{port}", &port.to_string());
         let (name, words) = words.split_once(' ').unwrap_or((&words, ""));
         let mut command = Command::new(self.0.join(name));
-        command.args(words.split(' ').filter(|word| !word.is_empty()));
+        // '' is an empty argument, as in a shell.
+        command.args(words.split(' ').filter(|word| !word.is_empty()).map(|word| if word == "''" { "" } else { word }));
         // Not this folder itself: the links in it have the names of the files of options.
         command.env("XDG_CONFIG_HOME", self.0.join("config"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
@@ -234,6 +235,10 @@ fn under_mosquitto_s_names_the_statuses_are_mosquitto_s() {
         ("mosquitto_rr", 1, "", "Error: All of topic, message, and response topic must be supplied."),
         ("mosquitto_sub -q 3", 1, "", "Error: Invalid QoS given: 3\n\nUse 'mosquitto_sub --help' to see usage.\n"),
         ("mosquitto_pub -h 127.0.0.1 -p {port} -t a -m b", 1, "", "Error: connection refused by 127.0.0.1:"),
+        ("mosquitto_pub -i '' -t a -m b", 1, "", "Error: Invalid id.\n"),
+        ("mosquitto_sub -i '' -t a", 1, "", "Error: Invalid id and/or clean_session.\n"),
+        ("mosquitto_rr -i '' -t a -e b -m c", 1, "", "Error: Invalid id and/or clean_session.\n"),
+        ("mosquitto_pub --quiet -i '' -t a -m b", 1, "", ""),
         ("mosquitto_pub --quiet -h 127.0.0.1 -p {port} -t a -m b", 1, "", ""),
     ] {
         let found = end(links.start(words, unused_port()));

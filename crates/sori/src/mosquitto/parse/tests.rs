@@ -247,8 +247,11 @@ fn the_command_line_overrides_the_file() {
     let arguments = words(&format!("-o {}", named.display()));
     let found = legal(parse(Program::Pub, &arguments, environment));
     assert_eq!((found.qos, found.topics.len()), (QoS::AtLeastOnce, 0));
-    // One that is named must be there.
-    let missing = words(&format!("-o {}", folder.join("missing").display()));
-    assert!(parse(Program::Pub, &missing, environment).is_err());
+    // One that is named and not there is worth a warning, and the other one is not read in its place.
+    let missing = words(&format!("-o {} -t line", folder.join("missing").display()));
+    let found = legal(parse(Program::Pub, &missing, environment));
+    assert_eq!((found.qos, found.topics), (QoS::AtMostOnce, vec!["line".to_owned()]));
+    assert!(found.warning.is_some_and(|text| text.contains("missing is not read: No such file")));
+    assert_eq!(legal(parse(Program::Sub, &words("-t line"), environment)).warning, None);
     std::fs::remove_dir_all(&folder).expect("removed");
 }
