@@ -88,7 +88,7 @@ impl Show for Printer<'_> {
             return Ok(());
         }
         self.bytes.clear();
-        let complaint = write_message(self.output, message, &mut self.bytes);
+        let complaint = write_message(self.output, self.voice, message, &mut self.bytes);
         if self.output.watch.is_some() {
             let line = self.line_of(&message.topic);
             write!(self.out, "\x1B[{line};1H\x1B[K")?;
@@ -111,11 +111,13 @@ impl Show for Printer<'_> {
 }
 
 /// `payload`, or `topic payload`. An empty payload is `(null)` beside its topic, and nothing without it.
-fn write_message(output: &Output, message: &Message, out: &mut Vec<u8>) -> Option<String> {
+fn write_message(output: &Output, voice: Voice, message: &Message, out: &mut Vec<u8>) -> Option<String> {
     let mut complaint = None;
     match &output.form {
         Form::Payload if message.payload.is_empty() => return None,
         Form::Payload => out.extend_from_slice(&message.payload),
+        // Without line breaks Mosquitto's client leaves its topic out, too.
+        Form::Verbose if message.payload.is_empty() && output.no_newline && voice != Voice::Sori => return None,
         Form::Verbose => {
             out.extend_from_slice(message.topic.as_bytes());
             out.push(b' ');
@@ -158,11 +160,15 @@ mod tests {
     use crate::format::Format;
 
     fn written(form: Form, no_newline: bool, payload: &[u8]) -> Vec<u8> {
+        written_by(Voice::Mosquitto { quiet: false, debug: false }, form, no_newline, payload)
+    }
+
+    fn written_by(voice: Voice, form: Form, no_newline: bool, payload: &[u8]) -> Vec<u8> {
         let (qos, properties) = (QoS::AtMostOnce, PropertyBuffer::new());
         let message =
             Message { topic: "a/b".into(), payload: payload.into(), qos, retain: false, packet_id: 0, properties };
         let mut out = Vec::new();
-        assert_eq!(write_message(&Output { form, no_newline, watch: None }, &message, &mut out), None);
+        assert_eq!(write_message(&Output { form, no_newline, watch: None }, voice, &message, &mut out), None);
         out
     }
 
@@ -173,6 +179,9 @@ mod tests {
         assert_eq!(written(Form::Verbose, false, b"hi"), b"a/b hi\n");
         assert_eq!(written(Form::Payload, false, b""), b"");
         assert_eq!(written(Form::Verbose, false, b""), b"a/b (null)\n");
+        assert_eq!(written(Form::Verbose, true, b""), b"");
+        assert_eq!(written_by(Voice::Sori, Form::Verbose, true, b""), b"a/b (null)");
+        assert_eq!(written(Form::Verbose, true, b"hi"), b"a/b hi");
         assert_eq!(written(Form::Verbose, false, b"\xFF\0"), b"a/b \xFF\0\n");
         let format = Format::new("%t=%p").expect("legal");
         assert_eq!(written(Form::Format(format), true, b"hi"), b"a/b=hi");
