@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::str::FromStr;
 
 /// The command line is not followed.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,8 +59,59 @@ impl<'a> Value<'a> {
         self.0.to_string_lossy().trim().to_owned()
     }
 
-    /// A whole number, with blanks around it as files of options have them; `None` when it is none.
-    pub(super) fn number<T: FromStr>(self) -> Option<T> {
-        self.0.to_str()?.trim().parse().ok()
+    /// For messages: a number as it was understood, anything else as it stands there.
+    pub(super) fn shown_as_number(self) -> String {
+        self.number::<i64>().map_or_else(|| self.shown(), |number| number.to_string())
+    }
+
+    /// A whole number as `atoi` of C reads it: what stands behind the digits does not count, and nothing at all is 0, because
+    /// scripts have `-W 1.5` and variables that are empty. `None` for a word, and what `T` cannot hold.
+    pub(super) fn number<T: TryFrom<i64>>(self) -> Option<T> {
+        let text = self.0.to_str()?.trim();
+        let behind_sign = text.strip_prefix(['+', '-']).unwrap_or(text);
+        let behind_digits = behind_sign.trim_start_matches(|c: char| c.is_ascii_digit());
+        let digits = text.get(..text.len() - behind_digits.len())?;
+        let number = if text.is_empty() { 0 } else { digits.parse::<i64>().ok()? };
+        T::try_from(number).ok()
+    }
+
+    /// The same with decimals, as `atof` reads it.
+    pub(super) fn decimal(self) -> Option<f64> {
+        let text = self.0.to_str()?.trim();
+        let end = text.find(|c: char| !c.is_ascii_digit() && !"+-.eE".contains(c)).unwrap_or(text.len());
+        let number: f64 = match text.is_empty() {
+            true => 0.0,
+            false => (1..=end).rev().find_map(|end| text.get(..end)?.parse().ok())?,
+        };
+        number.is_finite().then_some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_as_scripts_expect() {
+        for (text, whole, decimal) in [
+            ("5", Some(5), Some(5.0)),
+            (" 5 ", Some(5), Some(5.0)),
+            ("-1", Some(-1), Some(-1.0)),
+            ("+7", Some(7), Some(7.0)),
+            ("1.5", Some(1), Some(1.5)),
+            ("60s", Some(60), Some(60.0)),
+            ("1-2", Some(1), Some(1.0)),
+            ("2e3x", Some(2), Some(2000.0)),
+            (".5", None, Some(0.5)),
+            ("", Some(0), Some(0.0)),
+            ("one", None, None),
+            ("-", None, None),
+            ("9223372036854775808", None, Some(9_223_372_036_854_775_808.0)),
+            ("1e999", Some(1), None),
+            ("infinity", None, None),
+        ] {
+            let value = Value(OsStr::new(text));
+            assert_eq!((value.number::<i64>(), value.decimal()), (whole, decimal), "{text:?}");
+        }
     }
 }

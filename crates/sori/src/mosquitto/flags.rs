@@ -96,9 +96,10 @@ pub(super) const FLAGS: &[Flag] = &[
         ("port", "no port specified"),
         "the broker's port; 1883, with TLS 8883",
         |options, value| {
-            let port =
-                value.number().map_or_else(|| wrong_briefly(format!("Invalid port given: {}", value.shown())), Ok)?;
-            options.port = Some(port);
+            // 0 is for sockets of Unix, which nobody means by an empty variable.
+            let port = value.number().filter(|_| !value.bytes().is_empty());
+            let complaint = || wrong_briefly(format!("Invalid port given: {}", value.shown()));
+            options.port = Some(port.map_or_else(complaint, Ok)?);
             Ok(())
         },
     ),
@@ -256,7 +257,8 @@ pub(super) const FLAGS: &[Flag] = &[
         Ok(())
     }),
     value(("", "--will-qos"), "PSR", ("qos", "no will QoS specified"), "its QoS", |options, value| {
-        options.will.qos = qos(value).map_or_else(|| wrong(format!("Invalid will QoS {}.", value.shown())), Ok)?;
+        options.will.qos =
+            qos(value).map_or_else(|| wrong(format!("Invalid will QoS {}.", value.shown_as_number())), Ok)?;
         Ok(())
     }),
     switch("", "--will-retain", "PSR", "the broker keeps it", |options| {
@@ -295,7 +297,8 @@ pub(super) const FLAGS: &[Flag] = &[
     }),
     switch("-n", "--null-message", "PR", "send an empty message", |options| set_payload(options, PayloadFrom::Nothing)),
     value(("-q", "--qos"), "PSR", ("qos", "no QoS specified"), "0, 1 or 2", |options, value| {
-        options.qos = qos(value).map_or_else(|| wrong_briefly(format!("Invalid QoS given: {}", value.shown())), Ok)?;
+        options.qos =
+            qos(value).map_or_else(|| wrong_briefly(format!("Invalid QoS given: {}", value.shown_as_number())), Ok)?;
         Ok(())
     }),
     switch("-r", "--retain", "P", "the broker keeps the message for later subscribers", |options| {
@@ -318,7 +321,7 @@ pub(super) const FLAGS: &[Flag] = &[
         ("seconds", "no time specified"),
         "and wait so long between them",
         |options, value| {
-            let seconds = value.number().filter(|seconds| (0.0..=1e9).contains(seconds));
+            let seconds = value.decimal().filter(|seconds| (0.0..=1e9).contains(seconds));
             let seconds = seconds.map_or_else(|| wrong("--repeat-delay argument must be >=0.0."), Ok)?;
             options.repeat_delay = Duration::from_secs_f64(seconds);
             Ok(())
@@ -388,7 +391,7 @@ pub(super) const FLAGS: &[Flag] = &[
         ("percent", "no chance specified"),
         "show only so many of a hundred messages, 0.1 to 100",
         |options, value| {
-            let percent = value.number().filter(|percent| (0.1..=100.0).contains(percent));
+            let percent = value.decimal().filter(|percent| (0.1..=100.0).contains(percent));
             let percent: f64 = percent.map_or_else(|| wrong("--random-filter chance must be between 0.1-100.0"), Ok)?;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 1000 by the line above")]
             let per_mille = (percent * 10.0) as u16;
@@ -437,7 +440,8 @@ pub(super) const FLAGS: &[Flag] = &[
     // When to stop.
     value(("-C", ""), "S", ("count", "no count specified"), "end after so many messages", |options, value| {
         let count = positive(value);
-        options.count = Some(count.map_or_else(|| wrong(format!("Invalid message count \"{}\".", value.shown())), Ok)?);
+        options.count =
+            Some(count.map_or_else(|| wrong(format!("Invalid message count \"{}\".", value.shown_as_number())), Ok)?);
         Ok(())
     }),
     value(
@@ -447,7 +451,8 @@ pub(super) const FLAGS: &[Flag] = &[
         "end after so many seconds, with status 27",
         |options, value| {
             let seconds = positive::<u32>(value);
-            let seconds = seconds.map_or_else(|| wrong(format!("Invalid timeout \"{}\".", value.shown())), Ok)?;
+            let seconds =
+                seconds.map_or_else(|| wrong(format!("Invalid timeout \"{}\".", value.shown_as_number())), Ok)?;
             options.wait = Some(Duration::from_secs(seconds.into()));
             Ok(())
         },
@@ -639,7 +644,7 @@ fn qos(value: Value<'_>) -> Option<QoS> {
     value.number().and_then(QoS::from_u8)
 }
 
-fn positive<T: std::str::FromStr + Default + PartialOrd>(value: Value<'_>) -> Option<T> {
+fn positive<T: TryFrom<i64> + Default + PartialOrd>(value: Value<'_>) -> Option<T> {
     value.number().filter(|number| *number > T::default())
 }
 

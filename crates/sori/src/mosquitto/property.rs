@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use sori_mqtt::client_session::Authentication;
-use sori_mqtt::{PacketType, Property, PropertyIdentifier, Version};
+use sori_mqtt::{PacketType, Property, PropertyIdentifier, TopicName, Version};
 
 use super::answer::{Answer, Value, wrong};
 use super::options::Options;
@@ -106,7 +106,7 @@ impl<'a> Given<'a> {
             // The largest that a variable byte integer holds.
             Id::SubscriptionIdentifier => Property::SubscriptionIdentifier(self.number(1, 268_435_455)?),
             Id::ContentType => Property::ContentType(self.text()?),
-            Id::ResponseTopic => Property::ResponseTopic(self.text()?),
+            Id::ResponseTopic => Property::ResponseTopic(self.topic_name()?),
             Id::AuthenticationMethod => Property::AuthenticationMethod(self.text()?),
             Id::ReasonString => Property::ReasonString(self.text()?),
             Id::CorrelationData => Property::CorrelationData(self.binary()?),
@@ -127,7 +127,7 @@ impl<'a> Given<'a> {
         self.number(0_u8, 1).map(|value| value == 1)
     }
 
-    fn number<T: std::str::FromStr + PartialOrd>(&self, least: T, most: T) -> Result<T, Answer> {
+    fn number<T: TryFrom<i64> + PartialOrd>(&self, least: T, most: T) -> Result<T, Answer> {
         match self.value.number() {
             Some(value) if value >= least && value <= most => Ok(value),
             _ => self.out_of_range(),
@@ -138,6 +138,15 @@ impl<'a> Given<'a> {
         let text = self.value.text("--property")?;
         self.fits(text.len())?;
         Ok(text)
+    }
+
+    /// [MQTT-3.3.2-14]
+    fn topic_name(&self) -> Result<&'a str, Answer> {
+        let text = self.text()?;
+        match TopicName::new(text) {
+            Ok(_) => Ok(text),
+            Err(_) => wrong(format!("Invalid {} '{text}', does it contain '+' or '#'?", self.name)),
+        }
     }
 
     fn binary(&self) -> Result<&'a [u8], Answer> {

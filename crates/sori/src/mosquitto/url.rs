@@ -66,7 +66,10 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     };
     match port {
         None => Some((host, None)),
-        Some(port) => port.parse().ok().map(|port| (host, Some(port))),
+        Some(port) => {
+            let number = Value(OsStr::new(port)).number().filter(|_| !port.is_empty());
+            number.map(|port| (host, Some(port)))
+        }
     }
 }
 
@@ -104,11 +107,21 @@ mod tests {
         check("mqtts://h/t", "h", 8883, None, None, "t");
         check("ws://h/t", "h", 1883, None, None, "t");
         check("wss://h:443/t", "h", 443, None, None, "t");
+        check("mqtt://h:1x/t", "h", 1, None, None, "t");
     }
 
     #[test]
     fn a_url_that_is_none_is_refused() {
-        for url in ["invalid://", "mqtt:/h/t", "mqtt://h", "mqtt://h:port/t", "mqtt://h:70000/t", "mqtt://h/a/+", ""] {
+        for url in [
+            "invalid://",
+            "mqtt:/h/t",
+            "mqtt://h",
+            "mqtt://h:port/t",
+            "mqtt://h:70000/t",
+            "mqtt://h:/t",
+            "mqtt://h/a/+",
+            "",
+        ] {
             assert!(apply(&mut Options::new(Program::Pub), url).is_err(), "{url}");
         }
     }

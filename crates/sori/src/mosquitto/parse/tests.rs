@@ -86,8 +86,12 @@ fn wrong_values_are_refused_in_the_words_that_scripts_know() {
         ("-p 65536", "Invalid port given: 65536"),
         ("-q -1", "Invalid QoS given: -1"),
         ("-q 3", "Invalid QoS given: 3"),
+        ("-p one", "Invalid port given: one"),
+        ("-q one", "Invalid QoS given: one"),
         ("-C 0", "Invalid message count \"0\"."),
+        ("-C one", "Invalid message count \"one\"."),
         ("-W 0", "Invalid timeout \"0\"."),
+        ("-W 0.5", "Invalid timeout \"0\"."),
         ("-V 0", "Invalid protocol version argument given."),
         ("-L invalid://", "Unsupported URL scheme."),
         ("-L mqtt://localhost", "Invalid URL for -L argument specified - topic missing."),
@@ -112,6 +116,7 @@ fn wrong_values_are_refused_in_the_words_that_scripts_know() {
             "-D connect will-delay-interval 1",
             "will-delay-interval property not allowed for connect in --property argument.",
         ),
+        ("-D will response-topic a/#", "Invalid response-topic 'a/#', does it contain '+' or '#'?"),
         ("-D subscribe topic-alias 1", "topic-alias property not allowed for subscribe in --property argument."),
         (
             "-D auth authentication-method 1",
@@ -200,6 +205,22 @@ fn flags_arrive_where_they_belong() {
         (will.topic.as_str(), will.payload.as_slice(), will.qos, will.retain),
         ("w", &b"p"[..], QoS::AtLeastOnce, true)
     );
+}
+
+#[test]
+fn numbers_may_have_something_behind_them() {
+    let found = legal(options(Program::Sub, "-t a -W 1.5 -C 3x -k 60s -q 1x -p 1884/tcp -M 5, --random-filter 12.5%"));
+    assert_eq!((found.wait, found.count, found.port), (Some(Duration::from_secs(1)), Some(3), Some(1884)));
+    assert_eq!((found.connection.keep_alive, found.connection.in_flight_max), (60, 5));
+    assert_eq!((found.qos, found.per_mille), (QoS::AtLeastOnce, Some(125)));
+    let found = legal(options(Program::Pub, "--repeat 2.5 --repeat-delay 0.5s -D publish message-expiry-interval 9s"));
+    assert_eq!((found.repeat, found.repeat_delay), (2, Duration::from_millis(500)));
+    assert_eq!(found.publish_properties.as_properties().message_expiry_interval(), Some(9));
+    // Variables that are empty.
+    let empty = ["-q", "", "--will-qos", "", "--repeat-delay", ""].map(OsString::from);
+    assert_eq!(legal(parse(Program::Pub, &empty, |_| None)).qos, QoS::AtMostOnce);
+    let port = ["-p", ""].map(OsString::from);
+    assert!(parse(Program::Pub, &port, |_| None).is_err());
 }
 
 #[test]
