@@ -22,7 +22,7 @@ pub(super) enum Job<'a> {
     /// Make the file, with this user alone.
     Create { file: &'a Path, user: &'a str, password: Password<'a>, scheme: Scheme },
     /// Give this user a password.
-    Set { file: &'a Path, user: &'a str, password: Password<'a>, scheme: Scheme },
+    Set { file: &'a Path, user: &'a str, password: Password<'a>, scheme: Scheme, corrupt: Corrupt },
     /// Remove this user.
     Remove { file: &'a Path, user: &'a str },
     /// Hash what is not hashed.
@@ -36,6 +36,15 @@ pub(super) enum Password<'a> {
     Asked {
         twice: bool,
     },
+}
+
+/// What becomes of lines that cannot be read while another one is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Corrupt {
+    /// Nothing is done to the file.
+    Refused,
+    /// They are told and stay as they are.
+    Kept,
 }
 
 /// What was done.
@@ -93,13 +102,16 @@ impl Job<'_> {
                 replace::write(file, &text)?;
                 Ok(Outcome::Added)
             }
-            Job::Set { file, user, password, scheme } => {
+            Job::Set { file, user, password, scheme, corrupt } => {
                 check_name(user)?;
                 // A file that cannot be used is told before anybody has typed a password.
-                text::check(&read(file)?)?;
+                match (text::check(&read(file)?), corrupt) {
+                    (Err(trouble), Corrupt::Kept) => eprintln!("Error: {trouble}"),
+                    (checked, _) => checked?,
+                }
                 let line = line(user, password, *scheme)?;
                 // And what somebody else has changed while it was typed stays.
-                let (after, is_new) = text::set(&read(file)?, user, &line)?;
+                let (after, is_new) = text::set(&read(file)?, user, &line);
                 replace::write(file, &after)?;
                 Ok(if is_new { Outcome::Added } else { Outcome::Updated })
             }

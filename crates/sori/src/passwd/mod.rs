@@ -16,7 +16,7 @@ use clap::{Args, ValueEnum};
 use sori_server::passwords::Scheme;
 
 use crate::failure::Failure;
-use job::{Job, Outcome, Password, Trouble};
+use job::{Corrupt, Job, Outcome, Password, Trouble};
 
 pub(crate) use mosquitto::run as mosquitto_passwd;
 
@@ -129,7 +129,7 @@ impl Arguments {
             true => Ok(Job::Create { file, user, password, scheme }),
             // A first user needs no other command than a second one.
             false if !file.exists() => Ok(Job::Create { file, user, password, scheme }),
-            false => Ok(Job::Set { file, user, password, scheme }),
+            false => Ok(Job::Set { file, user, password, scheme, corrupt: Corrupt::Refused }),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! `mosquitto_passwd`: its command line, its messages and its exit statuses, word for word, because scripts know them. What
-//! it would break is mended: comments stay, `-U` leaves hashes alone, and the file is written whole or not at all.
+//! it would break is mended: comments stay, `-U` leaves hashes alone, and the file is written whole or not at all. Of a file
+//! with a line that is none, it loses that line and all behind it when a user is added, and ends with 0; here they stay.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use sori_server::passwords::Scheme;
 
-use super::job::{ITERATIONS, Job, Outcome, Password, Trouble};
+use super::job::{Corrupt, ITERATIONS, Job, Outcome, Password, Trouble};
 
 const USAGE: &str = "\
 mosquitto_passwd keeps the password files of a broker. This one is part of sori.
@@ -159,6 +160,7 @@ fn job<'a>(flags: &Flags, rest: &[&'a str]) -> Result<Job<'a>, Wrong> {
     };
     // Mosquitto reads it twice also when nobody is asked.
     let asked = Password::Asked { twice: true };
+    let corrupt = Corrupt::Kept;
     let create = |file: &'a str, user, password| match file {
         "-" => Job::Print { user, password, scheme },
         _ => Job::Create { file: Path::new(file), user, password, scheme },
@@ -178,10 +180,10 @@ fn job<'a>(flags: &Flags, rest: &[&'a str]) -> Result<Job<'a>, Wrong> {
         (Flags { update: true, .. }, &[file]) => Ok(Job::HashAll { file: Path::new(file), scheme }),
         (Flags { update: true, .. }, _) => wrong("-U argument given but password file missing."),
         (Flags { batch: true, .. }, &[file, user, password]) => {
-            Ok(Job::Set { file: Path::new(file), user, password: Password::Given(password), scheme })
+            Ok(Job::Set { file: Path::new(file), user, password: Password::Given(password), scheme, corrupt })
         }
         (Flags { batch: false, .. }, &[file, user]) => {
-            Ok(Job::Set { file: Path::new(file), user, password: asked, scheme })
+            Ok(Job::Set { file: Path::new(file), user, password: asked, scheme, corrupt })
         }
         _ => Err(Wrong::Usage),
     }
@@ -202,11 +204,11 @@ mod tests {
         for (words, said) in [
             (
                 "f u",
-                r#"Set { file: "f", user: "u", password: Asked { twice: true }, scheme: Pbkdf2 { iterations: 1000 } }"#,
+                r#"Set { file: "f", user: "u", password: Asked { twice: true }, scheme: Pbkdf2 { iterations: 1000 }, corrupt: Kept }"#,
             ),
             (
                 "-I 101 -b f u p",
-                r#"Set { file: "f", user: "u", password: Given("p"), scheme: Pbkdf2 { iterations: 101 } }"#,
+                r#"Set { file: "f", user: "u", password: Given("p"), scheme: Pbkdf2 { iterations: 101 }, corrupt: Kept }"#,
             ),
             ("-H sha512 -c -b f u p", r#"Create { file: "f", user: "u", password: Given("p"), scheme: Sha512 }"#),
             ("-b -c - u -p", r#"Print { user: "u", password: Given("-p"), scheme: Pbkdf2 { iterations: 1000 } }"#),

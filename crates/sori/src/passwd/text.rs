@@ -44,19 +44,19 @@ pub(super) fn check(text: &str) -> Result<(), Trouble> {
 }
 
 /// The text with `line` as the user's line, and whether there was none before. A second line of the same user goes: the
-/// broker would refuse the file.
-pub(super) fn set(text: &str, user: &str, line: &str) -> Result<(String, bool), Trouble> {
+/// broker would refuse the file. A line that is none stays.
+pub(super) fn set(text: &str, user: &str, line: &str) -> (String, bool) {
     let (mut after, mut is_new) = (String::new(), true);
-    for old in lines(text) {
-        match old? {
-            (_, Line::User { name, .. }) if name == user => {
+    for (at, whole) in text.split_inclusive('\n').enumerate() {
+        match parse(at + 1, whole) {
+            Ok(Line::User { name, .. }) if name == user => {
                 if is_new {
                     after.push_str(line);
                     after.push('\n');
                 }
                 is_new = false;
             }
-            (whole, _) => after.push_str(whole),
+            _ => after.push_str(whole),
         }
     }
     if is_new {
@@ -66,7 +66,7 @@ pub(super) fn set(text: &str, user: &str, line: &str) -> Result<(String, bool), 
         after.push_str(line);
         after.push('\n');
     }
-    Ok((after, is_new))
+    (after, is_new)
 }
 
 /// The text without the user; `None` when the user is not there.
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_user_is_changed_where_it_stands_and_added_at_the_end() {
         let check = |text: &str, user: &str, after: &str, is_new| {
-            assert_eq!(set(text, user, "new:line"), Ok((after.to_owned(), is_new)), "{text:?}");
+            assert_eq!(set(text, user, "new:line"), (after.to_owned(), is_new), "{text:?}");
         };
         check(FILE, "ann", "# ours: these two\n\nnew:line\n bob : $kept \n", false);
         check(FILE, "bob", "# ours: these two\n\nann:$old\nnew:line\n", false);
@@ -130,6 +130,8 @@ mod tests {
         check("", "eve", "new:line\n", true);
         check("a:b", "eve", "a:b\nnew:line\n", true);
         check("eve:b\na:b\neve:c\n", "eve", "new:line\na:b\n", false);
+        check("a:b\nbroken\neve:c\n:d", "eve", "a:b\nbroken\nnew:line\n:d", false);
+        check("broken", "eve", "broken\nnew:line\n", true);
         check("# ours: x\n", "# ours", "# ours: x\nnew:line\n", true);
     }
 

@@ -126,3 +126,20 @@ fn plain_passwords_are_hashed_once_however_often_it_is_said() {
     assert_eq!(run(&["-U", &broken]), (1, String::new(), said.to_owned()));
     assert_eq!(fs::read_to_string(&broken).expect("is text"), "ann:a\nbob\n");
 }
+
+#[test]
+fn under_the_old_name_a_user_comes_beside_lines_that_are_none() {
+    let directory = linked("passwd-broken");
+    let file = directory.file("users", "# ours\nbob\nann:$7$old\n");
+    let run = |words: &[&str]| with_input(named(&directory, "mosquitto_passwd", words), "");
+    let told = "Error: Corrupt password file at line 2. A line is <user>:<hash>, or begins with '#'.\n";
+    let done = |text: &str| (0, text.to_owned(), told.to_owned());
+    assert_eq!(run(&["-b", &file, "eve", "e"]), done("Adding password for user eve\n"));
+    assert_eq!(run(&["-b", &file, "ann", "a"]), done("Updating password for user ann\n"));
+    let text = fs::read_to_string(&file).expect("is text");
+    assert!(text.starts_with("# ours\nbob\nann:$7$1000$") && text.contains("\neve:$7$1000$"), "{text}");
+    assert_eq!(run(&["-D", &file, "ann"]), (1, String::new(), told.to_owned()));
+    let own = with_input(sori(&format!("passwd -b {file} ann b"), 0), "");
+    assert_eq!((own.0, own.1.as_str()), (1, ""));
+    assert_eq!(fs::read_to_string(&file).expect("is text"), text);
+}
