@@ -149,7 +149,7 @@ const fn cause(error: &Error, version: Version) -> Cause {
 
 fn words(error: &Error, server: &str) -> String {
     match error {
-        Error::Resolve(host, error) => format!("cannot find the host \"{host}\": {error}"),
+        Error::Resolve(host, error) => format!("cannot find the host \"{host}\": {error}{}", srv_advice(host, error)),
         Error::Unreachable(address, error) => unreachable_words(address, error),
         Error::TimedOut(_, _, missing) if is_connection(missing) => format!(
             "no connection to {server} came about in time: is the address right, and does a firewall let it through?"
@@ -173,6 +173,19 @@ fn words(error: &Error, server: &str) -> String {
         Error::Lost(None) | Error::Closed(None) => format!("the broker at {server} closed the connection"),
         Error::TlsFiles(text) => format!("cannot prepare TLS: {text}"),
         other => other.to_string(),
+    }
+}
+
+/// What to do when the servers of a domain cannot be found. Names of services begin with `_`, those of hosts do not.
+/// RFC 2782
+fn srv_advice(name: &str, error: &io::Error) -> &'static str {
+    match error.kind() {
+        _ if !name.starts_with('_') => "",
+        io::ErrorKind::NotFound => "; without -S the host of that name itself is the broker",
+        _ => {
+            "; is that the right name server (/etc/resolv.conf, or SORI_NAME_SERVER=ADDRESS:PORT in the environment), and \
+             does it run? Without -S nobody is asked for SRV records"
+        }
     }
 }
 

@@ -175,7 +175,8 @@ fn what_the_dns_does_not_know_is_told() {
         (
             vec![(0, 0, 1, "127.0.0.1")],
             "pub -S -h other.test -t a -m b",
-            "cannot find the host \"_mqtt._tcp.other.test\": the DNS names no server for it (SRV)".to_owned(),
+            "cannot find the host \"_mqtt._tcp.other.test\": the DNS names no server for it (SRV); without -S the host"
+                .to_owned(),
         ),
         (
             // RFC 2782: there is no such service.
@@ -198,6 +199,18 @@ fn what_the_dns_does_not_know_is_told() {
         result(&sori("pub -S -h example.test -t a -m b", 0).env("SORI_NAME_SERVER", "here").output().expect("starts"));
     assert_eq!(status, 1);
     assert!(err.contains("SORI_NAME_SERVER names no address and port"), "{err}");
+    // Nobody is there to ask.
+    let links = Links::new("srv-dead");
+    let mosquitto = &mut Command::new(links.path("mosquitto_pub"));
+    mosquitto.args(["-S", "-h", "example.test", "-t", "a", "-m", "b"]);
+    for command in [&mut sori("pub -S -h example.test -t a -m b", 0), mosquitto] {
+        let (status, _, err) =
+            result(&command.env("SORI_NAME_SERVER", format!("127.0.0.1:{dead}")).output().expect("runs"));
+        assert_eq!(status, 1, "{err}");
+        let advice =
+            "is that the right name server (/etc/resolv.conf, or SORI_NAME_SERVER=ADDRESS:PORT in the environment)";
+        assert!(err.contains(&format!("name server 127.0.0.1:{dead}: ")) && err.contains(advice), "{err}");
+    }
     let (status, _, _) = result(&sori("pub -S -h example.test -p 1 -t a -m b", 0).output().expect("starts"));
     assert_eq!(status, 2, "the DNS says which port");
 }
