@@ -238,8 +238,12 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// The other side has not said so by its protocol before, so something may be missing ([`ErrorKind::Truncated`]).
+    /// The other side has not said so by its protocol before, so something may be missing ([`ErrorKind::Truncated`]); a proxy
+    /// has not opened the way ([`ErrorKind::Proxy`]).
     pub fn receive_end(&mut self) -> Result<(), Error> {
+        if matches!(self.preamble.as_deref(), Some(Preamble::Proxy(_))) {
+            return Err(Error::new(ErrorKind::Proxy, "the proxy closed the connection"));
+        }
         if !self.is_through() {
             return Err(Error::new(ErrorKind::Truncated, "the connection was closed during the handshake"));
         }

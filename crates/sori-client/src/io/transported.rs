@@ -38,13 +38,13 @@ impl Transported {
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), HandshakeError>> {
         loop {
-            let flushed = self.poll_output(cx).map_err(HandshakeError::Socket)?;
+            let flushed = self.poll_output(cx).map_err(|error| self.broken(error))?;
             if self.transport.is_open() {
                 // What is left of the output goes with what comes next.
                 return Poll::Ready(Ok(()));
             }
             let count = match self.poll_wire(cx) {
-                Poll::Ready(count) => count.map_err(HandshakeError::Socket)?,
+                Poll::Ready(count) => count.map_err(|error| self.broken(error))?,
                 Poll::Pending => {
                     debug_assert!(flushed.is_pending() || self.transport.output().is_empty());
                     return Poll::Pending;
@@ -59,6 +59,18 @@ impl Transported {
                 let _ = self.poll_output(cx);
                 return Poll::Ready(Err(HandshakeError::Transport(error)));
             }
+        }
+    }
+
+    /// The socket failed in a handshake. Whoever closes a connection with bytes unread resets it: that is an end, too, and the
+    /// transport knows of which conversation.
+    fn broken(&mut self, error: io::Error) -> HandshakeError {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        match self.transport.receive_end() {
+            Err(end) if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) => {
+                HandshakeError::Transport(end)
+            }
+            _ => HandshakeError::Socket(error),
         }
     }
 

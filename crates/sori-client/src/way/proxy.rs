@@ -40,7 +40,14 @@ impl TryFrom<&str> for Proxy {
             user_name,
             password: authority.password.unwrap_or_default(),
         });
+        let is_socks5_login = |login: &sori_net::proxy::Credentials| {
+            [&login.user_name, &login.password].iter().all(|word| (1..=255).contains(&word.len()))
+        };
         let (kind, port) = match scheme.to_ascii_lowercase().as_str() {
+            // RFC 1929 section 2
+            "socks5" | "socks5h" if !credentials.as_ref().is_none_or(is_socks5_login) => {
+                return Err(wrong("SOCKS5 wants a password with the user name, both of 1 to 255 bytes"));
+            }
             "socks5" | "socks5h" => (sori_net::Proxy::Socks5 { credentials }, 1080),
             "http" => (sori_net::Proxy::Http { credentials }, 8080),
             _ => return Err(wrong("a proxy's URL begins with socks5:// or http://")),
@@ -88,6 +95,8 @@ mod tests {
             "http://h:0",
             "http://h/path",
             "socks5://u%4:secret@h",
+            "socks5://u@h",
+            "socks5://u:@h",
             "http://:secret@h",
         ] {
             let error = Proxy::try_from(url).expect_err(url).to_string();

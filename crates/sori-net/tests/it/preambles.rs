@@ -169,6 +169,17 @@ fn through(proxy: &Proxy, host: &str, answers: &[&[u8]]) -> Result<Vec<u8>, Erro
     })
 }
 
+#[test]
+fn a_proxy_that_hangs_up_is_not_taken_for_the_server() {
+    let mut client = Transport::plain().through(&Proxy::Socks5 { credentials: None }, "h", 1883).expect("a proxy");
+    assert_eq!(client.receive_end().map_err(|error| error.kind()), Err(ErrorKind::Proxy));
+    let mut got = Vec::new();
+    client.receive(&mut [5, 0], &mut got).expect("a method");
+    assert_eq!(client.receive_end().map_err(|error| error.kind()), Err(ErrorKind::Proxy));
+    client.receive(&mut [5, 0, 0, 1, 0, 0, 0, 0, 0, 0], &mut got).expect("the way is free");
+    assert_eq!(client.receive_end(), Ok(()));
+}
+
 fn credentials(user_name: &str) -> Option<Credentials> {
     Some(Credentials { user_name: user_name.into(), password: "secret".into() })
 }

@@ -1,7 +1,7 @@
 //! The way to the broker: TLS, WebSocket and proxies, against sori's own listeners.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::thread;
 
@@ -244,6 +244,41 @@ fn socks5_proxy() -> (u16, thread::JoinHandle<Vec<u8>>) {
         request[5..5 + length].to_vec()
     });
     (port, proxy)
+}
+
+/// Somebody who waits for the first bytes of one client and then hangs up: with `resets` by a reset, which the system sends
+/// for bytes that nobody has read.
+fn who_hangs_up(resets: bool) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("a client");
+        client.peek(&mut [0]).expect("bytes");
+        if !resets {
+            client.shutdown(Shutdown::Write).expect("an open connection");
+            let _ = client.read_to_end(&mut Vec::new());
+        }
+    });
+    port
+}
+
+#[test]
+fn who_hangs_up_in_a_handshake_has_lost_the_connection() {
+    let links = Links::new("hangs-up");
+    for resets in [false, true] {
+        for words in ["--ws", "--tls-use-os-certs"] {
+            let port = who_hangs_up(resets);
+            let (status, _, err) =
+                end(links.start(&format!("mosquitto_pub -h 127.0.0.1 -p {port} {words} -t a -m b"), 0));
+            assert!(status == 7 && err.contains("listener for this kind"), "{words} {resets}: {status} {err}");
+        }
+        let port = who_hangs_up(resets);
+        let words = format!("mosquitto_pub -h broker.test --proxy socks5h://127.0.0.1:{port} -t a -m b");
+        let (status, _, err) = end(links.start(&words, 0));
+        assert!(status == 16 && err.contains("the proxy closed the connection"), "{resets}: {status} {err}");
+    }
+    let (status, _, err) = end(links.start("mosquitto_pub -h broker.test --proxy socks5h://me@127.0.0.1 -t a -m b", 0));
+    assert!(status == 1 && err.starts_with("Error: Invalid proxy: SOCKS5 wants a password"), "{status} {err}");
 }
 
 #[test]
