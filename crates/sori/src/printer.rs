@@ -160,7 +160,7 @@ mod tests {
     use crate::format::Format;
 
     fn written(form: Form, no_newline: bool, payload: &[u8]) -> Vec<u8> {
-        written_by(Voice::Mosquitto { quiet: false, debug: false }, form, no_newline, payload)
+        written_by(Voice::Mosquitto { quiet: false, debug: false, publishes: false }, form, no_newline, payload)
     }
 
     fn written_by(voice: Voice, form: Form, no_newline: bool, payload: &[u8]) -> Vec<u8> {

@@ -16,6 +16,8 @@ pub(crate) enum Voice {
         quiet: bool,
         /// Say also what was subscribed to.
         debug: bool,
+        /// mosquitto_pub has one more sentence for a refused connection than the others.
+        publishes: bool,
     },
 }
 
@@ -31,7 +33,7 @@ impl Voice {
                 )))
             }
             Self::Mosquitto { .. } => {
-                self.error_line(&format!("Warning: Publish {number} failed: {}.", capitalised(&refusal.reason)));
+                self.error_line(&format!("Warning: Publish {number} failed: {}.", reason_text(&refusal.reason)));
                 if let Some(text) = &refusal.reason_string {
                     self.error_line(text);
                 }
@@ -80,7 +82,7 @@ impl Voice {
                 }
                 refused.iter().for_each(|refusal| eprintln!("sori: {refusal}"));
             }
-            Self::Mosquitto { quiet, debug } => {
+            Self::Mosquitto { quiet, debug, .. } => {
                 if debug && !quiet {
                     let codes: Vec<String> = reason_codes.iter().map(|code| code.value().to_string()).collect();
                     println!("Subscribed (mid: {number}): {}", codes.join(", "));
@@ -118,8 +120,11 @@ impl Voice {
                 }
                 failure.status()
             }
-            Self::Mosquitto { .. } => {
-                let (lines, code) = mosquitto_end(failure);
+            Self::Mosquitto { publishes, .. } => {
+                let (mut lines, code) = mosquitto_end(failure);
+                if matches!(failure.cause, Cause::Refused(..)) && !publishes {
+                    lines.truncate(1);
+                }
                 lines.iter().for_each(|line| self.error_line(line));
                 code
             }
@@ -177,15 +182,16 @@ fn mosquitto_end(failure: &Failure) -> (Vec<String>, u8) {
     }
 }
 
-/// The exit status is what stood in the CONNACK.
+/// The exit status is what stood in the CONNACK. Mosquitto has lost the full stops of these sentences in 2.1, for MQTT 5
+/// earlier; whoever looks for the words without them finds them with them, too.
 fn refused(reason_code: ReasonCode, version: Version) -> (Vec<String>, u8) {
     let (reason, status) = match reason_code.connect_return_code() {
         Some(code) if !version.is_v5() => (format!("Connection Refused: {}.", connack_text(code)), code),
-        _ => (format!("{}.", capitalised(reason_code.text())), reason_code.value()),
+        _ => (reason_text(reason_code.text()), reason_code.value()),
     };
     let hint = match reason_code {
         ReasonCode::UnsupportedProtocolVersion if version.is_v5() => {
-            " The broker may know only MQTT 3: try -V mqttv311."
+            ". Try connecting to an MQTT v5 broker, or use MQTT v3.x mode. (-V mqttv311)"
         }
         _ => "",
     };
@@ -204,7 +210,29 @@ const fn connack_text(code: u8) -> &'static str {
     }
 }
 
-fn capitalised(text: &str) -> String {
+/// What the standard names with capitals, and Mosquitto after it, at the beginning of a reason.
+const TERMS: &[&str] = &[
+    "Bad User Name or Password",
+    "Client Identifier",
+    "Keep Alive",
+    "Malformed Packet",
+    "Packet Identifier",
+    "Protocol Error",
+    "Receive Maximum",
+    "Shared Subscriptions",
+    "Topic Alias",
+    "Topic Filter",
+    "Topic Name",
+    "Unsupported Protocol Version",
+    "Wildcard Subscriptions",
+];
+
+/// A reason as Mosquitto's clients write it.
+fn reason_text(text: &str) -> String {
+    let begins = |term: &&&str| text.get(..term.len()).is_some_and(|start| start.eq_ignore_ascii_case(term));
+    if let Some(term) = TERMS.iter().find(begins) {
+        return format!("{term}{}", text.get(term.len()..).unwrap_or_default());
+    }
     let mut characters = text.chars();
     characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
 }
@@ -222,7 +250,12 @@ mod tests {
         let (bad, not) = (ReasonCode::BadUserNameOrPassword, ReasonCode::NotAuthorized);
         check(bad, Version::V311, "Connection error: Connection Refused: bad user name or password.", 4);
         check(not, Version::V31, "Connection error: Connection Refused: not authorised.", 5);
-        check(not, Version::V5, "Connection error: Not authorized.", 135);
+        check(not, Version::V5, "Connection error: Not authorized", 135);
+        check(bad, Version::V5, "Connection error: Bad User Name or Password", 134);
+        check(ReasonCode::PacketTooLarge, Version::V5, "Connection error: Packet too large", 149);
+        let hint =
+            "Unsupported Protocol Version. Try connecting to an MQTT v5 broker, or use MQTT v3.x mode. (-V mqttv311)";
+        check(ReasonCode::UnsupportedProtocolVersion, Version::V5, &format!("Connection error: {hint}"), 132);
     }
 
     #[test]

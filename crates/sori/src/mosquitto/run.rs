@@ -36,7 +36,8 @@ pub(super) fn run(program: Program, arguments: &[OsString]) -> u8 {
 }
 
 fn work(mut options: Options) -> u8 {
-    let voice = Voice::Mosquitto { quiet: options.quiet, debug: options.debug };
+    let publishes = options.program == Program::Pub;
+    let voice = Voice::Mosquitto { quiet: options.quiet, debug: options.debug, publishes };
     let payload = match options.payload.take().map(payload).transpose() {
         Ok(payload) => payload,
         Err(lines) => {
