@@ -30,7 +30,8 @@ pub(crate) enum Event {
     Lost(Failure),
     /// One line of standard input; none at its end.
     Line(Option<io::Result<Vec<u8>>>),
-    Interrupted,
+    /// By this signal.
+    Interrupted(i32),
     TimedOut,
 }
 

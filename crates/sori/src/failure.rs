@@ -53,8 +53,8 @@ pub(crate) enum Cause {
     NotSupported(ReasonCode),
     /// The time that was given is over.
     TimedOut,
-    /// A signal.
-    Interrupted,
+    /// This signal.
+    Interrupted(i32),
     /// An end that one command alone has, by its exit status.
     Own(u8),
 }
@@ -96,7 +96,7 @@ impl Failure {
             Cause::Refused(reason_code, _) => reason_code.value(),
             Cause::Lost | Cause::Disconnected(_) | Cause::Protocol | Cause::Silent => status::CONNECTION_LOST,
             Cause::TimedOut => status::TIMED_OUT,
-            Cause::Interrupted => status::INTERRUPTED,
+            Cause::Interrupted(_) => status::INTERRUPTED,
             Cause::Own(status) => status,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -21,7 +21,8 @@ type Line = Option<io::Result<Vec<u8>>>;
 
 /// What the owner of a session looks at when its waiting was interrupted.
 pub(crate) struct Inputs {
-    is_interrupted: Arc<AtomicBool>,
+    /// The signal that has come, or 0.
+    signal: Arc<AtomicI32>,
     lines: Receiver<Line>,
     sender: Sender,
 }
@@ -37,8 +38,8 @@ impl Inputs {
     /// Watches for signals from now on.
     pub(crate) fn new(interrupter: Interrupter) -> Result<Self, Failure> {
         let (sender, lines) = sync_channel(LINES_MAX);
-        let is_interrupted = watch_signals(interrupter.clone())?;
-        Ok(Self { is_interrupted, lines, sender: Sender { lines: sender, interrupter } })
+        let signal = watch_signals(interrupter.clone())?;
+        Ok(Self { signal, lines, sender: Sender { lines: sender, interrupter } })
     }
 
     pub(crate) fn sender(&self) -> Sender {
@@ -47,8 +48,9 @@ impl Inputs {
 
     /// What has come.
     pub(crate) fn take(&self) -> Option<Event> {
-        if self.is_interrupted.swap(false, Ordering::Relaxed) {
-            return Some(Event::Interrupted);
+        match self.signal.swap(0, Ordering::Relaxed) {
+            0 => {}
+            signal => return Some(Event::Interrupted(signal)),
         }
         self.lines.try_recv().ok().map(Event::Line)
     }
@@ -64,19 +66,19 @@ impl Sender {
 }
 
 /// The first Ctrl-C (or SIGTERM) is a request, the second one is not.
-fn watch_signals(interrupter: Interrupter) -> Result<Arc<AtomicBool>, Failure> {
+fn watch_signals(interrupter: Interrupter) -> Result<Arc<AtomicI32>, Failure> {
     let mut signals =
         Signals::new([SIGINT, SIGTERM]).map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))?;
-    let is_interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&is_interrupted);
+    let first = Arc::new(AtomicI32::new(0));
+    let seen = Arc::clone(&first);
     thread::spawn(move || {
-        for (count, _) in signals.forever().enumerate() {
+        for (count, signal) in signals.forever().enumerate() {
             if count > 0 {
                 std::process::exit(status::INTERRUPTED.into());
             }
-            flag.store(true, Ordering::Relaxed);
+            seen.store(signal, Ordering::Relaxed);
             interrupter.interrupt();
         }
     });
-    Ok(is_interrupted)
+    Ok(first)
 }

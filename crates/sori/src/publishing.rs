@@ -135,9 +135,9 @@ impl Publisher<'_> {
                 }
             }
             Event::Lost(failure) => self.voice.lost(&failure),
-            Event::Interrupted => {
+            Event::Interrupted(signal) => {
                 client.disconnect();
-                return Err(Failure::quiet(Cause::Interrupted));
+                return Err(Failure::quiet(Cause::Interrupted(signal)));
             }
             _ => {}
         }

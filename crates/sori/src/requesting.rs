@@ -87,7 +87,7 @@ impl Requester<'_> {
                 return self.show(&message, arrived).map(|()| true);
             }
             Event::TimedOut => return Err(Failure::quiet(Cause::TimedOut)),
-            Event::Interrupted => return Err(Failure::quiet(Cause::Interrupted)),
+            Event::Interrupted(signal) => return Err(Failure::quiet(Cause::Interrupted(signal))),
             _ => {}
         }
         Ok(false)

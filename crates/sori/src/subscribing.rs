@@ -130,7 +130,7 @@ impl<'a> Subscriber<'a> {
                 }
             }
             Event::Lost(failure) => self.voice.lost(&failure),
-            Event::Interrupted => return Ok(Some(End::Interrupted)),
+            Event::Interrupted(_) => return Ok(Some(End::Interrupted)),
             Event::TimedOut if until.is_some_and(|until| Instant::now() >= until) => return Ok(Some(End::TimedOut)),
             // It is the time to show something.
             Event::TimedOut | Event::Message(_) | Event::Line(_) => {}

@@ -6,7 +6,7 @@
 use sori_mqtt::{ReasonCode, Version};
 
 use crate::event::Refusal;
-use crate::failure::{Cause, Failure, status};
+use crate::failure::{Cause, Failure};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Voice {
@@ -177,7 +177,8 @@ fn mosquitto_end(failure: &Failure) -> (Vec<String>, u8) {
             (error(&text), number::OVERSIZE_PACKET)
         }
         Cause::TimedOut => (vec!["Timed out".to_owned()], number::TIMEOUT),
-        Cause::Interrupted => (Vec::new(), status::INTERRUPTED),
+        // As a shell reports a program that the signal ended, which is how those of Mosquitto end.
+        Cause::Interrupted(signal) => (Vec::new(), u8::try_from(signal).unwrap_or_default().saturating_add(128)),
         Cause::Own(status) => (error(&failure.message), status),
     }
 }
@@ -273,7 +274,8 @@ mod tests {
             (Cause::NotSupported(ReasonCode::QoSNotSupported), 24),
             (Cause::NotSupported(ReasonCode::RetainNotSupported), 1),
             (Cause::TimedOut, 27),
-            (Cause::Interrupted, 130),
+            (Cause::Interrupted(2), 130),
+            (Cause::Interrupted(15), 143),
         ] {
             assert_eq!(mosquitto_end(&Failure::new("why").with_cause(cause)).1, status, "{cause:?}");
         }

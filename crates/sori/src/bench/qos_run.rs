@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use signal_hook::consts::SIGINT;
 use sori_client::blocking::{Client, Delivery};
 use sori_client::{Options, Publish, Reconnect, State, Subscribe};
 use sori_mqtt::{QoS, Version};
@@ -242,5 +243,5 @@ pub(super) fn wait_until(instant: Instant, interrupted: &AtomicBool) -> Result<(
 }
 
 pub(super) fn stop_if(interrupted: &AtomicBool) -> Result<(), Failure> {
-    if interrupted.load(Ordering::Relaxed) { Err(Failure::quiet(Cause::Interrupted)) } else { Ok(()) }
+    if interrupted.load(Ordering::Relaxed) { Err(Failure::quiet(Cause::Interrupted(SIGINT))) } else { Ok(()) }
 }

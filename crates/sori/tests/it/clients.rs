@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sori_mqtt::{Packet, PacketId, PacketType, Properties, Property, PropertyBuffer, QoS, ReasonCode, SubAck, Version};
 
 use crate::broker::{Broker, Peer, unused_port};
@@ -343,6 +345,19 @@ fn a_refused_connection_has_mosquitto_s_status() {
         peer.expect(PacketType::Connect);
         peer.answer(ReasonCode::NotAuthorized);
         assert_eq!(end(child), (status, String::new(), said), "{words}");
+    }
+}
+
+#[test]
+fn a_signal_ends_publishing_as_it_ends_a_program_without_a_handler() {
+    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let (links, broker) = (Links::new("signal"), Broker::new());
+        let child = links.start("mosquitto_pub -h 127.0.0.1 -p {port} -t a -m b -q 1", broker.port);
+        let mut peer = broker.connected();
+        peer.publish();
+        kill(Pid::from_raw(i32::try_from(child.id()).expect("a number")), signal).expect("runs");
+        peer.expect_goodbye();
+        assert_eq!(end(child), (status, String::new(), String::new()));
     }
 }
 
