@@ -61,6 +61,12 @@ impl Shard {
             // [MQTT-3.2.2-9]
             properties.push(Property::MaximumQoS(listener.qos_max));
         }
+        let asked = connect.properties.session_expiry_interval().unwrap_or(0);
+        let granted = self.granted_expiry(asked);
+        if granted != asked {
+            // MQTT 5.0 section 3.2.2.3.2. Mosquitto limits it as well, and does not tell.
+            properties.push(Property::SessionExpiryInterval(granted));
+        }
         properties
     }
 

@@ -83,6 +83,11 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
+    /// A session has ended because its client has stayed away for too long.
+    Expired {
+        /// Whose session.
+        client_id: Arc<str>,
+    },
     /// A client's subscription was made.
     Subscribed {
         /// Who.

@@ -1,5 +1,6 @@
-//! How long sessions outlive their connections when the client cannot say it, as before MQTT 5.0:
-//! `persistent_client_expiration` says it, and a change of that counts for the sessions that are there.
+//! How long sessions outlive their connections. Before MQTT 5.0 the client cannot say it, and `persistent_client_expiration`
+//! does; a client of MQTT 5.0 says it, and `persistent_client_expiration` is the most that it gets. A change of that setting
+//! counts for the sessions that are there.
 
 use crate::session::{NEVER_EXPIRES, SessionKey};
 use crate::shard::Shard;
@@ -12,13 +13,14 @@ pub(crate) fn end_of(left_at: Time, expiry_seconds: u32) -> Time {
     if expiry_seconds == NEVER_EXPIRES { Time::NEVER } else { left_at.plus_seconds(u64::from(expiry_seconds)) }
 }
 
-/// When the connection went of a session that ends at `ends_at`; for one that never ends nobody has written it down.
+/// When the connection went of a session that ends at `ends_at` by this interval; for one that never ends nobody has written it down.
 pub(crate) fn beginning_of(ends_at: Time, expiry_seconds: u32) -> Option<Time> {
-    (ends_at != Time::NEVER).then(|| Time(ends_at.0.saturating_sub(u64::from(expiry_seconds) * 1000)))
+    let is_known = ends_at != Time::NEVER && expiry_seconds != NEVER_EXPIRES;
+    is_known.then(|| Time(ends_at.0.saturating_sub(u64::from(expiry_seconds) * 1000)))
 }
 
 impl Shard {
-    /// Seconds that a session of MQTT 3.1 or 3.1.1 outlives its connection, at least one.
+    /// Seconds that a session of MQTT 3.1 or 3.1.1 outlives its connection, and the most of MQTT 5.0; at least one.
     pub(crate) fn expiry_by_setting(&self) -> u32 {
         match self.settings.persistent_client_expiration {
             None => NEVER_EXPIRES,
@@ -26,9 +28,14 @@ impl Shard {
         }
     }
 
+    /// Seconds that a session outlives its connection: what was asked for, and no more than the setting grants.
+    pub(crate) fn granted_expiry(&self, asked_seconds: u32) -> u32 {
+        asked_seconds.min(self.expiry_by_setting())
+    }
+
     /// The setting is another one: sessions end by it, counted from when their clients went.
     pub(crate) fn apply_expiration(&mut self) {
-        let keys = self.sessions.iter().filter(|(_, _, session)| session.expires_by_setting);
+        let keys = self.sessions.iter().filter(|(_, _, session)| session.is_persistent());
         let keys: Vec<SessionKey> = keys.map(|(slot, generation, _)| SessionKey { slot, generation }).collect();
         for key in keys {
             self.apply_expiration_to(key);
@@ -37,18 +44,19 @@ impl Shard {
 
     /// The same for one session; nothing is to be done when it goes by the setting already.
     pub(crate) fn apply_expiration_to(&mut self, key: SessionKey) {
-        let (me, expiry) = (self.session_ref(key), self.expiry_by_setting());
+        let (me, setting) = (self.session_ref(key), self.expiry_by_setting());
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        if !session.expires_by_setting || session.expiry_seconds == expiry {
+        let is_other_interval = session.expires_by_setting && session.expiry_seconds != setting;
+        if is_other_interval {
+            session.expiry_seconds = setting;
+            // What is recorded of the end is understood together with what is recorded of the interval.
+            self.recorder.note_connected(me, session);
+        }
+        let ends_at = end_of(session.left_at, session.expiry_seconds.min(setting));
+        if session.connection.is_some() || (session.ends_at == ends_at && !is_other_interval) {
             return;
         }
-        session.expiry_seconds = expiry;
-        // What is recorded of the end is understood together with what is recorded of the interval.
-        self.recorder.note_connected(me, session);
-        if session.connection.is_some() {
-            return;
-        }
-        session.ends_at = end_of(session.left_at, expiry);
+        session.ends_at = ends_at;
         if let Some(will) = &mut session.will {
             will.at = will.at.min(session.ends_at);
         }

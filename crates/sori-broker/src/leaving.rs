@@ -120,10 +120,11 @@ impl Shard {
         let (key, address) = (c.session, c.address.clone());
         (c.aliases_in, c.aliases_out, c.last_topic, c.authentication) = (None, None, None, None);
         let now = self.now;
+        let expiry = self.session(key).map_or(0, |session| session.expiry_seconds);
+        let expiry = self.granted_expiry(expiry);
         let Some(session) = self.session(key) else { return };
         session.connection = None;
         let client_id = Arc::clone(&session.client_id);
-        let expiry = session.expiry_seconds;
         if expiry > 0 {
             session.left_at = now;
             session.ends_at = end_of(now, expiry);
@@ -158,7 +159,9 @@ impl Shard {
             return;
         }
         if session.ends_at <= now {
+            let client_id = Arc::clone(&session.client_id);
             self.totals.sessions_expired += 1;
+            self.event(Event::Expired { client_id });
             return self.end_session(key);
         }
         if session.will_at() <= now {

@@ -172,7 +172,7 @@ impl Shard {
     }
 
     fn restore_end(&mut self, key: SessionKey, recovered: &RecoveredSession) {
-        let (me, now) = (self.session_ref(key), self.now);
+        let (me, now, setting) = (self.session_ref(key), self.now, self.expiry_by_setting());
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         session.will = recovered.will.as_ref().and_then(|will| {
             let RecoveredWill { body, delay_seconds, expiry_seconds } = will;
@@ -181,7 +181,8 @@ impl Shard {
             let (delay_seconds, expiry_seconds) = (*delay_seconds, *expiry_seconds);
             Some(Box::new(StoredWill { message, at: Time::NEVER, delay_seconds, expiry_seconds }))
         });
-        let ends_at = end_of(now, session.expiry_seconds);
+        let granted = session.expiry_seconds.min(setting);
+        let ends_at = end_of(now, granted);
         let delay = session.will.as_ref().map(|will| now.plus_seconds(u64::from(will.delay_seconds)));
         let since_now = (ends_at, delay.map_or(Time::NEVER, |will_at| will_at.min(ends_at)));
         let (ends_at, will_at) = recovered.disconnected.unwrap_or(since_now);
@@ -189,7 +190,9 @@ impl Shard {
         if let Some(will) = &mut session.will {
             will.at = will_at;
         }
-        session.left_at = beginning_of(session.ends_at, session.expiry_seconds).unwrap_or(now);
+        // What the setting was that limited the interval of a client of MQTT 5.0 is not recorded: it is taken for today's.
+        let interval = if session.expires_by_setting { session.expiry_seconds } else { granted };
+        session.left_at = beginning_of(session.ends_at, interval).unwrap_or(now).min(now);
         if recovered.disconnected.is_none() {
             // Another crash does not begin the intervals once more.
             self.recorder.note_stopped(me, session);

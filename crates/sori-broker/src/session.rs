@@ -21,7 +21,7 @@ pub(crate) struct Session {
     pub(crate) identity: Arc<Identity>,
     /// Slot and generation of its connection.
     pub(crate) connection: Option<(u32, u32)>,
-    /// Seconds that the session outlives its connection. [MQTT-3.1.2-23]
+    /// Seconds that the session outlives its connection, as the client has asked. [MQTT-3.1.2-23]
     pub(crate) expiry_seconds: u32,
     /// Its client cannot say for how long, as before MQTT 5.0: `persistent_client_expiration` says it.
     pub(crate) expires_by_setting: bool,

@@ -47,7 +47,8 @@ pub struct Settings {
     pub keep_alive_max: u16,
     /// The largest payload that is passed on, in bytes; 0 is no limit.
     pub message_size_limit: u32,
-    /// Seconds after which the session of an offline 3.x client ends; `None` never.
+    /// Seconds after which the session of an offline client ends: of a 3.x client always, of a 5.0 client unless its own
+    /// interval is shorter. `None` is no limit.
     pub persistent_client_expiration: Option<u64>,
     /// Keep QoS 0 messages for offline sessions too.
     pub queue_qos0_messages: bool,

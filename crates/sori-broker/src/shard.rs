@@ -329,8 +329,8 @@ impl Shard {
     }
 
     /// New settings and rules, which hold from the next packet on. What CONNECT agreed, Keep Alive and Receive Maximum,
-    /// stays as it is for connections that are open; `persistent_client_expiration` counts for all sessions of MQTT 3.1 and
-    /// 3.1.1, from when their clients went. Connections whose client would no longer be let in, because what let
+    /// stays as it is for connections that are open; `persistent_client_expiration` counts for all sessions, from when
+    /// their clients went. Connections whose client would no longer be let in, because what let
     /// it in is gone, end.
     pub fn reconfigure(&mut self, now: Time, settings: Arc<Settings>, access: Arc<dyn Access>) {
         self.begin(now);

@@ -21,6 +21,9 @@ pub(crate) fn event(log: &Log, event: &Event, connection_messages: bool) {
         Event::Denied { client_id, text } => {
             log.notice(format_args!("Client {client_id} may not {text}."));
         }
+        Event::Expired { client_id } => {
+            log.notice(format_args!("{}", lines::expiring(client_id)));
+        }
         Event::Damaged { client_id, count } => {
             log.error(format_args!(
                 "{count} messages for client {client_id} cannot be read from the store and are lost."

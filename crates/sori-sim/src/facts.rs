@@ -45,8 +45,8 @@ pub(crate) struct Facts {
     current: HashMap<String, usize>,
     empties: u64,
     is_memory_limited: bool,
-    /// How long an offline session of MQTT 3.x lasts.
-    lasting_before_v5: Option<Lasting>,
+    /// What sessions last before MQTT 5.0, and at most since then.
+    lasting_by_setting: Option<Lasting>,
 }
 
 /// Within this time after its moment a deadline may or may not have been noticed.
@@ -64,7 +64,7 @@ const EMPTY_KEYS: u64 = 1 << 40;
 impl Facts {
     pub(crate) fn new(settings: &Settings) -> Facts {
         let lasting = settings.persistent_client_expiration.map(|seconds| Lasting::Millis(seconds * 1000));
-        Facts { lasting_before_v5: lasting, is_memory_limited: settings.memory_limit > 0, ..Facts::default() }
+        Facts { lasting_by_setting: lasting, is_memory_limited: settings.memory_limit > 0, ..Facts::default() }
     }
 
     pub(crate) fn link(&self, link: LinkId) -> &Link {
@@ -203,7 +203,7 @@ impl Facts {
             Seen::Disconnect { reason, session_expiry } => {
                 if let (Some(session), Some(expiry)) = (self.links[link.0].session, session_expiry) {
                     self.links[link.0].lasting_before = Some(self.sessions[session].lasting);
-                    self.sessions[session].lasting = lasting(*expiry);
+                    self.sessions[session].lasting = self.lasting_granted(*expiry);
                 }
                 self.end(link, moment, Ending::Disconnect(*reason), false);
             }
@@ -347,9 +347,18 @@ impl Facts {
     /// How long a session lasts by its CONNECT.
     fn lasting_asked(&self, connect: &SeenConnect) -> Lasting {
         match connect.version {
-            Version::V5 => lasting(connect.session_expiry.unwrap_or(0)),
+            Version::V5 => self.lasting_granted(connect.session_expiry.unwrap_or(0)),
             _ if connect.clean_start => Lasting::Millis(0),
-            _ => self.lasting_before_v5.unwrap_or(Lasting::Forever),
+            _ => self.lasting_by_setting.unwrap_or(Lasting::Forever),
+        }
+    }
+
+    /// How long a session of MQTT 5.0 lasts that asks for this.
+    fn lasting_granted(&self, seconds: u32) -> Lasting {
+        match (lasting(seconds), self.lasting_by_setting) {
+            (Lasting::Millis(asked), Some(Lasting::Millis(most))) => Lasting::Millis(asked.min(most)),
+            (Lasting::Forever, Some(most)) => most,
+            (asked, _) => asked,
         }
     }
 

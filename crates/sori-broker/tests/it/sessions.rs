@@ -1,6 +1,6 @@
 //! Session state: what is kept after a connection, for how long, and who owns it.
 
-use sori_broker::Settings;
+use sori_broker::{Event, Settings};
 
 use super::broker::{Client, everywhere, setup};
 use super::wire::{Packet, disconnect, pubcomp, publish, pubrec, pubrel, subscribe, v5, v31, v311};
@@ -204,26 +204,83 @@ fn persistent_client_expiration_ends_offline_sessions_of_3_x() {
     });
 }
 
-/// A reload counts for sessions that are there, from when their clients went: shorter, longer, for the first time, and
-/// no more. Sessions of MQTT 5.0 end when their clients said.
+/// For a client of MQTT 5.0 the shorter time counts, and it is told when that is not its own: MQTT 5.0 section 3.2.2.3.2.
 #[test]
-fn a_changed_persistent_client_expiration_counts_for_offline_sessions_of_3_x() {
+fn persistent_client_expiration_is_the_most_for_sessions_of_5_0() {
+    let most = |seconds| move |settings: &mut Settings| settings.persistent_client_expiration = seconds;
+    let never = u32::MAX;
+    for (setting, asked, told, lasts) in [
+        (Some(100), 5000, Some(100), 100),
+        (Some(100), never, Some(100), 100),
+        (Some(100), 100, None, 100),
+        (Some(100), 60, None, 60),
+        (None, 60, None, 60),
+    ] {
+        for at_the_end in [false, true] {
+            setup().settings(most(setting)).run(|broker| {
+                let case = format!("{setting:?} {asked} {at_the_end}");
+                let connect = v5("a").clean(false);
+                let leave = || {
+                    // What is asked for in DISCONNECT has the same limit.
+                    let mut a = broker.connect(connect.clone().session_expiry(if at_the_end { 1 } else { asked }));
+                    let expected = told.filter(|_| !at_the_end);
+                    assert_eq!(a.connack.number(0x11), expected, "{case}");
+                    let is_present = a.session_present();
+                    let end = disconnect();
+                    a.send(if at_the_end { end.session_expiry(asked) } else { end });
+                    a.expect_closed();
+                    is_present
+                };
+                leave();
+                broker.seconds(lasts - 1);
+                assert!(leave(), "{case}");
+                broker.events();
+                broker.seconds(lasts + 1);
+                assert_eq!(broker.events(), [Event::Expired { client_id: "a".into() }], "{case}");
+                assert!(!leave(), "{case}");
+            });
+        }
+    }
+}
+
+/// Who asks for no session is given none, whatever the setting.
+#[test]
+fn persistent_client_expiration_keeps_no_session_that_nobody_asked_for() {
+    setup().settings(|settings| settings.persistent_client_expiration = Some(100)).run(|broker| {
+        let mut a = broker.connect(v5("a").clean(false));
+        assert_eq!(a.connack.number(0x11), None);
+        a.leave();
+        assert!(!broker.connect(v5("a").clean(false)).session_present());
+        assert!(!broker.events().iter().any(|event| matches!(event, Event::Expired { .. })));
+    });
+}
+
+/// A reload counts for sessions that are there, from when their clients went: shorter, longer, for the first time, and
+/// no more.
+#[test]
+fn a_changed_persistent_client_expiration_counts_for_offline_sessions() {
     let expire = |seconds| move |settings: &mut Settings| settings.persistent_client_expiration = seconds;
     for (before, after, rest) in
         [(Some(100), Some(60), 60), (Some(60), Some(100), 100), (None, Some(100), 100), (Some(60), None, 1000)]
     {
         setup().settings(expire(before)).run(|broker| {
-            let (old, new) = (v311("old").clean(false), v5("new").clean(false).session_expiry(5000));
-            broker.connect(old.clone()).leave();
-            broker.connect(new.clone()).leave();
+            let new = |id, asked| v5(id).clean(false).session_expiry(asked);
+            let all = [v311("old").clean(false), new("new", 5000), new("for ever", u32::MAX)];
+            for connect in &all {
+                broker.connect(connect.clone()).leave();
+            }
             broker.seconds(50);
             broker.reconfigure(expire(after));
             broker.seconds(rest - 50 - 1);
-            assert!(broker.connect(old.clone()).session_present(), "{before:?} {after:?}");
-            broker.connect(old.clone()).leave();
+            for connect in &all {
+                let mut client = broker.connect(connect.clone());
+                assert!(client.session_present(), "{before:?} {after:?}");
+                client.leave();
+            }
             broker.seconds(rest + 1);
-            assert_eq!(broker.connect(old).session_present(), after.is_none(), "{before:?} {after:?}");
-            assert!(broker.connect(new).session_present());
+            for connect in all {
+                assert_eq!(broker.connect(connect).session_present(), after.is_none(), "{before:?} {after:?}");
+            }
         });
     }
 }
@@ -265,6 +322,38 @@ fn a_changed_persistent_client_expiration_survives_a_restart() {
             broker.seconds(61);
             assert!(!broker.connect(connect).session_present(), "{at_reload}");
         });
+    }
+}
+
+/// The end of a session of MQTT 5.0 is recorded, not when its client went: a shorter setting that comes with a start counts
+/// from there at the latest, a longer one lengthens nothing, and the same one is counted from when the client went.
+#[test]
+fn a_persistent_client_expiration_limits_sessions_of_5_0_across_a_restart() {
+    let expire = |seconds| move |settings: &mut Settings| settings.persistent_client_expiration = seconds;
+    let kept = |settings: &mut Settings| settings.keeps_records = true;
+    for (before, after, lasts) in [
+        (Some(1000), Some(1000), 950),
+        (Some(1000), Some(100), 100),
+        (Some(60), Some(1000), 10),
+        (None, Some(100), 100),
+    ] {
+        for asked in [5000, u32::MAX] {
+            setup().settings(kept).settings(expire(before)).run(|broker| {
+                let case = format!("{before:?} {after:?} {asked}");
+                let connect = v5("a").clean(false).session_expiry(asked);
+                broker.connect(connect.clone()).leave();
+                broker.seconds(50);
+                broker.plan_settings(expire(after));
+                broker.crash();
+                broker.seconds(5);
+                broker.crash();
+                broker.seconds(lasts - 5 - 1);
+                assert_eq!(broker.totals().sessions_expired, 0, "{case}");
+                broker.seconds(2);
+                assert_eq!(broker.totals().sessions_expired, 1, "{case}");
+                assert!(!broker.connect(connect).session_present(), "{case}");
+            });
+        }
     }
 }
 

@@ -217,6 +217,11 @@ pub fn disconnected(client_id: &str, peer: &str, ended: Ended<'_>) -> impl Displ
     })
 }
 
+/// Notice: the client of a session has stayed away for too long.
+pub fn expiring(client_id: &str) -> impl Display {
+    text(move |f| write!(f, "Expiring client {client_id} due to timeout."))
+}
+
 /// Information: what a client sent is against the protocol. Before its CONNECT `who` is its peer address.
 pub fn protocol_error(who: &str, what: impl Display) -> impl Display {
     text(move |f| write!(f, "Protocol error from {who}: {what}."))
@@ -369,6 +374,7 @@ mod tests {
         check(sending_with_reason("PUBACK", "id", 1, 0), "Sending PUBACK to id (m1, rc0)");
         check(received_with_reason("PUBACK", "id", 1, 16), "Received PUBACK from id (Mid: 1, RC:16)");
         check(sending_connack("id", true, 0), "Sending CONNACK to id (1, 0)");
+        check(expiring("id"), "Expiring client id due to timeout.");
         check(subscribed("id", 2, "a/#"), "id 2 a/#");
     }
 }

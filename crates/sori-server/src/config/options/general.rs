@@ -175,9 +175,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         default: "",
         reload: Reload::Yes,
         standing: Standing::Works,
-        help: "Sessions of MQTT 3.1 and 3.1.1 clients that stay away longer are removed. A month (m) has 30 days, a \
-               year (y) 365. Unset: they are kept for ever. A change counts for sessions that are there, from when their \
-               clients went.",
+        help: "Sessions of clients that stay away longer are removed; those of MQTT 5.0 clients earlier where their own \
+               Session Expiry Interval is shorter. A month (m) has 30 days, a year (y) 365. Unset: they are kept for ever, \
+               or for that interval. A change counts for sessions that are there, from when their clients went.",
     },
     Entry {
         words: &["pid_file"],
