@@ -356,10 +356,9 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return ReasonCode::UnspecifiedError;
         };
-        let length = message.payload.len() as u64;
         let old = if comes_again { session.unreleased.get(packet_id) } else { None };
         let old = old.map(|old| (old.message.clone(), old.has_come_again));
-        if old.is_none() && !has_room_for_unreleased(&self.settings, session, length) {
+        if old.is_none() && !has_room_for_unreleased(&self.settings, session) {
             return ReasonCode::QuotaExceeded;
         }
         if is_recorded {
@@ -581,11 +580,11 @@ fn is_own_state(message: &MessageRef<'_>) -> bool {
 }
 
 /// What a session may leave between PUBREC and PUBREL, over all its connections together.
-fn has_room_for_unreleased(settings: &Settings, session: &Session, payload: u64) -> bool {
+fn has_room_for_unreleased(settings: &Settings, session: &Session) -> bool {
     let count_max = match settings.inflight_messages_max {
         0 => usize::from(u16::MAX),
         max => usize::from(max) + EXCESS_MAX as usize,
     };
     let bytes_max = settings.queued_bytes_max;
-    session.unreleased.len() < count_max && (bytes_max == 0 || session.unreleased.bytes() + payload <= bytes_max)
+    session.unreleased.len() < count_max && (bytes_max == 0 || session.unreleased.bytes() < bytes_max)
 }

@@ -64,7 +64,7 @@ impl Shard {
         // [MQTT-3.3.4-10]: QoS 0 waits for no acknowledgement.
         let may_be_sent = match granted {
             QoS::AtMostOnce => !session.queue.holds_qos0(),
-            _ => session.queue.is_empty() && session.has_quota(self.settings.inflight_bytes_max, 0),
+            _ => session.queue.is_empty() && session.has_quota(self.settings.inflight_bytes_max),
         };
         may_be_sent && c.owed() < OUTPUT_MAX
     }

@@ -196,7 +196,7 @@ impl Shard {
             return self.enqueue(key, number, qos, terms, message, shared);
         };
         let Some(c) = self.connections.get_mut(slot, generation) else { return Outcome::Gone };
-        let has_quota = session.has_quota(self.settings.inflight_bytes_max, message.payload.len());
+        let has_quota = session.has_quota(self.settings.inflight_bytes_max);
         if !has_quota || c.owed() >= OUTPUT_MAX || !session.queue.is_empty() || session.outgoing.waiting() > 0 {
             return self.enqueue(key, number, qos, terms, message, shared);
         }
@@ -237,14 +237,14 @@ impl Shard {
         let now = self.now;
         let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
-        if !has_room(&self.settings, session, message.payload.len()) {
+        if !has_room(&self.settings, session) {
             for expired in session.queue.expire(now) {
                 self.totals.dropped_expired += 1;
                 session.dropped += 1;
                 self.recorder.note_dropped(me, session, &expired);
             }
         }
-        if terms.may_pass && !has_room(&self.settings, session, message.payload.len()) {
+        if terms.may_pass && !has_room(&self.settings, session) {
             return Outcome::Passed;
         }
         if !self.has_memory_for(key, qos, message) {
@@ -261,7 +261,7 @@ impl Shard {
             qos,
             retain: terms.retain,
         };
-        if has_room(&self.settings, session, message.payload.len()) {
+        if has_room(&self.settings, session) {
             self.queue(key, delivery);
             return Outcome::Queued;
         }
@@ -304,11 +304,7 @@ impl Shard {
         let policy = self.settings.queue_full;
         let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
-        let length = delivery.payload_length();
-        let bytes_max = self.settings.queued_bytes_max;
         let first = match policy {
-            // However much made room for it, it would not fit.
-            _ if bytes_max > 0 && length > bytes_max => return Outcome::Dropped,
             QueueFull::DropNewest => return Outcome::Dropped,
             QueueFull::Disconnect => {
                 if let Some((slot, generation)) = session.connection {
@@ -325,7 +321,7 @@ impl Shard {
             victims += 1;
             self.recorder.note_gone(me, session, &gone);
             gone.forget(&self.memory);
-            let is_enough = has_room(&self.settings, session, length as usize);
+            let is_enough = has_room(&self.settings, session);
             victim = if is_enough { None } else { session.queue.drop_oldest(&self.memory) };
         }
         // The caller has counted one.
@@ -378,7 +374,7 @@ impl Shard {
             let Some(front) = session.queue.front() else { break };
             let goes = match front {
                 Ok(d) if d.qos == QoS::AtMostOnce || d.message.expires() <= writer.now => true,
-                Ok(d) => session.has_quota(inflight_bytes_max, d.payload_length() as usize),
+                Ok(_) => session.has_quota(inflight_bytes_max),
                 // It is being fetched.
                 Err(_) => false,
             };
@@ -495,10 +491,17 @@ fn skip_identifier(session: &mut Session, qos: QoS) {
     }
 }
 
-fn has_room(settings: &Settings, session: &Session, payload: usize) -> bool {
+/// As in Mosquitto: a queue takes messages until its bytes have reached the limit, so that the last one may go beyond it, and
+/// that of a connected client has room besides for as much as may be in flight to it.
+fn has_room(settings: &Settings, session: &Session) -> bool {
     let (messages, bytes) = (settings.queued_messages_max, settings.queued_bytes_max);
-    let fits_messages = messages == 0 || (session.queue.len() as u64) < messages;
-    let fits_bytes = bytes == 0 || session.queue.bytes() + payload as u64 <= bytes;
+    let (more_messages, more_bytes) = match (session.connection, session.outgoing.receive_maximum()) {
+        (None, _) => (0, 0),
+        (Some(_), u16::MAX) => (0, settings.inflight_bytes_max),
+        (Some(_), most) => (u64::from(most), settings.inflight_bytes_max),
+    };
+    let fits_messages = messages == 0 || (session.queue.len() as u64) < messages.saturating_add(more_messages);
+    let fits_bytes = bytes == 0 || session.queue.bytes() < bytes.saturating_add(more_bytes);
     fits_messages && fits_bytes
 }
 

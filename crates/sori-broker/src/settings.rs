@@ -31,11 +31,13 @@ pub struct Settings {
     pub connect_timeout_millis: u64,
     /// QoS 1 and 2 messages in flight to one client; also the Receive Maximum that is announced. 0 is no limit.
     pub inflight_messages_max: u16,
-    /// Payload bytes of QoS 1 and 2 messages in flight to one client. 0 is no limit.
+    /// Payload bytes of QoS 1 and 2 messages in flight to one client, reached by the last of them. 0 is no limit.
     pub inflight_bytes_max: u64,
-    /// Messages queued for one session beyond those in flight. 0 is no limit.
+    /// Messages queued for one session beyond those in flight; for a connected client as many more as may be in flight, as in
+    /// Mosquitto. 0 is no limit.
     pub queued_messages_max: u64,
-    /// Payload bytes queued for one session. 0 is no limit.
+    /// Payload bytes queued for one session, reached by the last message; for a connected client more by what may be in
+    /// flight. 0 is no limit.
     pub queued_bytes_max: u64,
     /// Bytes queued for all sessions and retained together. 0 is no limit.
     pub memory_limit: u64,

@@ -251,7 +251,8 @@ fn nanomq_2024_48077_a_stalled_subscriber_is_bounded_and_recovers() {
                 stalled.acknowledge(&message);
             }
         }
-        assert!((100..=130).contains(&received), "{received} messages");
+        // What is queued, what is in flight, and as much room as that has.
+        assert!((100..=145).contains(&received), "{received} messages");
         publisher.publish(publish("t").payload("after").qos(1));
         stalled.expect_message(publish("t").payload("after").qos(1));
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sori_broker::{QueueFull, VersionSet};
 
 use super::broker::{Client, setup};
-use super::wire::{Kind, Packet, puback, publish, pubrec, subscribe, v5, v31, v311};
+use super::wire::{Kind, Packet, puback, publish, pubrec, pubrel, subscribe, v5, v31, v311};
 
 /// Acknowledges all that comes, and says what it was.
 fn payloads(client: &mut Client) -> Vec<Vec<u8>> {
@@ -70,7 +70,7 @@ fn quota_exceeded_disconnects_a_slow_client_where_the_policy_says_so() {
         for connect in [v5("a").receive_maximum(2), v311("a")] {
             let mut a = broker.connect(connect);
             a.subscribe("t", 1);
-            for _ in 0..40 {
+            for _ in 0..50 {
                 publisher.publish(publish("t").qos(1));
             }
             assert!(a.is_closed());
@@ -95,6 +95,107 @@ fn queued_bytes_are_bounded() {
         // There is room again.
         publisher.publish(publish("t").payload("after").qos(1));
         a.expect_message(publish("t").payload("after").qos(1));
+    });
+}
+
+/// How many messages of so many bytes each arrive at a client that acknowledges nothing before all are published, or is away
+/// meanwhile. The figures are Mosquitto 2.1.2's.
+#[test]
+fn the_message_that_goes_beyond_a_bound_in_bytes_is_let_in() {
+    struct Bounds {
+        messages: u64,
+        bytes: u64,
+        inflight_bytes: u64,
+    }
+    let messages = Bounds { messages: 3, bytes: 0, inflight_bytes: 0 };
+    let bytes = Bounds { messages: 0, bytes: 10, inflight_bytes: 0 };
+    let both = Bounds { messages: 0, bytes: 10, inflight_bytes: 15 };
+    for (bounds, is_there, sizes, arrive) in [
+        (&messages, false, [1; 12].as_slice(), 3),
+        (&messages, true, &[1; 12], 7),
+        (&bytes, false, &[100; 3], 1),
+        (&bytes, false, &[4; 8], 3),
+        (&bytes, false, &[6; 3], 2),
+        (&bytes, false, &[10, 1], 1),
+        (&bytes, true, &[100; 6], 3),
+        (&bytes, true, &[4; 14], 5),
+        (&bytes, true, &[20; 8], 3),
+        (&both, false, &[100; 3], 1),
+        (&both, false, &[4; 8], 3),
+        (&both, true, &[100; 6], 2),
+        (&both, true, &[4; 14], 9),
+        (&both, true, &[20; 8], 3),
+    ] {
+        let bounded = setup().settings(|settings| {
+            settings.inflight_messages_max = 2;
+            settings.queued_messages_max = bounds.messages;
+            settings.queued_bytes_max = bounds.bytes;
+            settings.inflight_bytes_max = bounds.inflight_bytes;
+        });
+        bounded.run(|broker| {
+            for connect in [v5("a").session_expiry(100), v311("a")].map(|connect| connect.clean(false)) {
+                let mut publisher = broker.connect(v5("publisher"));
+                let mut a = broker.connect(connect.clone());
+                a.subscribe("t", 1);
+                if !is_there {
+                    a.leave();
+                }
+                let dropped = broker.totals().dropped_queue_full;
+                for size in sizes {
+                    publisher.publish(publish("t").payload(vec![7; *size]).qos(1));
+                }
+                let lost = (sizes.len() - arrive) as u64;
+                let case = format!("{sizes:?} with {}, {}, {is_there}", bounds.messages, bounds.bytes);
+                assert_eq!(broker.totals().dropped_queue_full - dropped, lost, "{case}");
+                if !is_there {
+                    a = broker.connect(connect.clone());
+                }
+                assert_eq!(payloads(&mut a).len(), arrive, "{case}");
+                assert_eq!((broker.totals().queued, broker.totals().queued_bytes), (0, 0), "{case}");
+                a.leave();
+                broker.connect(connect.clean(true)).leave();
+            }
+        });
+    }
+}
+
+/// Where the oldest messages make room, they do so until the queue is below the bound, however large the new one is.
+#[test]
+fn a_message_above_queued_bytes_drops_what_is_older() {
+    let bounded = setup().settings(|settings| {
+        settings.queued_bytes_max = 10;
+        settings.queue_full = QueueFull::DropOldest;
+    });
+    bounded.run(|broker| {
+        let connect = v311("a").clean(false);
+        let mut publisher = broker.connect(v5("publisher"));
+        let mut a = broker.connect(connect.clone());
+        a.subscribe("t", 1);
+        a.leave();
+        for size in [4, 4, 4, 100] {
+            publisher.publish(publish("t").payload(vec![7; size]).qos(1));
+        }
+        assert_eq!(broker.totals().dropped_queue_full, 1);
+        publisher.publish(publish("t").payload("last").qos(1));
+        assert_eq!(broker.totals().dropped_queue_full, 4);
+        let mut a = broker.connect(connect);
+        assert_eq!(payloads(&mut a), [b"last"]);
+    });
+}
+
+/// A QoS 2 message above the bound in bytes is taken over when no other waits for its PUBREL.
+#[test]
+fn a_qos_2_message_above_queued_bytes_is_taken_over_alone() {
+    setup().settings(|settings| settings.queued_bytes_max = 10).run(|broker| {
+        let mut a = broker.connect(v5("a"));
+        a.send(publish("t").payload([7; 100]).qos(2).id(1));
+        a.expect(pubrec(1));
+        a.send(publish("t").payload([7; 100]).qos(2).id(2));
+        a.expect(pubrec(2).code(0x97));
+        a.send(pubrel(1));
+        a.receive();
+        a.send(publish("t").payload([7; 100]).qos(2).id(2));
+        a.expect(pubrec(2));
     });
 }
 

@@ -98,8 +98,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         default: "0",
         reload: Reload::Yes,
         standing: Standing::Works,
-        help: "Bytes of outgoing QoS 1 and 2 messages that may be in flight to one client; 0: no limit. Started \
-               without a configuration file: 4 MiB.",
+        help: "Bytes of outgoing QoS 1 and 2 messages that may be in flight to one client; the message that \
+               goes beyond it is still sent. 0: no limit. Started without a configuration file: 4 MiB.",
     },
     Entry {
         words: &["max_inflight_messages"],
@@ -148,7 +148,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         default: "0",
         reload: Reload::Yes,
         standing: Standing::Works,
-        help: "Bytes of messages that may be queued for one client; 0: no limit but `memory_limit`. Started without a \
+        help: "Bytes of messages that may be queued for one client, and for one that is connected `max_inflight_bytes` more; the \
+               message that goes beyond it is still queued. 0: no limit but `memory_limit`. Started without a \
                configuration file: 16 MiB.",
     },
     Entry {
@@ -164,7 +165,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         default: "1000",
         reload: Reload::Yes,
         standing: Standing::Works,
-        help: "Messages that may be queued for one client; 0: no limit but `memory_limit`.",
+        help: "Messages that may be queued for one client, and for one that is connected as many more as may be in flight to \
+               it; 0: no limit but `memory_limit`.",
     },
     Entry {
         words: &["max_topic_levels"],
