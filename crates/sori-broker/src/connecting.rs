@@ -170,7 +170,7 @@ impl Shard {
         match verdict {
             Verdict::Accept(identity) => self.admit(id, identity, None),
             // [MQTT-3.1.4-2]
-            Verdict::Refuse(reason_code) => self.refuse(id, reason_code, "not authorised"),
+            Verdict::Refuse(reason_code) => self.refuse(id, reason_code, reason_code.text()),
             Verdict::Later => {}
         }
     }
@@ -304,7 +304,7 @@ impl Shard {
             c.listener.identity.is_none() && !self.access.still_admits(&admission.identity, &c.listener)
         }) {
             // The rules have changed while it was on its way.
-            self.refuse(id, ReasonCode::NotAuthorized, "not authorised");
+            self.refuse(id, ReasonCode::NotAuthorized, ReasonCode::NotAuthorized.text());
             return id;
         }
         self.find_home(id, connect, admission, true);

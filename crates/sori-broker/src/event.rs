@@ -4,9 +4,8 @@ use crate::fetching::Fetch;
 use crate::handoff::Handoff;
 use crate::ids::{ConnectionId, ShardId};
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
-use sori_mqtt::{QoS, ReasonCode, Version};
+use sori_mqtt::{PacketId, QoS, ReasonCode, Version};
 
 /// Something to be done outside of the broker.
 #[derive(Debug)]
@@ -104,12 +103,25 @@ pub enum Event {
         /// The filter.
         filter: Box<str>,
     },
-    /// A client was not allowed to do something.
+    /// A client was not allowed to publish a message. Told of every message if the settings say so, and always when nobody but
+    /// the broker may publish to that topic.
     Denied {
         /// Who.
         client_id: Arc<str>,
-        /// What, in words.
-        text: String,
+        /// Where to, mount point included.
+        topic: Box<str>,
+        /// DUP.
+        dup: bool,
+        /// QoS.
+        qos: QoS,
+        /// RETAIN.
+        retain: bool,
+        /// The packet identifier, above QoS 0.
+        packet_id: Option<PacketId>,
+        /// Bytes of payload.
+        payload_bytes: usize,
+        /// It is the broker's own topic, which the rules for clients have nothing to do with.
+        is_reserved: bool,
     },
     /// Messages of a session could not be read from the store.
     Damaged {
@@ -122,8 +134,8 @@ pub enum Event {
     Dropping {
         /// Whose session.
         client_id: Arc<str>,
-        /// Why, in words.
-        text: &'static str,
+        /// Why, in words; `None`: its queue is full.
+        text: Option<&'static str>,
     },
 }
 

@@ -450,7 +450,7 @@ impl Shard {
         let Some(session) = self.session(key) else { return };
         let client_id = Arc::clone(&session.client_id);
         if !core::mem::replace(&mut session.is_refused_by_store, true) {
-            self.event(Event::Dropping { client_id, text });
+            self.event(Event::Dropping { client_id, text: Some(text) });
         }
     }
 }

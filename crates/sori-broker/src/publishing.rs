@@ -271,9 +271,7 @@ impl Shard {
         }
         if (!self.is_unrestricted || topic.starts_with('$')) && !self.session_may_publish(key, topic) {
             self.totals.publish_denied += 1;
-            if is_reserved(topic) {
-                self.report_denied(key, topic);
-            }
+            self.report_denied(key, publish, topic);
             return ReasonCode::NotAuthorized;
         }
         let (expires, kept);
@@ -529,10 +527,16 @@ impl Shard {
     }
 
     #[cold]
-    fn report_denied(&mut self, key: SessionKey, topic: &str) {
+    fn report_denied(&mut self, key: SessionKey, publish: &Publish<'_>, topic: &str) {
+        let is_reserved = is_reserved(topic);
+        if !is_reserved && !self.settings.report_denied {
+            return;
+        }
         let Some(session) = self.session(key) else { return };
         let client_id = Arc::clone(&session.client_id);
-        self.event(Event::Denied { client_id, text: format!("publish to '{topic}'") });
+        let &Publish { dup, qos, retain, packet_id, payload, .. } = publish;
+        let (topic, payload_bytes) = (Box::from(topic), payload.len());
+        self.event(Event::Denied { client_id, topic, dup, qos, retain, packet_id, payload_bytes, is_reserved });
     }
 
     /// Who a retained message is kept for; nobody where everybody may do everything.

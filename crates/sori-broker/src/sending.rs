@@ -249,7 +249,7 @@ impl Shard {
         }
         if !self.has_memory_for(key, qos, message) {
             self.totals.dropped_memory += 1;
-            self.report_drop(key, "memory_limit is reached");
+            self.report_drop(key, Some("memory_limit is reached"));
             return Outcome::Dropped;
         }
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
@@ -267,7 +267,7 @@ impl Shard {
         }
         self.totals.dropped_queue_full += 1;
         let outcome = self.enqueue_in_full(key, delivery);
-        self.report_drop(key, "its queue is full");
+        self.report_drop(key, None);
         outcome
     }
 
@@ -330,7 +330,7 @@ impl Shard {
         Outcome::Queued
     }
 
-    fn report_drop(&mut self, key: SessionKey, text: &'static str) {
+    fn report_drop(&mut self, key: SessionKey, text: Option<&'static str>) {
         let Some(session) = self.session(key) else { return };
         session.dropped += 1;
         if !core::mem::replace(&mut session.is_dropping, true) {

@@ -74,6 +74,8 @@ pub struct Settings {
     pub keeps_records: bool,
     /// Report each subscription as an event.
     pub report_subscriptions: bool,
+    /// Make an event of every message that a client may not publish.
+    pub report_denied: bool,
 }
 
 impl Default for Settings {
@@ -103,6 +105,7 @@ impl Default for Settings {
             check_retain_source: true,
             keeps_records: false,
             report_subscriptions: false,
+            report_denied: false,
         }
     }
 }

@@ -121,6 +121,8 @@ impl ConfiguredAccess {
                 // Who subscribes to more than it may be sent often knows that.
                 if action == Action::Receive { Kind::Information } else { Kind::Notice }
             }
+            // Debug lines tell of each message that is denied.
+            News::Known if action == Action::Publish => return,
             News::Known | News::TooMany => Kind::Debug,
         };
         if self.log.enabled(kind) {

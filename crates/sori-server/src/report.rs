@@ -2,7 +2,7 @@
 
 use crate::log::{Kind, Log, lines};
 use sori_broker::{Cause, Event};
-use sori_mqtt::ReasonCode;
+use sori_mqtt::{PacketId, ReasonCode};
 
 /// Write the line of an event, if its kind is wanted.
 pub(crate) fn event(log: &Log, event: &Event, connection_messages: bool) {
@@ -18,8 +18,19 @@ pub(crate) fn event(log: &Log, event: &Event, connection_messages: bool) {
         Event::Unsubscribed { client_id, filter } => {
             log.write(Kind::Unsubscribe, format_args!("{}", lines::unsubscribed(client_id, filter)));
         }
-        Event::Denied { client_id, text } => {
-            log.notice(format_args!("Client {client_id} may not {text}."));
+        Event::Denied { client_id, topic, dup, qos, retain, packet_id, payload_bytes, is_reserved } => {
+            if *is_reserved {
+                log.notice(format_args!("Client {client_id} may not publish to '{topic}'."));
+            }
+            let publish = lines::Publish {
+                dup: *dup,
+                qos: *qos as u8,
+                retain: *retain,
+                packet_id: packet_id.map_or(0, PacketId::value),
+                topic,
+                payload_bytes: *payload_bytes,
+            };
+            log.write(Kind::Debug, format_args!("{}", lines::denied_publish(client_id, publish)));
         }
         Event::Expired { client_id } => {
             log.notice(format_args!("{}", lines::expiring(client_id)));
@@ -29,9 +40,10 @@ pub(crate) fn event(log: &Log, event: &Event, connection_messages: bool) {
                 "{count} messages for client {client_id} cannot be read from the store and are lost."
             ));
         }
-        Event::Dropping { client_id, text } => {
-            log.notice(format_args!("{} ({text})", lines::dropping(client_id)));
-        }
+        Event::Dropping { client_id, text } => match text {
+            None => log.notice(format_args!("{}", lines::dropping(client_id))),
+            Some(text) => log.notice(format_args!("{} ({text})", lines::dropping(client_id))),
+        },
     }
 }
 
@@ -55,19 +67,21 @@ fn connection(log: &Log, event: &Event) {
             }
             log.notice(format_args!("{}", lines::disconnected(client_id, address, ended(cause))));
         }
-        Event::Refused {
-            address,
-            client_id: Some(client_id),
-            reason_code: ReasonCode::NotAuthorized | ReasonCode::BadUserNameOrPassword,
-            text,
-        } => {
-            log.information(format_args!("Client {client_id} [{address}] was not let in: {text}."));
-            log.notice(format_args!("{}", lines::disconnected(client_id, address, lines::Ended::NotAuthorised)));
-        }
         Event::Refused { address, client_id, reason_code, text } => {
             let who = client_id.as_deref().unwrap_or_else(|| host(address));
             match reason_code {
-                ReasonCode::UnspecifiedError => {
+                code @ (ReasonCode::NotAuthorized | ReasonCode::BadUserNameOrPassword) => {
+                    // The line below is Mosquitto's, to its end. Why stands in one of its own, where there is more to say.
+                    if **text != *code.text() {
+                        log.information(format_args!("Client {who} [{address}] was not let in: {text}."));
+                    }
+                    log.notice(format_args!("{}", lines::disconnected(who, address, lines::Ended::NotAuthorised)));
+                }
+                code @ ReasonCode::PacketTooLarge if **text == *code.text() => {
+                    log.notice(format_args!("{}", lines::disconnected(who, address, lines::Ended::OversizePacket)));
+                }
+                // What is wrong with a packet begins with it.
+                code if *code == ReasonCode::UnspecifiedError || text.starts_with(code.text()) => {
                     log.notice(format_args!("Client {who} [{address}] disconnected: {text}."));
                 }
                 code => log.notice(format_args!("Client {who} [{address}] disconnected: {text} ({}).", code.text())),

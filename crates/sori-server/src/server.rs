@@ -495,6 +495,7 @@ fn settings(config: &Config, machine: &Machine, log: &Log, keeps_records: bool) 
         strict_receive_maximum: config.strict_receive_maximum,
         clients_max: config.global_max_clients.map(|n| u64::from(n.get())),
         keeps_records,
+        report_denied: log.enabled(Kind::Debug),
         report_subscriptions: log.enabled(Kind::Subscribe) || log.enabled(Kind::Unsubscribe),
     }
 }

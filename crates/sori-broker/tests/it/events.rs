@@ -1,7 +1,9 @@
 //! What operators are told: one event for each connection that comes, is refused or ends, with client, address, cause.
 
-use sori_broker::{Cause, Event};
-use sori_mqtt::{ReasonCode, Version};
+use std::sync::Arc;
+
+use sori_broker::{Access, Action, Cause, Event, Exchange, Identity, Login, Verdict};
+use sori_mqtt::{PacketId, QoS, ReasonCode, Version};
 
 use super::broker::{Broker, everywhere, setup};
 use super::wire::{Packet, disconnect, pingreq, publish, raw, subscribe, unsubscribe, v5, v31, v311};
@@ -156,6 +158,53 @@ fn subscriptions_are_told_when_asked_for() {
             let made = events.iter().filter(|event| matches!(event, Event::Subscribed { .. })).count();
             let removed = |event: &&Event| matches!(event, Event::Unsubscribed { filter, .. } if &**filter == "t");
             assert_eq!((made, events.iter().filter(removed).count()), (2, 1), "{events:?}");
+        });
+    }
+}
+
+/// Everybody may come in, and nobody may do anything.
+struct DenyAll;
+
+impl Access for DenyAll {
+    fn login(&self, _: &Login<'_>) -> Verdict {
+        Verdict::Accept(Arc::new(Identity::default()))
+    }
+
+    fn exchange(&self, _: &str, _: &Login<'_>) -> Option<Box<dyn Exchange>> {
+        None
+    }
+
+    fn may(&self, _: &Identity, _: &str, _: Action, _: &str) -> bool {
+        false
+    }
+}
+
+/// Each message that a client may not publish, where that is asked for.
+#[test]
+fn messages_that_are_denied_are_told_when_asked_for() {
+    for wanted in [true, false] {
+        let denying = setup().settings(|settings| settings.report_denied = wanted).access(DenyAll);
+        denying.run(|broker| {
+            let mut a = broker.connect(v5("a"));
+            broker.events();
+            a.send(publish("t").payload("12345").qos(2).id(7).retain().dup());
+            a.send(publish("u"));
+            let denied = |topic: &str, dup, qos, retain, id, payload_bytes| Event::Denied {
+                client_id: "a".into(),
+                topic: topic.into(),
+                dup,
+                qos,
+                retain,
+                packet_id: PacketId::new(id),
+                payload_bytes,
+                is_reserved: false,
+            };
+            let all =
+                [denied("t", true, QoS::ExactlyOnce, true, 7, 5), denied("u", false, QoS::AtMostOnce, false, 0, 0)];
+            assert_eq!(broker.events(), if wanted { &all[..] } else { &[] });
+            // The broker's own topics are not a matter of rules, so that nobody else tells of them.
+            a.send(publish("$SYS/x"));
+            assert!(matches!(one_event(broker), Event::Denied { is_reserved: true, .. }));
         });
     }
 }

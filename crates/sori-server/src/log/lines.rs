@@ -262,6 +262,11 @@ pub fn received_publish(client_id: &str, publish: Publish<'_>) -> impl Display {
     text(move |f| write!(f, "Received PUBLISH from {client_id} {publish}"))
 }
 
+/// Debug: the client may not publish it.
+pub fn denied_publish(client_id: &str, publish: Publish<'_>) -> impl Display {
+    text(move |f| write!(f, "Denied PUBLISH from {client_id} {publish}"))
+}
+
 /// Debug.
 pub fn sending_publish(client_id: &str, publish: Publish<'_>) -> impl Display {
     text(move |f| write!(f, "Sending PUBLISH to {client_id} {publish}"))
@@ -371,6 +376,7 @@ mod tests {
     fn packets() {
         let publish = Publish { dup: false, qos: 1, retain: true, packet_id: 7, topic: "a/b", payload_bytes: 12 };
         check(received_publish("id", publish), "Received PUBLISH from id (d0, q1, r1, m7, 'a/b', ... (12 bytes))");
+        check(denied_publish("id", publish), "Denied PUBLISH from id (d0, q1, r1, m7, 'a/b', ... (12 bytes))");
         check(sending_with_reason("PUBACK", "id", 1, 0), "Sending PUBACK to id (m1, rc0)");
         check(received_with_reason("PUBACK", "id", 1, 16), "Received PUBACK from id (Mid: 1, RC:16)");
         check(sending_connack("id", true, 0), "Sending CONNACK to id (1, 0)");

@@ -75,6 +75,31 @@ fn a_refusal_and_a_connection_that_moves_are_told_too() {
 }
 
 #[test]
+fn each_message_that_is_denied_is_told() {
+    let acl = std::env::temp_dir().join(format!("sori-denied-{}", std::process::id()));
+    std::fs::write(&acl, "topic readwrite ok\n").expect("can be written");
+    let broker = Broker::start(&format!("log_type all\nacl_file {}", acl.display()));
+    let mut client = Client::connect(broker.port, "id");
+    client.publish_and_wait("ok", b"1");
+    for packet_id in [7, 8] {
+        client.publish("no", b"12", QoS::AtLeastOnce, packet_id);
+        assert!(matches!(client.receive(), Received::Refused(PacketType::PubAck, _, 0x87)));
+    }
+    client.publish("$SYS/x", b"123", QoS::AtMostOnce, 0);
+    expect(
+        &broker,
+        &[
+            "Denied PUBLISH from id (d0, q1, r0, m7, 'no', ... (2 bytes))",
+            "Denied PUBLISH from id (d0, q1, r0, m8, 'no', ... (2 bytes))",
+            "Denied PUBLISH from id (d0, q0, r0, m0, '$SYS/x', ... (3 bytes))",
+        ],
+    );
+    let reason = format!("Client id may not publish to 'no': no line of {} grants it.", acl.display());
+    assert_eq!(broker.log().matches(&reason).count(), 1, "the reason is told once");
+    std::fs::remove_file(acl).expect("is there");
+}
+
+#[test]
 fn without_debug_lines_nothing_of_it_is_told() {
     let broker = Broker::start("");
     Client::connect(broker.port, "id").publish_and_wait("a", b"");

@@ -134,6 +134,11 @@ fn who_guesses_has_to_wait_and_others_do_not() {
         assert_eq!(code(broker.port, &login("guess", "ann", "wrong")), 0x87);
     }
     broker.wait_for_log("User 'ann' from 127.0.0.1 must wait 1 s: 5 logins have failed.");
+    wait_until("they are told", || broker.log().matches("] disconnected: not authorised.").count() == 5);
+    let log = broker.log();
+    let of_them: Vec<&str> = log.lines().filter(|line| line.starts_with("Client guess [127.0.0.1:")).collect();
+    assert_eq!(of_them.len(), 5, "one line each: {of_them:?}");
+    assert!(of_them.iter().all(|line| line.ends_with("] disconnected: not authorised.")), "{of_them:?}");
     // The answer is the same for the right password, until the second has passed.
     wait_until("ann comes in again", || code(broker.port, &login("ann", "ann", "pw")) == 0);
     assert_eq!(code(broker.port, &login("bob", "bob", "pw")), 0);

@@ -57,7 +57,7 @@ fn a_subscriber_that_stops_reading_costs_a_few_mib_and_nobody_else() {
     while watcher.message().1 != dropped.to_string().as_bytes() {}
     broker.signal(12); // SIGUSR2
     broker.wait_for_log(&format!("{dropped} messages were dropped for stalled, 0 wait"));
-    broker.wait_for_log("Outgoing messages are being dropped for client stalled.");
+    broker.wait_for_log("Outgoing messages are being dropped for client stalled.\n");
 }
 
 #[test]
