@@ -100,6 +100,10 @@ impl Shard {
     pub(crate) fn refuse_malformed(&mut self, id: ConnectionId, error: &DecodeError, text: &str) {
         let Some(c) = self.connection(id) else { return };
         c.version = error.version().unwrap_or(Version::V5);
+        if error.reason_code() == ReasonCode::PacketTooLarge {
+            // Its version has not been read: it could not understand an answer in that of another.
+            return self.refuse_silently(id, ReasonCode::PacketTooLarge, ReasonCode::PacketTooLarge.text());
+        }
         // [MQTT-3.1.2-1] [MQTT311-3.1.2-1] [MQTT311-3.1.4-1]
         if error.closes_silently() {
             self.refuse_silently(id, error.reason_code(), text);

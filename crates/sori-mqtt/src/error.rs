@@ -38,7 +38,7 @@ impl DecodeError {
     /// the framing is lost, or because Mosquitto says nothing and its tests listen for that.
     ///
     /// If not, a CONNECT is answered by a CONNACK in the form of [`version`](Self::version), or of MQTT 5.0 where that
-    /// is unknown, and any other packet by a DISCONNECT, if the version has one for that direction.
+    /// is one that nobody knows (but not if it was not read because the packet is too large), and any other packet by a DISCONNECT, if the version has one for that direction.
     #[must_use]
     pub const fn closes_silently(&self) -> bool {
         self.silent

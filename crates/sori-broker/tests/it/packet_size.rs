@@ -1,7 +1,10 @@
 //! Maximum Packet Size, both ways.
 
+use sori_broker::Event;
+use sori_mqtt::ReasonCode;
+
 use super::broker::{everywhere, setup};
-use super::wire::{Packet, Version, publish, raw, subscribe, unsubscribe, v5, v311};
+use super::wire::{Packet, Version, publish, raw, subscribe, unsubscribe, v5, v31, v311};
 
 fn sized(topic: &str, size: usize) -> Packet {
     let empty = publish(topic).qos(1).id(1);
@@ -140,6 +143,29 @@ fn mqtt5_3_2_2_15_a_length_above_the_maximum_is_refused_before_its_bytes_come() 
             a.expect_disconnect(0x95);
         }
     });
+}
+
+/// A CONNECT that is too large is not read, so that nobody knows in which version to say so: the connection is closed, as by
+/// Mosquitto.
+#[test]
+fn a_connect_above_the_maximum_is_not_answered() {
+    for bound in [200, 2_000_000] {
+        setup().settings(|settings| settings.packet_size_max = bound).run(|broker| {
+            let long = "x".repeat(60_000);
+            for connect in [v31(&long), v311(&long), v5(&long)] {
+                let connect = connect.user(&long).will(publish("w").payload(&long));
+                let mut a = broker.open();
+                a.send(connect);
+                assert_eq!(a.received_bytes(), []);
+                assert!(a.is_closed());
+                let events = broker.events();
+                let [Event::Refused { reason_code: ReasonCode::PacketTooLarge, text, .. }] = &events[..] else {
+                    panic!("{events:?}")
+                };
+                assert_eq!(**text, *ReasonCode::PacketTooLarge.text());
+            }
+        });
+    }
 }
 
 #[test]

@@ -2,11 +2,31 @@
 
 use std::time::{Duration, Instant};
 
+use sori_mqtt::{Connect, Version};
+
 use super::broker::{Broker, wait_until};
 use super::client::{Client, Received, hello};
 
 /// How long the broker keeps a connection that does not say who it is.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// In Mosquitto's words, and in no version of MQTT.
+#[test]
+fn a_connect_above_max_packet_size_is_closed_and_told() {
+    let broker = Broker::start("max_packet_size 1000");
+    let long = "x".repeat(1000);
+    for version in [Version::V31, Version::V311, Version::V5] {
+        let mut client = Client::open(broker.port);
+        client.speak(version);
+        client.say(|out| Connect { version, ..hello(&long) }.encode(out));
+        assert_eq!(client.receive(), Received::End);
+    }
+    let is_told = |line: &&str| {
+        line.starts_with("Client 127.0.0.1 [127.0.0.1:") && line.ends_with("] disconnected: oversize packet.")
+    };
+    wait_until("each of them is told", || broker.log().lines().filter(is_told).count() == 3);
+    assert!(!broker.log().contains("too large"), "{}", broker.log());
+}
 
 #[test]
 fn connections_that_never_finish_their_connect_are_closed_in_time() {
