@@ -32,8 +32,8 @@ impl Shard {
         if listener.topic_alias_max > 0 {
             properties.push(Property::TopicAliasMaximum(listener.topic_alias_max));
         }
-        if admission.assigned || listener.use_username_as_client_id {
-            // [MQTT-3.1.3-7]
+        if admission.assigned {
+            // [MQTT-3.1.3-7] [MQTT-3.2.2-16]: also when it is the user name. Who brought one is not told that it has another.
             properties.push(Property::AssignedClientIdentifier(&admission.client_id));
         }
         if let Some((method, data)) = &admission.authentication {

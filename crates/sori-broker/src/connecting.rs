@@ -100,13 +100,21 @@ impl Shard {
         let listener = Arc::clone(&self.connection(id)?.listener);
         if listener.use_username_as_client_id {
             let name = self.connections.get(id.slot, id.generation).and_then(|c| user_name_of(c, connect));
-            return match name {
-                Some(name) if !name.is_empty() => Some((Arc::from(name), false)),
-                _ => {
-                    self.refuse(id, ReasonCode::BadUserNameOrPassword, "a user name is required as client identifier");
-                    None
-                }
-            };
+            let is_assigned = connect.client_id.is_empty();
+            if let Some(name) = name.filter(|name| !name.is_empty()) {
+                return Some((Arc::from(name), is_assigned));
+            }
+            if let Some(c) = self.connection(id).filter(|_| !is_assigned) {
+                // So that the log knows who it was.
+                let client_id = Arc::from(connect.client_id);
+                let waiting = Waiting { connect: Vec::new(), client_id, assigned: false, exchange: None };
+                c.phase = Phase::Waiting(Box::new(waiting));
+            }
+            // Mosquitto's codes.
+            let is_unnamed = listener.names_its_clients;
+            let code = if is_unnamed { ReasonCode::BadUserNameOrPassword } else { ReasonCode::NotAuthorized };
+            self.refuse(id, code, "a user name is required as client identifier");
+            return None;
         }
         // [MQTT-3.1.3-5] [MQTT311-3.1.3-5]: every identifier that is a string of MQTT is taken.
         if !connect.client_id.is_empty() {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use sori_broker::{QueueFull, VersionSet};
+use sori_broker::{Event, QueueFull, VersionSet};
+use sori_mqtt::ReasonCode;
 
 use super::broker::{Client, setup};
 use super::wire::{Kind, Packet, puback, publish, pubrec, pubrel, subscribe, v5, v31, v311};
@@ -349,12 +350,36 @@ fn the_user_name_can_be_the_client_id() {
         let mut b = broker.connect(v5("y").user("alice"));
         a.expect_disconnect(0x8E);
         b.expect_alive();
-        let mut nobody = broker.open();
-        nobody.send(v5("z"));
-        let answer = nobody.receive();
-        assert!(answer.code >= 0x80, "{answer}");
-        nobody.expect_closed();
+        // Who has no user name may not come in, in Mosquitto's words.
+        for (connect, code) in
+            [(v31("z"), 5), (v311("z"), 5), (v5("z"), 0x87), (v5("z").user(""), 0x87), (v5(""), 0x87)]
+        {
+            broker.events();
+            let mut nobody = broker.open();
+            nobody.send(connect.clone());
+            nobody.expect_refused(code);
+            let events = broker.events();
+            let [Event::Refused { client_id, reason_code: ReasonCode::NotAuthorized, .. }] = &events[..] else {
+                panic!("{events:?}")
+            };
+            assert_eq!(client_id.as_deref(), Some("z").filter(|_| connect != v5("")));
+        }
     });
+}
+
+/// Assigned Client Identifier is for who brought none, also when it is the user name.
+// covers: [MQTT-3.1.3-7]
+#[test]
+fn mqtt5_3_2_2_16_who_brings_a_client_id_is_assigned_none() {
+    for by_name in [true, false] {
+        setup().listener(|listener| listener.use_username_as_client_id = by_name).run(|broker| {
+            let own = broker.connect(v5("own").user("alice"));
+            assert_eq!(own.connack.text(0x12), None);
+            let none = broker.connect(v5("").user("bob"));
+            let assigned = none.connack.text(0x12).expect("it has none of its own");
+            assert_eq!(assigned == "bob", by_name, "{assigned}");
+        });
+    }
 }
 
 #[test]
