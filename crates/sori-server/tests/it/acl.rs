@@ -122,6 +122,66 @@ fn per_listener(acl: &Acl) -> Broker {
     broker
 }
 
+/// CVE-2026-44838 of RabbitMQ, a client identifier injected into a permission pattern: whatever it says, it stands for itself.
+#[test]
+fn a_client_id_in_a_pattern_is_no_pattern_rabbitmq_2026_44838() {
+    let acl = Acl::new("injected", "pattern readwrite own/%c/in\npattern readwrite of/%u/%c\n");
+    let broker = Broker::start(&acl.line());
+    let mut victim = connect(&broker, "victim", "me");
+    let tricks = [
+        ".*",
+        "v.*",
+        "victim|x",
+        "(victim)",
+        "^victim$",
+        "[a-z]+",
+        "vict?m",
+        "\\w+",
+        "*",
+        "**",
+        ".",
+        "..",
+        "%c",
+        "%u",
+        "%",
+        "{client_id}",
+        "${clientid}",
+        "victim ",
+        " victim",
+        "VICTIM",
+        "victim/in",
+        "/",
+        "own/victim",
+        "x/../victim",
+        "+",
+        "#",
+        "victim/#",
+        "+/in",
+        "$share/g/#",
+        "me",
+        "",
+    ];
+    for name in tricks {
+        for (client_id, user_name) in [(name, "you"), ("other", name), (name, name)] {
+            let mut spy = connect(&broker, client_id, user_name);
+            spy.subscribe("#", QoS::AtMostOnce);
+            spy.subscribe("own/victim/in", QoS::AtMostOnce);
+            for topic in ["own/victim/in", "of/me/victim", "of/you/victim", "own/x/in", "secret"] {
+                expect_denied(&mut spy, topic);
+            }
+            victim.publish_and_wait("own/victim/in", b"");
+            victim.publish_and_wait("of/me/victim", b"");
+            // Its own, where the name is a level of a topic.
+            if !client_id.is_empty() && !format!("{client_id}{user_name}").contains(['+', '#', '/']) {
+                spy.publish(&format!("own/{client_id}/in"), b"mine", QoS::AtMostOnce, 0);
+                assert_eq!(spy.message(), (format!("own/{client_id}/in"), b"mine".to_vec()), "and nothing before it");
+            } else {
+                spy.expect_alive();
+            }
+        }
+    }
+}
+
 #[test]
 fn names_with_wildcards_get_nothing_from_patterns_2017_7650() {
     let acl = Acl::new("wildcards", "pattern readwrite data/%u\npattern readwrite own/%c\n");

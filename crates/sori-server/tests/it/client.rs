@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sori_mqtt::{
     Ack, Connect, Direction, PINGREQ, Packet, PacketId, PacketType, Properties, Property, PropertyBuffer, Publish, QoS,
-    Split, Subscribe, SubscribeOptions, TopicFilter, Version, decode, split,
+    Split, Subscribe, SubscribeOptions, TopicFilter, Unsubscribe, Version, decode, split,
 };
 use sori_net::Transport;
 
@@ -31,6 +31,7 @@ pub(crate) enum Received {
     /// An acknowledgement with a reason code of 0x80 or more.
     Refused(PacketType, PacketId, u8),
     SubAck(Vec<u8>),
+    UnsubAck(Vec<u8>),
     PingResp,
     Disconnect(u8),
     /// The broker has closed the connection.
@@ -196,6 +197,14 @@ impl Client {
         self.say(|out| Subscribe::new(packet_id, Properties::EMPTY, &filters).encode(version, out));
     }
 
+    /// Unsubscribes.
+    pub(crate) fn give_up(&mut self, filters: &[&str], packet_id: u16) {
+        let version = self.version;
+        let filters: Vec<_> = filters.iter().map(|filter| TopicFilter::new(filter).expect("is legal")).collect();
+        let packet_id = PacketId::new(packet_id).expect("is not 0");
+        self.say(|out| Unsubscribe::new(packet_id, Properties::EMPTY, &filters).encode(version, out));
+    }
+
     pub(crate) fn acknowledge(&mut self, kind: PacketType, packet_id: PacketId) {
         let (version, reason_code) = (self.version, sori_mqtt::ReasonCode::Success);
         self.say(|out| Ack { packet_id, reason_code, properties: Properties::EMPTY }.encode(kind, version, out));
@@ -272,6 +281,7 @@ fn received(packet: Packet<'_>) -> Received {
         Packet::PubRel(ack) => Received::Ack(PacketType::PubRel, ack.packet_id),
         Packet::PubComp(ack) => Received::Ack(PacketType::PubComp, ack.packet_id),
         Packet::SubAck(suback) => Received::SubAck(suback.reason_codes.to_vec()),
+        Packet::UnsubAck(unsuback) => Received::UnsubAck(unsuback.reason_codes.to_vec()),
         Packet::PingResp => Received::PingResp,
         Packet::Disconnect(disconnect) => Received::Disconnect(disconnect.reason_code.value()),
         other => unreachable!("{other:?} was not asked for"),

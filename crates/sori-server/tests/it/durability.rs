@@ -33,6 +33,45 @@ fn retained(port: u16, filter: &str) -> Vec<(String, Vec<u8>)> {
     }
 }
 
+/// The line is Mosquitto's, for clients of every version.
+#[test]
+fn a_session_that_expires_is_told() {
+    let broker = Broker::start("persistent_client_expiration 1s");
+    drop(Client::resume(broker.port, "new").0);
+    let old = Connect { version: Version::V311, clean_start: false, ..hello("old") };
+    drop(Client::connect_with(broker.port, &old));
+    broker.wait_for_log("Expiring client new due to timeout.\n");
+    broker.wait_for_log("Expiring client old due to timeout.\n");
+}
+
+/// CVE-2017-9868 of Mosquitto, a world-readable persistence file: nobody else may look into anything that is kept.
+#[test]
+fn files_that_keep_something_are_not_for_others_mosquitto_2017_9868() {
+    fn look(directory: &std::path::Path, found: &mut usize) {
+        use std::os::unix::fs::PermissionsExt as _;
+        for entry in fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("can be read").path();
+            let mode = fs::metadata(&path).expect("is there").permissions().mode() & 0o777;
+            assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+            *found += 1;
+            if path.is_dir() {
+                look(&path, found);
+            }
+        }
+    }
+    let mut broker = Broker::start(&format!("{KEPT}\npersistence_location kept/\n"));
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        retain(&mut Client::connect(broker.port, "publisher"), "t", b"secret");
+        broker.restart(signal, |directory| {
+            let (directory, mut found) = (directory.join("kept"), 0);
+            look(&directory, &mut found);
+            assert!(found >= 3, "the store, a segment, the lock");
+        });
+        assert_eq!(retained(broker.port, "t"), [("t".to_owned(), b"secret".to_vec())]);
+    }
+    look(&broker.file("kept"), &mut 0);
+}
+
 /// Everything that there is to be kept, then a restart, then all of it is looked for.
 fn everything_survives(signal: Signal) {
     let mut broker = Broker::start(&format!("{KEPT}\nthreads 2"));

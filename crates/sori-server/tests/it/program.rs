@@ -174,8 +174,9 @@ fn a_daemon_listens_when_its_shell_goes_on() {
     wait_until("the daemon removes its pid file", || files.pid().is_none());
 }
 
+/// Issue 337 of rmqtt: SIGABRT when the port is taken. It is an exit status and a message.
 #[test]
-fn a_port_that_is_taken_ends_with_1_and_the_reason() {
+fn a_port_that_is_taken_ends_with_1_and_the_reason_rmqtt_337() {
     let files = Files::new("taken");
     let _taken = TcpListener::bind(("127.0.0.1", files.port)).expect("is free");
     for arguments in [vec!["-c", files.config.path()], vec!["-d", "-c", files.config.path()]] {

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 use std::net::Shutdown;
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use sori_mqtt::{Connect, Disconnect, Properties, Publish, QoS, ReasonCode, Version, Will};
@@ -69,6 +70,79 @@ fn visit(port: u16, numbers: &mut Numbers) {
             let _ = client.stream.shutdown(Shutdown::Both);
         }
     }
+}
+
+/// A client subscribes and takes that back, again and again. While it is subscribed it gets what it publishes, once, and
+/// afterwards it does not.
+fn come_and_go(port: u16, number: usize, rounds: usize) {
+    // Published by this client only, below a filter that all of them have.
+    let (own, shared) = (format!("a/own/{number}"), "a/own/#");
+    let mut numbers = Numbers(number as u64);
+    let mut client = Client::connect(port, &format!("client {number}"));
+    let mut counts = vec![0; rounds];
+    let wait_for = |client: &mut Client, counts: &mut [usize], is_last: &dyn Fn(&Received) -> bool| {
+        loop {
+            let received = client.receive();
+            if let Received::Message { topic, payload, .. } = &received
+                && *topic == own
+            {
+                let round = std::str::from_utf8(payload).ok().and_then(|text| text.parse::<usize>().ok());
+                counts[round.expect("was published while it was subscribed")] += 1;
+            }
+            if is_last(&received) {
+                return;
+            }
+        }
+    };
+    for round in 0..rounds {
+        let other = FILTERS[numbers.below(4)];
+        client.ask(other, QoS::AtMostOnce, 1);
+        client.ask(shared, QoS::AtMostOnce, 2);
+        let text = round.to_string();
+        client.publish(&own, text.as_bytes(), QoS::AtMostOnce, 0);
+        let is_own = |received: &Received| matches!(received, Received::Message { topic, payload, .. } if *topic == own && *payload == text.as_bytes());
+        wait_for(&mut client, &mut counts, &is_own);
+        client.give_up(&[other, shared], 3);
+        wait_for(&mut client, &mut counts, &|received| *received == Received::UnsubAck(vec![0, 0]));
+        client.publish(&own, b"nobody has subscribed to it", QoS::AtMostOnce, 0);
+        let most = if ["a/#", "#"].contains(&other) { 2 } else { 1 };
+        assert!((1..=most).contains(&counts[round]), "{} times by {other} and {shared}", counts[round]);
+    }
+    client.send(&sori_mqtt::PINGREQ);
+    wait_for(&mut client, &mut counts, &|received| *received == Received::PingResp);
+}
+
+/// CVE-2025-59946 of NanoMQ, a race in the subscription list: clients of all threads subscribe to the same filters and take that
+/// back while messages go by these filters. What threads share is also run in every order that is possible, in sori-model.
+#[test]
+fn subscriptions_change_on_all_threads_at_once_nanomq_2025_59946() {
+    let broker = Broker::start("threads 4\nconnection_messages false\nmax_queued_messages 0");
+    let port = broker.port;
+    let is_over = &AtomicBool::new(false);
+    thread::scope(|scope| {
+        for number in 0..2 {
+            scope.spawn(move || {
+                let mut publisher = Client::connect(port, &format!("publisher {number}"));
+                while !is_over.load(Ordering::Relaxed) {
+                    for topic in TOPICS {
+                        publisher.publish(topic, b"", QoS::AtMostOnce, 0);
+                    }
+                    publisher.expect_alive();
+                }
+            });
+        }
+        let clients: Vec<_> = (0..8).map(|number| scope.spawn(move || come_and_go(port, number, 60))).collect();
+        let ends: Vec<_> = clients.into_iter().map(ScopedJoinHandle::join).collect();
+        is_over.store(true, Ordering::Relaxed);
+        for end in ends {
+            end.expect("its messages come once, and only while it is subscribed");
+        }
+    });
+    wait_until("no subscription is left", || {
+        broker.signal(12); // SIGUSR2
+        thread::sleep(Duration::from_millis(20));
+        broker.log().contains("0 topic filters subscribed")
+    });
 }
 
 #[test]

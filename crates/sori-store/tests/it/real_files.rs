@@ -56,8 +56,9 @@ fn pieces_are_there_when_the_store_is_opened_again() {
     assert_eq!(committer.reader().read(*place).expect("it was written"), b"hello");
 }
 
+/// CVE-2017-9868 of Mosquitto.
 #[test]
-fn world_readable_persistence_file() {
+fn world_readable_persistence_file_mosquitto_2017_9868() {
     let directory = Directory::new();
     let (committer, _) = open(&directory.0);
     let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
