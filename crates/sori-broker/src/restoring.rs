@@ -7,7 +7,7 @@ use crate::message::MessageRef;
 use crate::record::read::message_body;
 use crate::recovered::{ReadMessage, RecoveredSession, RecoveredWill, load};
 use crate::retained::RetainedMessage;
-use crate::session::{Session, SessionKey, StoredWill};
+use crate::session::{NEVER_EXPIRES, Session, SessionKey, StoredWill};
 use crate::settings::QueueFull;
 use crate::shard::Shard;
 use crate::subscription::{Options, Subscriber};
@@ -181,8 +181,7 @@ impl Shard {
             let (delay_seconds, expiry_seconds) = (*delay_seconds, *expiry_seconds);
             Some(Box::new(StoredWill { message, at: Time::NEVER, delay_seconds, expiry_seconds }))
         });
-        let granted = session.expiry_seconds.min(setting);
-        let ends_at = end_of(now, granted);
+        let ends_at = end_of(now, session.expiry_seconds.min(setting));
         let delay = session.will.as_ref().map(|will| now.plus_seconds(u64::from(will.delay_seconds)));
         let since_now = (ends_at, delay.map_or(Time::NEVER, |will_at| will_at.min(ends_at)));
         let (ends_at, will_at) = recovered.disconnected.unwrap_or(since_now);
@@ -190,9 +189,13 @@ impl Shard {
         if let Some(will) = &mut session.will {
             will.at = will_at;
         }
-        // What the setting was that limited the interval of a client of MQTT 5.0 is not recorded: it is taken for today's.
-        let interval = if session.expires_by_setting { session.expiry_seconds } else { granted };
-        session.left_at = beginning_of(session.ends_at, interval).unwrap_or(now).min(now);
+        if !session.expires_by_setting && ends_at != Time::NEVER {
+            // The interval may have been changed by DISCONNECT, or limited by a setting of then, and neither is recorded, but
+            // the end: what is left until then counts from now on.
+            let left = ends_at.0.saturating_sub(now.0).div_ceil(1000).max(1);
+            session.expiry_seconds = u32::try_from(left).unwrap_or(NEVER_EXPIRES - 1);
+        }
+        session.left_at = beginning_of(session.ends_at, session.expiry_seconds).unwrap_or(now);
         if recovered.disconnected.is_none() {
             // Another crash does not begin the intervals once more.
             self.recorder.note_stopped(me, session);

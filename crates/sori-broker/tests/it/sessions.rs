@@ -325,6 +325,26 @@ fn a_changed_persistent_client_expiration_survives_a_restart() {
     }
 }
 
+/// DISCONNECT has changed the interval: a restart, and what is set at it or later, lengthens the session no more.
+#[test]
+fn a_shorter_interval_in_disconnect_survives_a_restart() {
+    let kept = |settings: &mut Settings| settings.keeps_records = true;
+    for setting in [None, Some(1000)] {
+        setup().settings(kept).run(|broker| {
+            let mut a = broker.connect(v5("a").clean(false).session_expiry(u32::MAX));
+            a.send(disconnect().session_expiry(100));
+            a.expect_closed();
+            broker.seconds(50);
+            broker.crash();
+            broker.reconfigure(|settings| settings.persistent_client_expiration = setting);
+            broker.seconds(49);
+            assert_eq!(broker.totals().sessions_expired, 0, "{setting:?}");
+            broker.seconds(2);
+            assert_eq!(broker.totals().sessions_expired, 1, "{setting:?}");
+        });
+    }
+}
+
 /// The end of a session of MQTT 5.0 is recorded, not when its client went: a shorter setting that comes with a start counts
 /// from there at the latest, a longer one lengthens nothing, and the same one is counted from when the client went.
 #[test]

@@ -45,6 +45,7 @@ impl Check for Wills {
                 || rest.totals.dropped_memory > 0
                 || message.may_have_expired(rest.now)
                 || rest.facts.store_refused
+                || !has_subscribed(rest, observer)
                 || (message.qos == 0 && (crashes > 0 || was_absent));
             // The observer may get a QoS 1 message again after a crash, and that is not another publication.
             let most = if message.qos == 2 { 1 } else { 1 + crashes };
@@ -57,6 +58,13 @@ impl Check for Wills {
             }
         }
     }
+}
+
+/// It has the session in which it has subscribed. That may have ended while the broker was down for longer than
+/// `persistent_client_expiration`, and then it hears nothing any more.
+fn has_subscribed(rest: &Rest<'_>, observer: &Session) -> bool {
+    let first = rest.facts.sessions.iter().find(|session| session.client == observer.client);
+    first.is_some_and(|first| first.links.first() == observer.links.first())
 }
 
 /// Its present connection was there when the will was published, which was not before `due`.
