@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 /// The token of the inbox's waker; sockets have those below it.
 pub(crate) const WAKE: Token = Token(usize::MAX);
 /// Bytes read from one socket in one turn, which keeps one loud client from starving the others.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 32 * 1024;
 /// Readiness reports taken at once.
 const EVENTS_MAX: usize = 1024;
 /// How often a connection that is to be taken over is read at most: a client that sends without end is not worth more.
