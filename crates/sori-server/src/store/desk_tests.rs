@@ -78,3 +78,17 @@ fn too_much_is_told_and_when_it_ends_too() {
     desk.hold_to_limit(true);
     assert!(desk.is_overfull());
 }
+
+#[test]
+fn loud_clients_wait_before_all_do() {
+    let desk = Desk::new(40);
+    desk.hand_in(1, 10, false);
+    assert!(!desk.is_filling());
+    desk.hand_in(2, 1, false);
+    assert!(desk.is_filling() && !desk.is_overfull());
+    desk.hold_to_limit(false);
+    assert!(!desk.is_filling());
+    desk.hold_to_limit(true);
+    desk.settle(1);
+    assert!(!desk.is_filling());
+}

@@ -46,6 +46,11 @@ impl Keeper {
         self.is_failed || self.durable >= self.handed_in
     }
 
+    /// Does so much wait for the disk that no more should be read from loud clients?
+    pub(crate) fn is_filling(&self) -> bool {
+        self.desk.is_filling()
+    }
+
     /// Does so much wait for the disk that no more should be read from clients?
     pub(crate) fn is_overfull(&self) -> bool {
         self.desk.is_overfull()

@@ -3,6 +3,7 @@
 use super::{DRAIN_READS_MAX, Worker};
 use crate::carried::{End, Received};
 use crate::socket::{Admittance, Stream};
+use crate::store::keeper::Keeper;
 use crate::tap::Tap;
 use sori_broker::{Cause, ConnectionId, Handoff, ListenerSettings};
 use std::io::{ErrorKind, IoSlice};
@@ -24,6 +25,8 @@ pub(super) struct Socket {
     pub(super) is_read_closed: bool,
     /// It stands in the list of sockets to be read.
     pub(super) is_listed: bool,
+    /// The last read brought as much as it could.
+    pub(super) is_loud: bool,
     /// A connection from within the program has none: it takes no place from others.
     pub(super) admittance: Option<Admittance>,
     /// Debug lines of what passes.
@@ -94,6 +97,7 @@ impl Worker {
             stream,
             is_read_closed: false,
             is_listed: false,
+            is_loud: false,
             admittance,
             tap: Tap::new(&self.b.log),
         });
@@ -136,14 +140,27 @@ impl Worker {
         self.carry_out_effects();
     }
 
+    /// Read once from each. While the store fills, loud clients wait until it has written more: else all would have to, soon.
     pub(super) fn read_sockets(&mut self) {
+        let is_filling = self.b.keeper.as_ref().is_some_and(Keeper::is_filling);
+        self.held_back = 0;
         for _ in 0..self.readable.len() {
             let Some(token) = self.readable.pop_front() else { break };
+            if is_filling && self.is_loud(token) {
+                self.readable.push_back(token);
+                self.held_back += 1;
+                continue;
+            }
             self.read(token);
             if self.b.shard.is_flush_urgent() {
                 self.flush();
             }
         }
+    }
+
+    fn is_loud(&self, token: usize) -> bool {
+        let socket = self.sockets.get(token).and_then(Option::as_ref);
+        socket.is_some_and(|socket| socket.is_loud && !socket.is_read_closed)
     }
 
     /// Read once from a socket and give the shard what came.
@@ -170,7 +187,8 @@ impl Worker {
                 // A short read has emptied the socket; the next bytes bring a new edge. An in-process connection is read
                 // until it says that nothing is left, as the worker is told only once.
                 let is_local = matches!(socket.stream, Stream::Local(_));
-                socket.is_readable = is_local || socket.is_read_closed || count == self.buffer.len();
+                socket.is_loud = count == self.buffer.len();
+                socket.is_readable = is_local || socket.is_read_closed || socket.is_loud;
                 if socket.is_readable {
                     socket.is_listed = true;
                     self.readable.push_back(token);
@@ -208,6 +226,7 @@ impl Worker {
             }
         }
         if let Some(socket) = self.sockets[token].as_mut() {
+            socket.is_loud = !is_drained;
             socket.is_readable = end.is_none() && (!is_drained || socket.is_read_closed);
             if socket.is_readable && !std::mem::replace(&mut socket.is_listed, true) {
                 self.readable.push_back(token);

@@ -311,7 +311,7 @@ fn a_tiny_queue_of_the_store_slows_down_and_loses_nothing() {
     let mut publishers: Vec<Client> = (0..4).map(|n| Client::connect(broker.port, &format!("p{n}"))).collect();
     for number in 1..=50 {
         for publisher in &mut publishers {
-            publisher.publish("a", &[0; 1000], QoS::AtLeastOnce, number);
+            publisher.publish("a", &[0; 5000], QoS::AtLeastOnce, number);
         }
     }
     for publisher in &mut publishers {
