@@ -17,7 +17,7 @@ mod things;
 pub(crate) use filters::{filter_matches, split_share};
 pub(crate) use things::{Delivery, Ending, Event, Held, Lasting, Link, Message, Moment, Session, Subscription, What};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sori_broker::Settings;
 use sori_mqtt::{PacketType, QoS, SubscribeOptions, Version};
@@ -45,6 +45,8 @@ pub(crate) struct Facts {
     current: HashMap<String, usize>,
     empties: u64,
     is_memory_limited: bool,
+    /// Clients whose sessions have ended since their last connection, as the broker says.
+    expired: HashSet<String>,
     /// What sessions last before MQTT 5.0, and at most since then.
     lasting_by_setting: Option<Lasting>,
 }
@@ -277,6 +279,7 @@ impl Facts {
                 self.sessions.len() - 1
             }
         };
+        self.expired.remove(&client);
         self.current.insert(client, session);
         let lasting_asked = self.lasting_asked(&connect);
         let entry = &mut self.sessions[session];
@@ -362,6 +365,12 @@ impl Facts {
         }
     }
 
+    /// The broker says that the session of this client has ended because it stayed away for too long. When it should have is
+    /// checked by what the client is told; it matters where the client is told nothing.
+    pub(crate) fn note_expired(&mut self, client: &str) {
+        self.expired.insert(client.to_owned());
+    }
+
     /// Whatever was in the session may be there still or not.
     fn doubt_contents(&mut self, session: usize, moment: Moment) {
         let session = &mut self.sessions[session];
@@ -386,8 +395,12 @@ impl Facts {
         let Some(connect) = entry.connect.clone() else { return };
         entry.unanswered = true;
         let waiting = std::mem::take(&mut entry.waiting);
-        if let Some(session) = self.current.get(&connect.client_id) {
-            self.sessions[*session].is_doubtful = true;
+        if let Some(session) = self.current.get(&connect.client_id).copied() {
+            self.sessions[session].is_doubtful = true;
+            // Another one may have begun, and nobody has told the client.
+            if self.expired.remove(&connect.client_id) {
+                self.doubt_contents(session, moment);
+            }
         }
         let session = self.sessions.len();
         self.sessions.push(Session { ended: Some(moment), ..Session::new(&connect.client_id) });

@@ -219,6 +219,9 @@ impl Wire for Wires {
     }
 
     fn event(&mut self, event: BrokerEvent) {
+        if let BrokerEvent::Expired { client_id } = &event {
+            self.facts.note_expired(client_id);
+        }
         if self.verbose {
             let text = format!("{event:?}");
             self.remark(&text);

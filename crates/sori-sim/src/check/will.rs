@@ -64,7 +64,7 @@ impl Check for Wills {
 /// `persistent_client_expiration`, and then it hears nothing any more.
 fn has_subscribed(rest: &Rest<'_>, observer: &Session) -> bool {
     let first = rest.facts.sessions.iter().find(|session| session.client == observer.client);
-    first.is_some_and(|first| first.links.first() == observer.links.first())
+    observer.perhaps_another.is_none() && first.is_some_and(|first| first.links.first() == observer.links.first())
 }
 
 /// Its present connection was there when the will was published, which was not before `due`.
