@@ -93,10 +93,8 @@ fn print_remarks(remarks: &[Remark]) -> u8 {
     if remarks.iter().any(|remark| remark.severity == Severity::Error) { REFUSED } else { FAILED }
 }
 
-/// What must be done before anything is opened, in this order: what only root may do, giving up root, files. What the
-/// configuration names is read as whom the broker becomes, who will have to read it again.
+/// What must be done before anything is opened, in this order: what only root may do, giving up root, files.
 fn start(origin: Origin) -> Result<(), u8> {
-    let mut loaded = origin.read();
     let refuse = |text: String| {
         eprintln!("Error: {text}");
         REFUSED
@@ -108,27 +106,11 @@ fn start(origin: Origin) -> Result<(), u8> {
     open_files::raise_limit();
     // Before the first thread.
     door::block_reload_signal().map_err(|error| refuse(format!("in sigprocmask: {error}")))?;
-    let is_good = !loaded.remarks.iter().any(Remark::is_error);
-    let made = if is_good { make_location(&loaded.config, &origin.wish(&loaded.config)) } else { Ok(()) };
     let was_root = privileges::is_root();
-    if was_root {
-        check::become_broker(&mut loaded, &origin);
-    }
+    let mut loaded = load(&origin, was_root)?;
     if let Some(mask) = env::var_os("UMASK_SET") {
         umask::apply(&mask).map_err(refuse)?;
     }
-    loaded.read_named_files();
-    let Loaded { config, settings, remarks, .. } = &mut loaded;
-    check::examine_places(config, settings, Eyes::Broker { was_root }, remarks);
-    // Else it is told as what it comes of.
-    if let Err(text) = made
-        && !remarks.iter().any(Remark::is_error)
-    {
-        let mut remark = [Remark::new(Severity::Failure, text)];
-        files::point_at("persistence_location", settings, &mut remark);
-        remarks.extend(remark);
-    }
-    let mut loaded = loaded.usable().map_err(|remarks| print_remarks(&remarks))?;
     let is_root = privileges::still_root().filter(|_| was_root);
     loaded.remarks.extend(is_root.map(|warning| Remark::new(Severity::Warning, warning.0)));
     let Loaded { config, remarks, .. } = &loaded;
@@ -148,6 +130,29 @@ fn start(origin: Origin) -> Result<(), u8> {
     log.information(format_args!("{}", lines::terminating("sori", crate::VERSION)));
     log.flush(LAST_LINES);
     result.map_err(|_| FAILED)
+}
+
+/// Reads the configuration, and gives up root in the middle of it: what it names is read as whom the broker becomes, who will
+/// have to read it again. All mistakes are told, whatever they are, and nothing is open then.
+fn load(origin: &Origin, was_root: bool) -> Result<Loaded, u8> {
+    let mut loaded = origin.read();
+    let is_good = !loaded.remarks.iter().any(Remark::is_error);
+    let made = if is_good { make_location(&loaded.config, &origin.wish(&loaded.config)) } else { Ok(()) };
+    if was_root {
+        check::become_broker(&mut loaded, origin);
+    }
+    loaded.read_named_files();
+    let Loaded { config, settings, remarks, .. } = &mut loaded;
+    check::examine_places(config, settings, Eyes::Broker { was_root }, remarks);
+    // Else it is told as what it comes of.
+    if let Err(text) = made
+        && !remarks.iter().any(Remark::is_error)
+    {
+        let mut remark = [Remark::new(Severity::Failure, text)];
+        files::point_at("persistence_location", settings, &mut remark);
+        remarks.extend(remark);
+    }
+    loaded.usable().map_err(|remarks| print_remarks(&remarks))
 }
 
 /// Whoever the process becomes could not make the directory of the store in one of root's.

@@ -92,6 +92,7 @@ pub(crate) fn examine(loaded: &mut Loaded, now: SystemTime, eyes: Eyes, ports: &
         files::point_at(kind.option, settings, remarks.get_mut(before..).unwrap_or_default());
     }
     places::examine(config, settings, eyes, remarks);
+    places::examine_log(config, settings, remarks);
     let is_running = config.pid_file.as_deref().is_some_and(|file| pid_file::running(file).is_some());
     let taken = if is_running { Severity::Notice } else { ports.taken };
     ports::examine(&config.listeners, eyes, &Ports { taken, own: ports.own.clone() }, remarks);
@@ -102,5 +103,6 @@ pub(crate) fn examine_reload(loaded: &mut Loaded, own: &[String]) {
     let Loaded { config, settings, remarks, .. } = loaded;
     let ports = Ports { taken: Severity::Error, own: own.to_vec() };
     places::examine(config, settings, Eyes::Stranger, remarks);
+    places::examine_log(config, settings, remarks);
     ports::examine(&config.listeners, Eyes::Stranger, &ports, remarks);
 }

@@ -8,17 +8,14 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Looks at all of them.
+/// Looks at all without which the broker does not start.
 pub(crate) fn examine(config: &Config, settings: &[Setting], eyes: Eyes, remarks: &mut Vec<Remark>) {
     let mut look = |option: &str, found: Option<Remark>| {
-        if let Some(remark) = found {
-            let mut remark = [remark];
-            files::point_at(option, settings, &mut remark);
-            remarks.extend(remark);
-        }
+        let mut found: Vec<Remark> = found.into_iter().collect();
+        files::point_at(option, settings, &mut found);
+        remarks.append(&mut found);
     };
     look("pid_file", config.pid_file.as_deref().and_then(|path| pid_file(path, eyes)));
-    look("log_dest", config.log.destinations.file.as_deref().and_then(log_file));
     if config.persistence {
         look("persistence_location", store(&Place::of(config), eyes));
     }
@@ -31,7 +28,13 @@ fn pid_file(path: &Path, eyes: Eyes) -> Option<Remark> {
     Some(Remark::new(eyes.weight(&error), text).hint(let_be_written(path)))
 }
 
-/// The log goes to standard error instead, so that the broker starts all the same.
+/// Looks at the log file. Without it the log goes to standard error, so that the broker starts all the same, and says so then.
+pub(super) fn examine_log(config: &Config, settings: &[Setting], remarks: &mut Vec<Remark>) {
+    let mut found: Vec<Remark> = config.log.destinations.file.as_deref().and_then(log_file).into_iter().collect();
+    files::point_at("log_dest", settings, &mut found);
+    remarks.append(&mut found);
+}
+
 fn log_file(path: &Path) -> Option<Remark> {
     let error = can_be_written(path).err()?;
     let text = format!("{} cannot be written: {error}. The log goes to standard error instead.", path.display());
