@@ -26,6 +26,7 @@ pub mod config;
 mod door;
 pub mod explain;
 mod figures;
+mod heap;
 mod http;
 pub mod import;
 mod inbox;

@@ -6,6 +6,7 @@ use crate::board::Board;
 use crate::config::Config;
 use crate::door::{Closed, Door};
 use crate::figures::Figures;
+use crate::heap::HeapWatch;
 use crate::http::{self, HTTP_SHARD, Http, Mailbox};
 use crate::inbox::{Inbox, Letter, NewSettings};
 use crate::knock::Ear;
@@ -73,6 +74,8 @@ pub struct Server {
     log: Log,
     machine: Machine,
     store: Option<Store>,
+    /// It ends with the server.
+    _heap: HeapWatch,
 }
 
 /// For the thread that accepts connections.
@@ -141,7 +144,12 @@ impl Server {
         let checking = Arc::new(checking(&machine, &inboxes, http.mailbox(), &log));
         let gauges = store.as_ref().map(|store| Arc::clone(store.gauges()));
         let figures = Figures::new(Arc::clone(&space), gauges, Arc::clone(&checking), Arc::clone(&board), clock);
+        let heap = {
+            let space = Arc::clone(&space);
+            HeapWatch::start(move || space.memory_used())?
+        };
         let mut server = Server {
+            _heap: heap,
             inboxes,
             workers,
             acceptor,
