@@ -1,8 +1,8 @@
 //! Memory that has become free goes back to the system, some seconds after much of it has.
 //!
-//! A thread looks now and then at what sessions, messages and subscriptions take together. When that has fallen to half of the
-//! most that it was, and does not rise any more, all that is free is given back at once: workers who allocate meanwhile wait,
-//! so it is done when what made the difference is over, and not for little.
+//! A thread looks now and then at what the process occupies, and what sessions, messages and subscriptions take of that. When it
+//! is more than twice as much, and that does not change any more, all that is free is given back at once: workers who allocate
+//! meanwhile wait, so it is done when what made the difference is over, and not for little.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -16,26 +16,28 @@ const BYTES_MIN: u64 = 32 * 1024 * 1024;
 /// What has been seen so far.
 #[derive(Debug, Default)]
 struct Sight {
-    /// The most since memory was given back last.
-    most: u64,
-    /// At the last look.
-    last: u64,
+    /// Bytes in use at the last look.
+    used: u64,
+    /// Bytes that the process still had when memory had been given back last: that much is not free.
+    left: u64,
 }
 
 impl Sight {
-    /// So many bytes are in use. Should what is free go back to the system?
-    fn look(&mut self, bytes: u64) -> bool {
-        let is_falling_still = bytes < self.last / 2;
-        let is_rising = bytes > self.last + self.last / 8;
-        self.last = bytes;
-        self.most = self.most.max(bytes);
-        let is_much = self.most - bytes >= BYTES_MIN && bytes <= self.most / 2;
-        let is_time = is_much && !is_falling_still && !is_rising;
-        if is_time {
-            self.most = bytes;
-        }
-        is_time
+    /// So many bytes are in use, and the process has so many. Should what is free go back to the system?
+    fn look(&mut self, used: u64, resident: u64) -> bool {
+        let is_calm = used.abs_diff(self.used) <= self.used / 8;
+        self.used = used;
+        let is_much = resident >= used.saturating_mul(2).max(used + BYTES_MIN);
+        let is_more = resident >= self.left + BYTES_MIN;
+        is_calm && is_much && is_more
     }
+}
+
+/// Bytes of memory that the process has; `None` where the system does not say.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
 /// The thread, which ends with this value.
@@ -58,9 +60,10 @@ impl HeapWatch {
 fn watch(stopped: &Receiver<()>, used: impl Fn() -> u64) {
     let mut sight = Sight::default();
     while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
-        if sight.look(used()) {
-            // That nothing could be given back is nothing that anybody could mend.
-            let _ = sori_heap::give_back();
+        let Some(before) = resident() else { return };
+        if sight.look(used(), before) {
+            sori_heap::give_back();
+            sight.left = resident().unwrap_or(before);
         }
     }
 }
@@ -81,20 +84,35 @@ mod tests {
 
     const MB: u64 = 1_000_000;
 
-    fn looked(bytes: &[u64]) -> Vec<bool> {
+    /// What comes of looks at bytes in use and bytes that the process has; after giving back it has 10 MB more than are in use.
+    fn looked(looks: &[(u64, u64)]) -> Vec<bool> {
         let mut sight = Sight::default();
-        bytes.iter().map(|bytes| sight.look(bytes * MB)).collect()
+        let mut look = |(used, resident): &(u64, u64)| {
+            let is_time = sight.look(used * MB, resident * MB);
+            if is_time {
+                sight.left = (used + 10) * MB;
+            }
+            is_time
+        };
+        looks.iter().map(&mut look).collect()
     }
 
     #[test]
     fn memory_goes_back_once_when_much_of_it_has_become_free_and_stays_so() {
-        assert_eq!(looked(&[100, 200, 10, 10, 10]), [false, false, false, true, false]);
-        assert_eq!(looked(&[200, 90, 40, 30, 30]), [false, false, false, true, false]);
-        assert_eq!(looked(&[200, 10, 150, 190]), [false; 4]);
-        // Little of it, or only a part.
-        assert_eq!(looked(&[30, 0, 0, 0]), [false; 4]);
-        assert_eq!(looked(&[200, 110, 110]), [false; 3]);
-        // And once more when it is so again.
-        assert_eq!(looked(&[200, 10, 10, 200, 20, 20]), [false, false, true, false, false, true]);
+        assert_eq!(looked(&[(0, 9), (190, 200), (1, 200), (1, 200), (1, 11)]), [false, false, false, true, false]);
+        // It rises or falls.
+        assert_eq!(looked(&[(10, 20), (20, 200), (60, 200), (90, 200), (20, 200)]), [false; 5]);
+        // Little, or only a part.
+        assert_eq!(looked(&[(1, 30), (1, 30), (100, 190), (100, 190)]), [false; 4]);
+        // It is not free though nobody counts it, and that was found out before.
+        let mut sight = Sight { used: 0, left: 90 * MB };
+        assert_eq!([100, 120, 125].map(|resident| sight.look(0, resident * MB)), [false, false, true]);
+    }
+
+    #[test]
+    fn the_system_says_how_much_the_process_has() {
+        if cfg!(target_os = "linux") {
+            assert!(resident().is_some_and(|bytes| bytes > 100_000));
+        }
     }
 }
