@@ -13,7 +13,7 @@ use crate::overview;
 use crate::process::systemd;
 use crate::running::Notice;
 use crate::server::Server;
-use crate::startup::{RunError, Startup, log_remarks};
+use crate::startup::{RunError, Startup, log_remarks, status};
 use crate::watch::{Looks, Watch};
 use nix::libc::SIGRTMIN;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -22,7 +22,8 @@ use sori_broker::OpenAccess;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 /// Changes that the log tells one by one.
 const CHANGES_TOLD_MAX: usize = 100;
@@ -54,7 +55,18 @@ pub(crate) fn run(loaded: Loaded, startup: Startup) -> Result<(), RunError> {
     startup.ready(&loaded.config)?;
     let mut broker = Broker { server, startup, loaded, watch, notice };
     let reopen_log = SIGRTMIN();
-    for happening in happenings {
+    let mut pulse = Pulse::new();
+    loop {
+        let happening = match pulse.wait(&happenings) {
+            Ok(happening) => happening,
+            Err(RecvTimeoutError::Timeout) => {
+                // Who does not come to an end of its turn keeps the watchdog from being fed.
+                broker.server.wait_for_turns();
+                pulse.tell();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         match happening {
             Happening::Signal(SIGHUP) => broker.reload(),
             Happening::Signal(SIGUSR1) => broker.server.write_store_anew(),
@@ -84,6 +96,31 @@ fn forward_signals(happens: Sender<Happening>) -> Result<(), RunError> {
     Ok(())
 }
 
+/// When systemd is told next that the broker is well, if it wants to know.
+struct Pulse(Option<(Duration, Instant)>);
+
+impl Pulse {
+    fn new() -> Pulse {
+        Pulse(systemd::watchdog_period().map(|period| (period, Instant::now())))
+    }
+
+    /// What happens next, or that it is time.
+    fn wait(&self, happenings: &Receiver<Happening>) -> Result<Happening, RecvTimeoutError> {
+        match self.0 {
+            None => happenings.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some((_, due)) => happenings.recv_timeout(due.saturating_duration_since(Instant::now())),
+        }
+    }
+
+    fn tell(&mut self) {
+        if let Some((period, due)) = &mut self.0 {
+            *due = Instant::now() + *period;
+            // The next one may arrive; when none does, systemd acts.
+            let _ = systemd::tell("WATCHDOG=1");
+        }
+    }
+}
+
 /// A broker that runs, and the configuration that it has.
 struct Broker {
     server: Server,
@@ -100,6 +137,8 @@ impl Broker {
         let _closed = self.server.close_door();
         let log = &self.startup.log;
         log.information(format_args!("{}", lines::reloading()));
+        // Whether systemd hears of it changes nothing.
+        let _ = systemd::tell_reloading();
         log.reopen();
         // What changes after this look is another change.
         let looks = Looks::new(files::watched(&self.loaded.config));
@@ -107,6 +146,8 @@ impl Broker {
             Ok(loaded) => self.switch(loaded, looks),
             Err(remarks) => self.refuse(&remarks, Vec::new()),
         }
+        let result = if self.notice.was_refused() { " The last reload was refused: see the log." } else { "" };
+        let _ = systemd::tell(&format!("READY=1\nSTATUS={}{result}", status(&self.loaded.config)));
     }
 
     /// Files of the configuration have changed, and the configuration itself is not read again.
@@ -119,7 +160,11 @@ impl Broker {
         loaded.read_named_files();
         match loaded.usable() {
             Ok(loaded) => self.switch(loaded, looks),
-            Err(remarks) => self.refuse(&remarks, Vec::new()),
+            Err(remarks) => {
+                self.refuse(&remarks, Vec::new());
+                // A directory may have other files by now.
+                self.watch.change(looks);
+            }
         }
     }
 

@@ -176,6 +176,11 @@ impl Notice {
         &self.running.values
     }
 
+    /// The last reload changed nothing.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.running.was_refused
+    }
+
     /// A reload has ended: with this configuration, or with none when it was refused.
     pub(crate) fn note_reload(&mut self, applied: Option<(&Config, Values)>, remarks: Vec<String>) {
         self.running.reloads += 1;

@@ -365,7 +365,7 @@ impl Server {
 
     /// Until each worker has ended the turn that it is in. What a client was acknowledged before has then reached the shards of
     /// its recipients, and comes under the rules of before.
-    fn wait_for_turns(&self) {
+    pub(crate) fn wait_for_turns(&self) {
         let (sender, ended) = channel::<()>();
         for inbox in &self.inboxes {
             let sender = sender.clone();

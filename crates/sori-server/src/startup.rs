@@ -136,7 +136,7 @@ impl Startup {
     /// To be called once, when every listener is open: tells people, the log, and the process that waits.
     pub fn ready(&self, config: &Config) -> Result<(), RunError> {
         self.log.information(format_args!("{}", lines::running("sori", crate::VERSION)));
-        if let Err(error) = systemd::tell("READY=1") {
+        if let Err(error) = systemd::tell(&format!("READY=1\nSTATUS={}", status(config))) {
             self.log.warning(format_args!("Unable to tell systemd that the broker is ready: {error}."));
         }
         if self.greeting {
@@ -198,6 +198,12 @@ impl fmt::Display for RunError {
 }
 
 impl std::error::Error for RunError {}
+
+/// One line for `systemctl status`.
+pub(crate) fn status(config: &Config) -> String {
+    let places: Vec<String> = config.listeners.iter().map(place).collect();
+    format!("Listening on {}.", places.join(", "))
+}
 
 /// Where it listens, and two commands to try.
 pub fn greeting(config: &Config) -> String {

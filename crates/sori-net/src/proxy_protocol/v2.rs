@@ -98,7 +98,11 @@ fn tls(value: &[u8]) -> Option<Option<TlsFacts>> {
             _ => {}
         }
     }
-    let is_verified = client & CLIENT_SSL != 0 && client & CLIENT_CERT_SESS != 0 && u32::from_be_bytes(verify) == 0;
+    // A proxy may tell of a connection without TLS, too.
+    if client & CLIENT_SSL == 0 {
+        return Some(None);
+    }
+    let is_verified = client & CLIENT_CERT_SESS != 0 && u32::from_be_bytes(verify) == 0;
     facts.certificate = is_verified.then_some(names);
     Some(Some(facts))
 }

@@ -92,6 +92,9 @@ pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, LoadErr
     })
 }
 
+/// What a certificate in PEM form begins with.
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE";
+
 /// CAs from files.
 pub(crate) struct Authorities {
     /// As what is trusted.
@@ -101,7 +104,7 @@ pub(crate) struct Authorities {
 }
 
 /// The certificates of a file and of all files in a directory, whose names need not be hashes. Files in the directory that
-/// hold no certificate are passed over, as long as one does.
+/// hold no certificate are passed over, as long as one does; one that is half written is not.
 pub(crate) fn authorities(file: Option<&Path>, directory: Option<&Path>) -> Result<Authorities, LoadError> {
     let mut store = RootCertStore::empty();
     let mut all = Vec::new();
@@ -119,9 +122,11 @@ pub(crate) fn authorities(file: Option<&Path>, directory: Option<&Path>) -> Resu
         let before = store.len();
         for entry in listed {
             let entry = entry.map_err(|error| LoadError::of(directory, format!("cannot be read: {error}")))?;
-            if entry.path().is_file()
-                && let Ok(certificates) = certificates(&entry.path())
-            {
+            let path = entry.path();
+            // Keys and revocation lists may lie there as well, for others.
+            let has_certificate = |bytes: Vec<u8>| bytes.windows(BEGIN.len()).any(|bytes| bytes == BEGIN);
+            if path.is_file() && read(&path).is_ok_and(has_certificate) {
+                let certificates = certificates(&path)?;
                 all.extend(certificates.iter().cloned());
                 store.add_parsable_certificates(certificates);
             }

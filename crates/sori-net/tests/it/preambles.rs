@@ -123,7 +123,12 @@ fn version_2_facts_of_tls() {
     let facts = at_every_cut(V2, &ssl(7, 0)).expect("legal").tls.expect("it came by TLS");
     assert_eq!((&*facts.version, &*facts.cipher), ("TLSv1.3", "suite"));
     assert_eq!(facts.certificate.and_then(|names| names.common_name).as_deref(), Some("device"));
-    for (client, verify) in [(5, 1), (1, 0), (4, 0), (3, 0)] {
+    // The proxy tells what there is to tell, and that it was not TLS.
+    for client in [0, 4] {
+        assert_eq!(at_every_cut(V2, &ssl(client, 0)).expect("legal").tls, None);
+        assert!(receive(rules(true, false), &ssl(client, 0), 0).is_err());
+    }
+    for (client, verify) in [(5, 1), (1, 0), (3, 0)] {
         let facts = at_every_cut(V2, &ssl(client, verify)).expect("legal").tls.expect("it came by TLS");
         assert_eq!(facts.certificate, None, "not verified in this session: {client} {verify}");
         assert!(receive(rules(true, true), &ssl(client, verify), 0).is_err());

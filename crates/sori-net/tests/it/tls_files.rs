@@ -75,6 +75,9 @@ fn cas_and_lists_are_checked() {
     std::fs::write(ca.path("cas/README"), "no certificate").expect("a file");
     std::fs::copy(ca.path("ca.pem"), ca.path("cas/any name.txt")).expect("a copy");
     ListenerTls::load(&with(None, Some("cas"), None)).expect("names need not be hashes");
+    let whole = std::fs::read(ca.path("ca.pem")).expect("a file");
+    std::fs::write(ca.path("cas/half"), &whole[..whole.len() / 2]).expect("a file");
+    refused(&with(None, Some("cas"), None), "half", "is not a good PEM file");
     refused(&with(None, Some("missing"), None), "missing", "cannot be read");
 }
 

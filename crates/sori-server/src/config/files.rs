@@ -54,7 +54,7 @@ pub(crate) const KINDS: &[FileKind] = &[
     },
     FileKind {
         option: "certfile",
-        paths: |config| config.listeners.iter().flat_map(|listener| listener.transport.files()).cloned().collect(),
+        paths: |config| config.listeners.iter().flat_map(|listener| listener.transport.files()).collect(),
         // A listener reads them itself when it is opened, and again with every configuration.
         read: |config, settings, remarks| {
             for listener in &config.listeners {

@@ -91,25 +91,47 @@ impl TransportConfig {
         }
     }
 
-    /// The files and directories that are named, without the key.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.certfile, &self.cafile, &self.capath, &self.crlfile].into_iter().flatten()
+    /// The files that are named, without the key: directories, and what lies in them.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let named = [&self.certfile, &self.cafile, &self.capath, &self.crlfile].into_iter().flatten();
+        // One that cannot be read is told of where it is used.
+        let below = self.capath.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten();
+        let mut files: Vec<PathBuf> = named.cloned().chain(below.flatten().map(|entry| entry.path())).collect();
+        files.sort();
+        files.dedup();
+        files
     }
 
     /// For clients with certificates.
     fn server_options(&self, key_log: Option<&PathBuf>) -> Result<Option<TlsServerOptions>, Fault> {
-        let (Some(certfile), Some(keyfile)) = (&self.certfile, &self.keyfile) else { return Ok(None) };
-        Ok(Some(TlsServerOptions {
+        let (options, faults) = self.server_options_at_least(key_log);
+        faults.into_iter().next().map_or(Ok(options), Err)
+    }
+
+    /// The same as far as the lines go together, and what is wrong with them.
+    fn server_options_at_least(&self, key_log: Option<&PathBuf>) -> (Option<TlsServerOptions>, Vec<Fault>) {
+        let mut faults = Vec::new();
+        let (Some(certfile), Some(keyfile)) = (&self.certfile, &self.keyfile) else { return (None, faults) };
+        let client_certificates = self.client_certificates().unwrap_or_else(|fault| {
+            faults.push(fault);
+            ClientCertificates::None
+        });
+        let version_min = version_min(self.tls_version.as_deref()).unwrap_or_else(|fault| {
+            faults.push(fault);
+            TlsVersion::V12
+        });
+        let options = TlsServerOptions {
             certfile: certfile.clone(),
             keyfile: keyfile.clone(),
             cafile: self.cafile.clone(),
             capath: self.capath.clone(),
-            client_certificates: self.client_certificates()?,
-            version_min: version_min(self.tls_version.as_deref())?,
+            client_certificates,
+            version_min,
             ciphers: self.ciphers.clone(),
             ciphers_tls13: self.ciphers_tls13.clone(),
             key_log: key_log.cloned(),
-        }))
+        };
+        (Some(options), faults)
     }
 
     /// For clients with keys.
@@ -165,7 +187,9 @@ impl TransportConfig {
             path if path == self.keyfile.as_ref() => ("server key file", "keyfile"),
             path if path == self.certfile.as_ref() => ("server certificate", "certfile"),
             path if path == self.crlfile.as_ref() => ("certificate revocation file", "crlfile"),
-            path if path == self.capath.as_ref() => ("CA certificates", "capath"),
+            Some(path) if self.capath.as_ref().is_some_and(|directory| path.starts_with(directory)) => {
+                ("CA certificates", "capath")
+            }
             _ => ("CA certificates", "cafile"),
         };
         let text = format!("Unable to load {what} \"{}\". Check {option}: it {}.", path.display(), error.reason);
@@ -236,13 +260,11 @@ impl ListenerConfig {
         if self.transport.psk_hint.is_some() {
             return self.load_tls(None).err().into_iter().collect();
         }
-        match self.transport.server_options(None) {
-            Ok(Some(options)) => {
-                ListenerTls::faults(&options).iter().map(|error| self.transport.blame(error)).collect()
-            }
-            Ok(None) => Vec::new(),
-            Err(fault) => vec![fault],
+        let (options, mut faults) = self.transport.server_options_at_least(None);
+        if let Some(options) = options {
+            faults.extend(ListenerTls::faults(&options).iter().map(|error| self.transport.blame(error)));
         }
+        faults
     }
 }
 

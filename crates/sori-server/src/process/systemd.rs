@@ -3,11 +3,13 @@
 
 use crate::opening::{Listening, SocketPlace, listening};
 use listenfd::ListenFd;
+use nix::time::{ClockId, clock_gettime};
 use std::env;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 /// The sockets that systemd has opened for this process, and where they listen. They are given away once.
 pub(crate) fn sockets() -> Vec<(SocketPlace, Listening)> {
@@ -40,6 +42,25 @@ pub(crate) fn tell(state: &str) -> io::Result<()> {
     }
 }
 
+/// Tells that the configuration is being read again, and since when, as `Type=notify-reload` wants it. `READY=1` ends it.
+pub(crate) fn tell_reloading() -> io::Result<()> {
+    let since = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from)?;
+    tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", since.as_micros()))
+}
+
+/// How often systemd is to be told that the broker is well: half of the time after which it would take it for hung. `None`: it
+/// does not want to know.
+pub(crate) fn watchdog_period() -> Option<Duration> {
+    let variable = |name: &str| env::var(name).ok();
+    period_of(variable("WATCHDOG_USEC").as_deref(), variable("WATCHDOG_PID").as_deref(), std::process::id())
+}
+
+fn period_of(micros: Option<&str>, pid: Option<&str>, own: u32) -> Option<Duration> {
+    let micros = micros?.parse::<u64>().ok().filter(|micros| *micros > 0)?;
+    let is_meant = pid.is_none_or(|pid| pid.parse() == Ok(own));
+    is_meant.then(|| Duration::from_micros(micros) / 2)
+}
+
 fn tell_at(socket: &OsStr, state: &str) -> io::Result<()> {
     let sender = UnixDatagram::unbound()?;
     match socket.as_bytes() {
@@ -62,6 +83,15 @@ fn abstract_address(_: &[u8]) -> io::Result<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_watchdog_is_fed_twice_as_often_as_it_bites() {
+        let period = |micros, pid| period_of(Some(micros), pid, 7);
+        assert_eq!(period("180000000", None), Some(Duration::from_secs(90)));
+        assert_eq!(period("1000", Some("7")), Some(Duration::from_micros(500)));
+        assert_eq!((period("1000", Some("8")), period("0", None), period("x", None)), (None, None, None));
+        assert_eq!(period_of(None, None, 7), None);
+    }
 
     #[test]
     fn states_arrive_at_paths_and_at_abstract_names() {

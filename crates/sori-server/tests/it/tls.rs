@@ -335,6 +335,47 @@ fn an_idle_connection_costs_less_than_twenty_kibibytes() {
     drop((warm, clients));
 }
 
+/// What is wrong with one file, or with a line, hides nothing of the others.
+#[test]
+fn all_that_is_wrong_with_one_listener_is_told_in_one_run() {
+    let ca = Ca::new();
+    let file = ca.path("broker.conf");
+    let lines = "certfile c\nkeyfile k\ncafile ca\ncrlfile l\ntls_version tlsv1.1\n";
+    std::fs::write(&file, format!("listener {} 127.0.0.1\n{lines}", free_port())).expect("a file");
+    let remarks = sori_server::check(std::slice::from_ref(&file), &[]);
+    let said: Vec<String> = remarks.iter().filter(|remark| remark.is_error()).map(ToString::to_string).collect();
+    for (line, option) in [(2, "certfile"), (3, "keyfile"), (4, "cafile"), (5, "crlfile"), (6, "tls_version")] {
+        assert!(said.iter().any(|text| text.contains(&format!("broker.conf:{line}:")) && text.contains(option)), "{said:?}");
+    }
+    assert_eq!(said.len(), 5, "{said:?}");
+}
+
+/// A CA that is replaced by another one under its name, or half of it, in a directory.
+#[test]
+fn files_of_capath_that_change_are_taken_over_when_they_are_good() {
+    let ca = Ca::new();
+    let broker = Broker::start("");
+    std::fs::create_dir(ca.path("cas")).expect("a directory");
+    let whole = std::fs::read(ca.path("ca.pem")).expect("a file");
+    std::fs::write(ca.path("cas/a"), &whole).expect("a file");
+    let (certfile, keyfile) = ca.server();
+    let lines = format!(
+        "certfile {}\nkeyfile {}\ncapath {}",
+        certfile.display(),
+        keyfile.display(),
+        ca.path("cas").display()
+    );
+    broker.rewrite(&lines);
+    broker.signal(Signal::SIGHUP as i32);
+    broker.wait_for_log("The configuration was reloaded");
+    std::fs::write(ca.path("cas/a"), &whole[..whole.len() / 2]).expect("a file");
+    broker.wait_for_log("cas/a changed on disk, reading anew.");
+    broker.wait_for_log("Check capath: it is not a good PEM file");
+    broker.wait_for_log("The configuration was not changed.");
+    std::fs::write(ca.path("cas/a"), [&whole[..], b"\n"].concat()).expect("a file");
+    wait_until("it is good again", || broker.log().matches("The configuration was reloaded").count() == 2);
+}
+
 #[test]
 fn files_that_cannot_be_used_end_the_start_with_a_reason() {
     let (ca, port) = (Ca::new(), free_port());

@@ -1,9 +1,11 @@
 //! What the environment says to the broker, and wins over the file: where its store is, and whom it becomes.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use super::broker::unused_port;
-use super::serve::{Directory, Running};
+use super::serve::{Directory, Running, signal_to};
 use super::{result, sori};
 
 /// The number behind this word in what the system says about a process, of root's and the broker's alike.
@@ -57,4 +59,40 @@ fn root_becomes_whom_the_environment_says() {
         let (status, _, err) = result(&command.output().expect("starts"));
         assert!(status == 3 && err.contains("PUID not a valid ID 'root'"), "{err}");
     }
+}
+
+/// sd_notify(3): ready, alive twice in each WATCHDOG_USEC, while it reads its configuration again, and at its end.
+#[test]
+fn systemd_is_told_how_the_broker_is() {
+    let (directory, port) = (Directory::new("notify"), unused_port());
+    let (socket, file) = (directory.0.join("notify"), directory.0.join("a.conf"));
+    let write = |lines: &str| fs::write(&file, format!("listener {port} 127.0.0.1\n{lines}")).expect("is ours");
+    write("");
+    let notify = UnixDatagram::bind(&socket).expect("is free");
+    notify.set_read_timeout(Some(Duration::from_secs(30))).expect("can be set");
+    let next = || {
+        let mut text = [0; 1000];
+        let count = notify.recv(&mut text).expect("there is more to be told");
+        String::from_utf8_lossy(&text[..count]).into_owned()
+    };
+    let but_alive = || loop {
+        let said = next();
+        if said != "WATCHDOG=1" {
+            return said;
+        }
+    };
+    let mut command = sori(&format!("serve -c {}", file.display()), port);
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "400000");
+    let mut broker = command.stderr(std::process::Stdio::null()).spawn().expect("starts");
+    assert_eq!(next(), format!("READY=1\nSTATUS=Listening on 127.0.0.1:{port}."));
+    assert_eq!([next(), next()], ["WATCHDOG=1", "WATCHDOG=1"]);
+    for (lines, more) in [("max_qos 1\n", ""), ("max_qos 3\n", " The last reload was refused: see the log.")] {
+        write(lines);
+        signal_to(broker.id(), "HUP");
+        assert!(but_alive().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+        assert_eq!(but_alive(), format!("READY=1\nSTATUS=Listening on 127.0.0.1:{port}.{more}"));
+    }
+    signal_to(broker.id(), "TERM");
+    assert_eq!(but_alive(), "STOPPING=1");
+    assert!(broker.wait().expect("is ours").success());
 }

@@ -92,7 +92,7 @@ impl Drop for Running {
     }
 }
 
-fn signal_to(process: u32, signal: &str) {
+pub(crate) fn signal_to(process: u32, signal: &str) {
     let sent = Command::new("kill").args([format!("-{signal}"), process.to_string()]).status().expect("kill is there");
     assert!(sent.success());
 }
