@@ -195,7 +195,8 @@ impl Broker {
             log.information(format_args!("Changed: {change}."));
         }
         let count = changes.len();
-        log.information(format_args!("The configuration was reloaded; {count} settings have changed."));
+        let what = if count == 1 { "setting has" } else { "settings have" };
+        log.information(format_args!("The configuration was reloaded; {count} {what} changed."));
     }
 
     fn refuse(&mut self, remarks: &[Remark], errors: Vec<RunError>) {

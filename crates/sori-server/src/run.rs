@@ -3,7 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{IsTerminal, stderr, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::check::{self, Eyes};
@@ -169,8 +169,11 @@ fn make_location(config: &Config, wish: &Wish) -> Result<(), String> {
 
 fn start_with_pid_file(loaded: Loaded, origin: Origin, log: Log, daemon: bool) -> Result<(), RunError> {
     let config = &loaded.config;
-    let pid_file = config.pid_file.as_deref().map(PidFile::write).transpose();
-    let _pid_file = pid_file.map_err(|error| RunError::new(format!("Unable to write pid file: {error}.")))?;
+    let cannot_write =
+        |path: &Path, error| RunError::new(format!("Unable to write pid file {}: {error}.", path.display()));
+    let pid_file =
+        config.pid_file.as_deref().map(|path| PidFile::write(path).map_err(|error| cannot_write(path, error)));
+    let _pid_file = pid_file.transpose()?;
     let watched = stderr().is_terminal() || stdout().is_terminal() || config.files.is_empty();
     let greeting = watched && !origin.arguments.quiet && !daemon;
     reload::run(loaded, Startup { log, machine: Machine::read(), origin, greeting, daemon })

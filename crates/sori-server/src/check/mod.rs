@@ -62,9 +62,15 @@ pub(crate) fn become_broker(loaded: &mut Loaded, origin: &Origin) -> Eyes {
     let found = if was_root { privileges::give_up(&wish) } else { privileges::examine(&wish) };
     let mut told: Vec<Remark> = match found {
         Ok(warnings) => warnings.into_iter().map(|warning| Remark::new(Severity::Warning, warning.0)).collect(),
-        Err(text) => vec![Remark::new(Severity::Error, text).hint("make the user: `useradd --system NAME`.")],
+        Err(text) => vec![Remark::new(Severity::Error, text)],
     };
-    files::point_at("user", &loaded.settings, &mut told);
+    for remark in told.iter_mut().filter(|remark| remark.text.contains("does not exist")) {
+        remark.hint = Some("make the user: `useradd --system NAME`.".to_owned());
+    }
+    // The numbers of the environment stand in no line.
+    if loaded.config.user.is_some() && wish.puid.is_none() && wish.pgid.is_none() {
+        files::point_at("user", &loaded.settings, &mut told);
+    }
     loaded.remarks.append(&mut told);
     if was_root { Eyes::Broker { was_root } } else { Eyes::Stranger }
 }

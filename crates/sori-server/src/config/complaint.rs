@@ -56,7 +56,7 @@ pub(super) fn unknown(word: &str) -> Complaint {
     let known = options::all().flat_map(|entry| entry.words.iter().copied());
     match suggest::nearest(word, known.filter(|known| !known.ends_with('*'))) {
         Some(meant) => complaint.hint(format!("did you mean '{meant}'?")),
-        None => complaint.hint("docs/configuration.md has all options."),
+        None => complaint.hint("`sori man DIR` writes a manual page with all options."),
     }
 }
 

@@ -337,7 +337,7 @@ fn unknown(table: Table, path: &str) -> Complaint {
     });
     match suggest::nearest(path, here) {
         Some(meant) => complaint.hint(format!("did you mean '{meant}'?")),
-        None => complaint.hint("docs/configuration.md has all options."),
+        None => complaint.hint("`sori man DIR` writes a manual page with all options."),
     }
 }
 

@@ -345,7 +345,10 @@ fn all_that_is_wrong_with_one_listener_is_told_in_one_run() {
     let remarks = sori_server::check(std::slice::from_ref(&file), &[]);
     let said: Vec<String> = remarks.iter().filter(|remark| remark.is_error()).map(ToString::to_string).collect();
     for (line, option) in [(2, "certfile"), (3, "keyfile"), (4, "cafile"), (5, "crlfile"), (6, "tls_version")] {
-        assert!(said.iter().any(|text| text.contains(&format!("broker.conf:{line}:")) && text.contains(option)), "{said:?}");
+        assert!(
+            said.iter().any(|text| text.contains(&format!("broker.conf:{line}:")) && text.contains(option)),
+            "{said:?}"
+        );
     }
     assert_eq!(said.len(), 5, "{said:?}");
 }
@@ -359,12 +362,8 @@ fn files_of_capath_that_change_are_taken_over_when_they_are_good() {
     let whole = std::fs::read(ca.path("ca.pem")).expect("a file");
     std::fs::write(ca.path("cas/a"), &whole).expect("a file");
     let (certfile, keyfile) = ca.server();
-    let lines = format!(
-        "certfile {}\nkeyfile {}\ncapath {}",
-        certfile.display(),
-        keyfile.display(),
-        ca.path("cas").display()
-    );
+    let lines =
+        format!("certfile {}\nkeyfile {}\ncapath {}", certfile.display(), keyfile.display(), ca.path("cas").display());
     broker.rewrite(&lines);
     broker.signal(Signal::SIGHUP as i32);
     broker.wait_for_log("The configuration was reloaded");
