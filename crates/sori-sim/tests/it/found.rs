@@ -133,8 +133,9 @@ fn mqtt5_3_3_2_12_a_repeated_qos_2_message_sets_its_alias_on_the_new_connection(
 // covers: [MQTT-4.6.0-5] [MQTT-4.6.0-6]
 #[test]
 fn mqtt5_4_6_0_5_the_latest_value_does_not_overtake_its_own_publisher() {
+    // While its client is connected the queue has room for as many more as may be in flight.
     let settings = Settings {
-        queued_messages_max: 2,
+        queued_messages_max: 1,
         inflight_messages_max: 1,
         queue_full: QueueFull::LatestValue,
         ..Settings::default()
