@@ -4,8 +4,9 @@
 //! is more than twice as much, and that does not change any more, all that is free is given back at once: workers who allocate
 //! meanwhile wait, so it is done when what made the difference is over, and not for little.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use crate::companion::Companion;
+use std::convert::Infallible;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 /// How often the thread looks.
@@ -43,37 +44,23 @@ fn resident() -> Option<u64> {
 /// The thread, which ends with this value.
 #[derive(Debug)]
 pub(crate) struct HeapWatch {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _thread: Companion<Infallible>,
 }
 
 impl HeapWatch {
     /// Looks at the number of bytes that `used` gives.
     pub(crate) fn start(used: impl Fn() -> u64 + Send + 'static) -> std::io::Result<HeapWatch> {
-        let (stop, stopped) = channel();
-        let thread = std::thread::Builder::new().name(String::from("heap"));
-        let thread = thread.spawn(move || watch(&stopped, used))?;
-        Ok(HeapWatch { stop: Some(stop), thread: Some(thread) })
+        Ok(HeapWatch { _thread: Companion::start("heap", move |stopped| watch(&stopped, used))? })
     }
 }
 
-fn watch(stopped: &Receiver<()>, used: impl Fn() -> u64) {
+fn watch(stopped: &Receiver<Infallible>, used: impl Fn() -> u64) {
     let mut sight = Sight::default();
     while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
         let Some(before) = resident() else { return };
         if sight.look(used(), before) {
             sori_heap::give_back();
             sight.left = resident().unwrap_or(before);
-        }
-    }
-}
-
-impl Drop for HeapWatch {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been told by the panic message.
-            let _ = thread.join();
         }
     }
 }

@@ -22,6 +22,7 @@ mod carried;
 mod carrier;
 mod check;
 pub mod command_line;
+mod companion;
 pub mod config;
 mod door;
 pub mod explain;

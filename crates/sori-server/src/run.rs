@@ -148,9 +148,7 @@ fn load(origin: &Origin, was_root: bool) -> Result<Loaded, u8> {
     if let Err(text) = made
         && !remarks.iter().any(Remark::is_error)
     {
-        let mut remark = [Remark::new(Severity::Failure, text)];
-        files::point_at("persistence_location", settings, &mut remark);
-        remarks.extend(remark);
+        remarks.push(files::pointed("persistence_location", settings, Remark::new(Severity::Failure, text)));
     }
     loaded.usable().map_err(|remarks| print_remarks(&remarks))
 }

@@ -4,11 +4,11 @@
 //! in the making, so it counts as changed only when it looks the same twice in a row. A thread looks; what has changed is
 //! told through a channel, and what happens then is not known here.
 
+use crate::companion::Companion;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 /// How often the files are looked at.
@@ -69,26 +69,17 @@ impl Looks {
 
 /// The thread that looks; it ends with this value.
 #[derive(Debug)]
-pub(crate) struct Watch {
-    files: Option<Sender<Looks>>,
-    thread: Option<JoinHandle<()>>,
-}
+pub(crate) struct Watch(Companion<Looks>);
 
 impl Watch {
     /// Looks at these files, and calls `tell` with those that have changed.
     pub(crate) fn start(looks: Looks, tell: impl Fn(Vec<PathBuf>) + Send + 'static) -> std::io::Result<Watch> {
-        let (files, others) = channel();
-        let thread = std::thread::Builder::new().name(String::from("watch"));
-        let thread = thread.spawn(move || watch(looks, &others, &tell))?;
-        Ok(Watch { files: Some(files), thread: Some(thread) })
+        Companion::start("watch", move |others| watch(looks, &others, &tell)).map(Watch)
     }
 
     /// From now on these files are looked at, as they were at that time.
     pub(crate) fn change(&self, looks: Looks) {
-        if let Some(files) = &self.files {
-            // It fails when the thread has ended, and then nothing is watched.
-            let _ = files.send(looks);
-        }
+        self.0.tell(looks);
     }
 }
 
@@ -103,16 +94,6 @@ fn watch(mut looks: Looks, others: &Receiver<Looks>, tell: &impl Fn(Vec<PathBuf>
                 }
             }
             Err(RecvTimeoutError::Disconnected) => return,
-        }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.files = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been told by the panic message.
-            let _ = thread.join();
         }
     }
 }

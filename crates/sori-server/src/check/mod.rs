@@ -43,7 +43,7 @@ pub(crate) fn check_origin(origin: &Origin, taken: Severity) -> Vec<Remark> {
     let mut loaded = origin.read();
     let eyes = become_broker(&mut loaded, origin);
     loaded.read_named_files();
-    examine(&mut loaded, SystemTime::now(), eyes, &Ports { taken, own });
+    examine(&mut loaded, SystemTime::now(), eyes, Ports { taken, own });
     loaded.remarks
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Ports {
 }
 
 /// Looks closer at a configuration that was read, mistakes or not.
-pub(crate) fn examine(loaded: &mut Loaded, now: SystemTime, eyes: Eyes, ports: &Ports) {
+pub(crate) fn examine(loaded: &mut Loaded, now: SystemTime, eyes: Eyes, mut ports: Ports) {
     let Loaded { config, settings, remarks, .. } = loaded;
     for kind in files::KINDS {
         let before = remarks.len();
@@ -99,9 +99,10 @@ pub(crate) fn examine(loaded: &mut Loaded, now: SystemTime, eyes: Eyes, ports: &
     }
     places::examine(config, settings, eyes, remarks);
     places::examine_log(config, settings, remarks);
-    let is_running = config.pid_file.as_deref().is_some_and(|file| pid_file::running(file).is_some());
-    let taken = if is_running { Severity::Notice } else { ports.taken };
-    ports::examine(&config.listeners, eyes, &Ports { taken, own: ports.own.clone() }, remarks);
+    if config.pid_file.as_deref().is_some_and(|file| pid_file::running(file).is_some()) {
+        ports.taken = Severity::Notice;
+    }
+    ports::examine(&config.listeners, eyes, &ports, remarks);
 }
 
 /// Looks whether a broker that listens at these places could take a configuration over.

@@ -11,9 +11,7 @@ use std::path::Path;
 /// Looks at all without which the broker does not start.
 pub(crate) fn examine(config: &Config, settings: &[Setting], eyes: Eyes, remarks: &mut Vec<Remark>) {
     let mut look = |option: &str, found: Option<Remark>| {
-        let mut found: Vec<Remark> = found.into_iter().collect();
-        files::point_at(option, settings, &mut found);
-        remarks.append(&mut found);
+        remarks.extend(found.map(|remark| files::pointed(option, settings, remark)));
     };
     look("pid_file", config.pid_file.as_deref().and_then(|path| pid_file(path, eyes)));
     if config.persistence {
@@ -30,9 +28,8 @@ fn pid_file(path: &Path, eyes: Eyes) -> Option<Remark> {
 
 /// Looks at the log file. Without it the log goes to standard error, so that the broker starts all the same, and says so then.
 pub(super) fn examine_log(config: &Config, settings: &[Setting], remarks: &mut Vec<Remark>) {
-    let mut found: Vec<Remark> = config.log.destinations.file.as_deref().and_then(log_file).into_iter().collect();
-    files::point_at("log_dest", settings, &mut found);
-    remarks.append(&mut found);
+    let found = config.log.destinations.file.as_deref().and_then(log_file);
+    remarks.extend(found.map(|remark| files::pointed("log_dest", settings, remark)));
 }
 
 fn log_file(path: &Path) -> Option<Remark> {

@@ -35,7 +35,7 @@ impl Directory {
         loaded.read_named_files();
         let directory = format!("{}/", self.0.display());
         let ports = Ports { taken: Severity::Error, own: Vec::new() };
-        examine(&mut loaded, SystemTime::UNIX_EPOCH, Eyes::Broker { was_root: false }, &ports);
+        examine(&mut loaded, SystemTime::UNIX_EPOCH, Eyes::Broker { was_root: false }, ports);
         loaded.remarks.iter().map(|remark| remark.to_string().replace(&directory, "")).collect()
     }
 }

@@ -2,7 +2,7 @@
 //! soon will be, or that are not valid yet is a warning: the broker starts with them all the same, as its clients decide
 //! whether they take them.
 
-use super::files::point_at;
+use super::files::pointed;
 use super::transport::Fault;
 use super::{ListenerConfig, Remark, Setting, Severity};
 use jiff::Timestamp;
@@ -17,9 +17,7 @@ const DAY: i64 = 24 * 60 * 60;
 /// Everything that is wrong with the files of TLS of a listener, each at the line that names it.
 pub(super) fn read(listener: &ListenerConfig, settings: &[Setting], remarks: &mut Vec<Remark>) {
     for Fault { option, text } in listener.tls_faults() {
-        let mut remark = [Remark::new(Severity::Failure, text)];
-        point_at(option, settings, &mut remark);
-        let [remark] = remark;
+        let remark = pointed(option, settings, Remark::new(Severity::Failure, text));
         let at = remark.at.clone().or_else(|| listener.declared_at.clone());
         let remark = remark.at(at);
         // Listeners may share their files.

@@ -109,6 +109,14 @@ pub(crate) fn read(config: &mut Config, settings: &[Setting], remarks: &mut Vec<
     }
 }
 
+/// The same remark, at the line with this option if it has no place yet.
+pub(crate) fn pointed(option: &str, settings: &[Setting], remark: Remark) -> Remark {
+    let mut one = [remark];
+    point_at(option, settings, &mut one);
+    let [remark] = one;
+    remark
+}
+
 /// What has no place yet gets that of the line with this option: of the only one, or of the first whose value it quotes.
 pub(crate) fn point_at(option: &str, settings: &[Setting], remarks: &mut [Remark]) {
     let lines: Vec<&Setting> = settings.iter().filter(|setting| setting.entry.words.contains(&option)).collect();

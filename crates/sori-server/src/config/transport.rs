@@ -1,7 +1,7 @@
 //! How the connections of a listener are carried: TLS, WebSocket, the PROXY protocol. What the lines say, and whether it goes
 //! together; the files are read by [`Carrier`](crate::carrier::Carrier).
 
-use super::files::point_at;
+use super::files::pointed;
 use super::remark::{Location, Remark, Severity};
 use super::{ListenerConfig, Setting};
 use crate::psk::{Keyring, Keys};
@@ -279,10 +279,9 @@ pub(super) fn check_keys(listeners: &[ListenerConfig], settings: &[Setting], rem
         }
     }
     if listeners.iter().any(|listener| listener.keys.is_some()) && !listeners.iter().any(asks) {
-        let mut remark = [Remark::new(Severity::Warning, "psk_file means nothing without psk_hint.")
-            .hint("`psk_hint <text>` below the listener whose clients have these keys.")];
-        point_at("psk_file", settings, &mut remark);
-        remarks.extend(remark);
+        let remark = Remark::new(Severity::Warning, "psk_file means nothing without psk_hint.")
+            .hint("`psk_hint <text>` below the listener whose clients have these keys.");
+        remarks.push(pointed("psk_file", settings, remark));
     }
 }
 
