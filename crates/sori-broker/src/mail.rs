@@ -19,6 +19,8 @@ pub struct Mail {
     bytes: Vec<u8>,
     items: Vec<Item>,
     sets: Vec<Arc<MatchSet>>,
+    /// Of the messages that are not in `bytes`.
+    shared_bytes: usize,
     /// The sender has sent everything that it recorded before this checkpoint began.
     checkpoint: Option<(ShardId, u64)>,
 }
@@ -112,10 +114,17 @@ impl Mail {
         self.items.len()
     }
 
+    /// Bytes that it takes, used or not.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        let (items, sets) = (size_of::<Item>(), size_of::<Arc<MatchSet>>());
+        self.bytes.capacity() + self.items.capacity() * items + self.sets.capacity() * sets
+    }
+
     /// Bytes of the messages, for limits on what waits.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.bytes.len() + self.items.len() * size_of::<Item>()
+        self.bytes.len() + self.shared_bytes + self.items.len() * size_of::<Item>()
     }
 
     pub(crate) fn push(&mut self, message: &MessageRef<'_>, shared: Option<&Message>, set: &Arc<MatchSet>) {
@@ -161,7 +170,10 @@ impl Mail {
     fn push_item(&mut self, message: &MessageRef<'_>, shared: Option<&Message>, target: Target) {
         let Recorded { key, waits, .. } = message.recorded;
         let body = match shared {
-            Some(shared) => Body::Shared(shared.clone()),
+            Some(shared) => {
+                self.shared_bytes += message.topic.len() + message.payload.len();
+                Body::Shared(shared.clone())
+            }
             None => Body::Copied(self.copy(message)),
         };
         self.items.push(Item::Message(Letter { body, target, key, waits }));
@@ -279,6 +291,7 @@ impl Mail {
         self.bytes.clear();
         self.items.clear();
         self.sets.clear();
+        self.shared_bytes = 0;
         self.checkpoint = None;
     }
 }

@@ -31,6 +31,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{PacketType, PropertyBuffer, Version};
 
+/// More than so many bytes for one shard are sent before the turn ends: it can deliver them meanwhile, and they stay in the caches.
+const MAIL_BYTES_MAX: usize = 128 * 1024;
+
 /// How much output a connection may have before its input is no longer read and its messages are queued.
 pub(crate) const OUTPUT_MAX: usize = 1024 * 1024;
 /// How much output makes it worth to be written before the end of the turn.
@@ -422,6 +425,21 @@ impl Shard {
     pub fn next_mail(&mut self) -> Option<(ShardId, Mail)> {
         let at = self.mail.iter().position(|mail| !mail.is_empty())?;
         Some((ShardId(at as u16), core::mem::take(&mut self.mail[at])))
+    }
+
+    /// Has so much mail gathered that it should be on its way before the turn ends?
+    #[must_use]
+    pub fn is_mail_urgent(&self) -> bool {
+        self.mail.iter().any(|mail| mail.size() > MAIL_BYTES_MAX)
+    }
+
+    /// Mail that was delivered, for its memory: what goes to that shard next is put in there.
+    pub fn reuse_mail(&mut self, to: ShardId, mut mail: Mail) {
+        let next = &mut self.mail[usize::from(to.0)];
+        if next.is_empty() {
+            mail.clear();
+            *next = mail;
+        }
     }
 
     /// What must survive of all that happened since the last call; nothing unless the settings say that records are kept.

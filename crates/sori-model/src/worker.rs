@@ -7,6 +7,7 @@ use crate::socket::Stream;
 use crate::space::LockedSpace;
 use crate::sync::Waker;
 use sori_broker::{Cause, ConnectionId, Effect, ListenerSettings, OpenAccess, Settings, Shard, ShardId, Space, Time};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 const NOW: Time = Time(1_000_000);
@@ -74,11 +75,16 @@ impl Worker {
     }
 
     fn read_inbox(&mut self) -> bool {
-        let letters = self.inbox.take();
+        let mut letters = VecDeque::new();
+        self.inbox.take_into(&mut letters);
         let is_any = !letters.is_empty();
         for letter in letters {
             match letter {
-                Letter::Mail(mail) => self.shard.deliver(NOW, &mail),
+                Letter::Mail(mail) => {
+                    self.shard.deliver(NOW, &mail);
+                    let had_too_much = self.inbox.give_back(mail);
+                    assert!(!had_too_much, "the scenarios send little");
+                }
                 Letter::Moved(stream, handoff, _) => {
                     let id = self.shard.adopt(NOW, *handoff);
                     self.sockets.push((id, stream));
@@ -111,7 +117,8 @@ impl Worker {
 
     fn post_mail(&mut self) {
         while let Some((to, mail)) = self.shard.next_mail() {
-            self.inboxes[usize::from(to.0)].post(Letter::Mail(mail));
+            let emptied = self.inboxes[usize::from(to.0)].post_mail(mail);
+            self.shard.reuse_mail(to, emptied);
         }
         self.shard.mail_posted();
     }

@@ -18,7 +18,7 @@ use crate::store::portion::Portion;
 use crate::wait::wait;
 use mio::{Events, Poll, Token};
 use sockets::{LINGER, Socket, State};
-use sori_broker::{ConnectionId, Effect, Shard, ShardId, Time, Totals};
+use sori_broker::{ConnectionId, Effect, Mail, Shard, ShardId, Time, Totals};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -292,24 +292,27 @@ impl Worker {
     fn take_mail(&mut self) {
         for letter in self.b.inbox().take() {
             match letter {
-                Letter::Mail(mail) => {
-                    self.note_input();
-                    self.b.shard.deliver(self.now, &mail);
-                }
+                Letter::Mail(mail) => self.deliver(mail),
                 other => self.later.push_back(other),
             }
         }
     }
 
+    fn deliver(&mut self, mail: Mail) {
+        self.note_input();
+        self.b.shard.deliver(self.now, &mail);
+        if self.b.inbox().give_back(mail) {
+            let others = self.b.inboxes.iter().filter(|inbox| !Arc::ptr_eq(inbox, self.b.inbox()));
+            others.for_each(|inbox| inbox.post(Letter::HasRoom));
+        }
+    }
+
     fn read_inbox(&mut self) {
         let mut letters = std::mem::take(&mut self.later);
-        letters.append(&mut self.b.inbox().take());
-        for letter in letters {
+        self.b.inbox().take_into(&mut letters);
+        for letter in letters.drain(..) {
             match letter {
-                Letter::Mail(mail) => {
-                    self.note_input();
-                    self.b.shard.deliver(self.now, &mail);
-                }
+                Letter::Mail(mail) => self.deliver(mail),
                 Letter::Accepted(stream, listener, address, admittance) => {
                     self.accept(stream, listener, &address, admittance);
                 }
@@ -341,13 +344,16 @@ impl Worker {
                     self.hear_of_store(letter);
                 }
                 // The turn goes on with what it could not read until now.
-                Letter::StoreHasRoom => {}
+                Letter::HasRoom => {}
                 Letter::Knock(knock) => self.knock = Some(knock),
                 Letter::Stop => self.stop(),
             }
             if self.b.shard.is_flush_urgent() {
                 self.flush();
             }
+        }
+        if self.later.is_empty() {
+            self.later = letters;
         }
     }
 
@@ -415,7 +421,8 @@ impl Worker {
     fn post_mail(&mut self) {
         self.hand_in_records();
         while let Some((to, mail)) = self.b.shard.next_mail() {
-            self.b.inboxes[usize::from(to.0)].post(Letter::Mail(mail));
+            let emptied = self.b.inboxes[usize::from(to.0)].post_mail(mail);
+            self.b.shard.reuse_mail(to, emptied);
         }
         self.b.shard.mail_posted();
     }

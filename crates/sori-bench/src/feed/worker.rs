@@ -1,5 +1,6 @@
 //! A worker thread's turns around one shard, with clients in place of sockets.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Worker {
     shard: Shard,
     inbox: Arc<Inbox>,
     inboxes: Vec<Arc<Inbox>>,
+    /// Empty but in a turn, for its memory.
+    letters: VecDeque<Letter>,
     listener: Arc<ListenerSettings>,
     /// By the slot of their connection.
     clients: Vec<Option<Client>>,
@@ -80,6 +83,7 @@ impl Workers {
             shard: Shard::new(ShardId(number), self.shards(), settings, space, access, u64::from(number), NOW),
             inbox: Arc::clone(&self.inboxes[usize::from(number)]),
             inboxes: self.inboxes.clone(),
+            letters: VecDeque::new(),
             listener: Arc::new(ListenerSettings::default()),
             clients: Vec::new(),
             counting: Counting::No,
@@ -166,18 +170,24 @@ impl Worker {
     }
 
     fn read_inbox(&mut self) -> bool {
-        let letters = self.counting.work(|| self.inbox.take());
+        let mut letters = std::mem::take(&mut self.letters);
+        self.counting.work(|| self.inbox.take_into(&mut letters));
         let is_any = !letters.is_empty();
-        for letter in letters {
+        for letter in letters.drain(..) {
             match letter {
                 Letter::Mail(mail) => self.counting.work(|| {
                     self.shard.deliver(NOW, &mail);
-                    drop(mail);
+                    if self.inbox.give_back(mail) {
+                        let others = self.inboxes.iter().filter(|inbox| !Arc::ptr_eq(inbox, &self.inbox));
+                        others.for_each(|inbox| inbox.post(Letter::HasRoom));
+                    }
                 }),
+                Letter::HasRoom => {}
                 _ => unreachable!("nothing else is sent from memory"),
             }
             self.flush_if_urgent();
         }
+        self.letters = letters;
         is_any
     }
 
@@ -230,7 +240,8 @@ impl Worker {
         self.counting.work(|| {
             let mut is_any = false;
             while let Some((to, mail)) = self.shard.next_mail() {
-                self.inboxes[usize::from(to.0)].post(Letter::Mail(mail));
+                let emptied = self.inboxes[usize::from(to.0)].post_mail(mail);
+                self.shard.reuse_mail(to, emptied);
                 is_any = true;
             }
             self.shard.mail_posted();
@@ -255,5 +266,40 @@ impl Worker {
         self.flush();
         self.clients[connection.slot()] = None;
         self.counting.work(|| self.shard.closed(NOW, connection, Cause::Shutdown));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::{self, Message};
+    use sori_mqtt::QoS;
+
+    #[test]
+    fn who_has_sent_too_much_mail_is_told_when_there_is_room_again() {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+            let workers = Workers::new(2, Settings::default()).expect("two polls");
+            let (mut here, mut there) = (workers.worker(0), workers.worker(1));
+            for number in 0..8 {
+                let subscriber = there.open(&feed::connect(&format!("subscriber-{number}")));
+                there.say(subscriber, &feed::subscribe(&["a"], qos));
+            }
+            there.turn();
+            let publisher = here.open(&feed::connect("publisher"));
+            // So large, for so many, that it is shared and not copied.
+            let words = feed::publishes(Message { topic: "a", qos, retain: false, size: 10_000 }, 10);
+            let mut said = 0;
+            while !here.is_any_inbox_overfull() {
+                here.say(publisher, &words);
+                here.turn();
+                said += 1;
+                assert!(said < 100, "{qos:?}: ten megabytes wait, and that is not too much");
+            }
+            here.turn();
+            assert!(!here.turn(), "{qos:?}: nothing happens while nothing is delivered");
+            there.turn();
+            assert!(!here.is_any_inbox_overfull(), "{qos:?}");
+            assert!(here.read_inbox(), "{qos:?}: it hears of it");
+        }
     }
 }

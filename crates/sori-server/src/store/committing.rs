@@ -219,7 +219,7 @@ impl Teller {
     /// So much need not be waited for any more; who waited for room is told.
     fn settle(&self, bytes: usize) {
         if self.shared.desk.settle(bytes) {
-            self.tell_all(|| Letter::StoreHasRoom);
+            self.tell_all(|| Letter::HasRoom);
         }
     }
 

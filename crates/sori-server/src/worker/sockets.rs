@@ -155,6 +155,12 @@ impl Worker {
             if self.b.shard.is_flush_urgent() {
                 self.flush();
             }
+            if self.b.shard.is_mail_urgent() {
+                self.post_mail();
+                if self.is_any_inbox_overfull() {
+                    return;
+                }
+            }
         }
     }
 
