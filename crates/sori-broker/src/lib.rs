@@ -116,6 +116,7 @@ mod registry;
 mod restoring;
 mod retained;
 mod routing;
+mod row;
 mod run;
 mod sending;
 mod session;

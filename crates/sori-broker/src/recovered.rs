@@ -10,10 +10,11 @@ use crate::record::read::{Reader, RecordError, message_body, qos};
 use crate::record::write::{HEAD_EXPIRES_BY_SETTING, HEAD_HAS_WILL, RETAIN};
 use crate::recorder::{count_of, shard_of};
 use crate::retained::RetainedMessage;
+use crate::row::{Keyed, Row};
 use crate::shared::GroupNumber;
 use crate::time::Time;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
@@ -55,12 +56,12 @@ pub struct RecoveredSession {
     pub(crate) disconnected: Option<(Time, Time)>,
     pub(crate) subscriptions: BTreeMap<Box<str>, (SubscribeOptions, u32)>,
     /// What waited when the session was written down.
-    written: VecDeque<Owed>,
+    written: Row<Owed>,
     /// What it is owed since.
-    owed: VecDeque<Owed>,
+    owed: Row<Owed>,
     /// In the order of sending; `None` when PUBREC has come.
-    pub(crate) in_flight: Vec<(PacketId, Option<Owed>)>,
-    unreleased: Vec<(PacketId, u64, u64)>,
+    pub(crate) in_flight: Row<(PacketId, Option<Owed>)>,
+    unreleased: Row<(PacketId, u64, u64)>,
     pub(crate) last_packet_id: Option<PacketId>,
     /// It had a connection when the broker ended.
     was_stopped: bool,
@@ -105,6 +106,28 @@ impl Owed {
         let Owed { key, qos, retain, group, .. } = *self;
         Copied { key, qos, retain, group, identifiers: self.identifiers() }
     }
+}
+
+impl Keyed for Owed {
+    fn key(&self) -> u64 {
+        self.key
+    }
+}
+
+impl Keyed for (PacketId, Option<Owed>) {
+    fn key(&self) -> u64 {
+        number(self.0)
+    }
+}
+
+impl Keyed for (PacketId, u64, u64) {
+    fn key(&self) -> u64 {
+        number(self.0)
+    }
+}
+
+fn number(packet_id: PacketId) -> u64 {
+    packet_id.value().into()
 }
 
 /// Reads a message from the store, by its place.
@@ -199,7 +222,7 @@ impl Recovered {
                 identifiers: (!identifiers.is_empty()).then(|| Box::from(identifiers)),
             };
             match self.session_mut(session) {
-                Some(session) => session.owed.push_back(owed),
+                Some(session) => session.owed.push(owed),
                 None => self.early.entry(session).or_default().push(owed),
             }
         }
@@ -216,7 +239,7 @@ impl Recovered {
                 let is_new = reader.byte()? != 0;
                 let (client_id, head) = read_head(reader)?;
                 if is_new {
-                    let owed = self.early.remove(&name).unwrap_or_default().into();
+                    let owed = self.early.remove(&name).into_iter().flatten().collect();
                     self.names.insert(name, Arc::clone(&client_id));
                     self.sessions.insert(client_id, RecoveredSession { owed, ..RecoveredSession::default() });
                 }
@@ -297,12 +320,12 @@ impl Recovered {
         }
         self.retained_messages.sort_by_key(|retained| retained.version);
         for session in self.sessions.values_mut() {
-            let owed = session.written.iter_mut().chain(&mut session.owed);
+            let owed = session.written.iter_mut().chain(session.owed.iter_mut());
             let in_flight = session.in_flight.iter_mut().filter_map(|(_, owed)| owed.as_mut());
             for owed in owed.chain(in_flight) {
                 owed.settle(&messages);
             }
-            for (_, number, place) in &mut session.unreleased {
+            for (_, number, place) in session.unreleased.iter_mut() {
                 *place = messages.get(number).map_or(*place, |(place, _)| *place);
             }
         }
@@ -455,8 +478,8 @@ impl RecoveredSession {
                 owed.settle(messages);
                 match kind {
                     Kind::Waiting if self.is_written_again => {}
-                    Kind::Waiting => self.written.push_back(owed),
-                    _ => self.owed.push_back(owed),
+                    Kind::Waiting => self.written.push(owed),
+                    _ => self.owed.push(owed),
                 }
                 return Ok(key);
             }
@@ -466,7 +489,7 @@ impl RecoveredSession {
                 if let Some(owed) = owed {
                     self.last_packet_id = Some(packet_id);
                     // Of a session that lasts no longer nothing else is recorded: what went by this identifier is finished.
-                    self.in_flight.retain(|(id, _)| *id != packet_id);
+                    self.forget_in_flight(packet_id);
                     self.in_flight.push((packet_id, Some(owed)));
                 }
             }
@@ -475,13 +498,13 @@ impl RecoveredSession {
             }
             Kind::Released => {
                 let packet_id = reader.packet_id()?;
-                if let Some((_, owed)) = self.in_flight.iter_mut().find(|(id, _)| *id == packet_id) {
+                if let Some((_, owed)) = self.in_flight.find_mut(number(packet_id), |_| true) {
                     *owed = None;
                 }
             }
             Kind::Finished => {
                 let packet_id = reader.packet_id()?;
-                self.in_flight.retain(|(id, _)| *id != packet_id);
+                self.forget_in_flight(packet_id);
             }
             Kind::InFlight => {
                 let packet_id = reader.packet_id()?;
@@ -497,14 +520,14 @@ impl RecoveredSession {
             }
             Kind::Received => {
                 let received = (reader.packet_id()?, reader.number()?, reader.number()?);
-                match self.unreleased.iter_mut().find(|(id, _, _)| *id == received.0) {
+                match self.unreleased.find_mut(number(received.0), |_| true) {
                     Some(old) => *old = received,
                     None => self.unreleased.push(received),
                 }
             }
             Kind::Forwarded => {
                 let packet_id = reader.packet_id()?;
-                self.unreleased.retain(|(id, _, _)| *id != packet_id);
+                while self.unreleased.take(number(packet_id), |_| true).is_some() {}
             }
             _ => return reader.wrong("a record that belongs to no session"),
         }
@@ -523,22 +546,22 @@ impl RecoveredSession {
         Ok(())
     }
 
-    /// The delivery that a record names: nearly always the first.
+    /// The delivery that a record names.
     fn take_owed(&mut self, reader: &mut Reader<'_>) -> Result<Option<Owed>, RecordError> {
         let (key, (flags, group), identifiers) = (reader.number()?, reader.delivery()?, reader.identifiers()?);
         let (qos, retain) = (qos(flags), flags & RETAIN != 0);
         let copied = Copied { key, qos, retain, group, identifiers: &identifiers };
-        for line in [&mut self.written, &mut self.owed] {
-            if let Some(at) = line.iter().position(|owed| owed.copied() == copied) {
-                return Ok(line.remove(at));
-            }
-        }
-        Ok(None)
+        let is_it = |owed: &Owed| owed.copied() == copied;
+        Ok(self.written.take(key, is_it).or_else(|| self.owed.take(key, is_it)))
+    }
+
+    fn forget_in_flight(&mut self, packet_id: PacketId) {
+        while self.in_flight.take(number(packet_id), |_| true).is_some() {}
     }
 
     /// What waits for the client, oldest first.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Owed> {
-        self.written.iter().chain(&self.owed)
+        self.written.iter().chain(self.owed.iter())
     }
 
     /// The same, taken out.
