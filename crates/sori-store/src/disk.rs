@@ -16,6 +16,9 @@ pub trait Disk: Send + Sync {
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
     /// Reads from `offset` on and says how many bytes it got: fewer than asked for only at the end of the file.
     fn read(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+    /// Writes over what stands at `offset`, which these bytes do not go beyond. What a failed sync could not store may be found and
+    /// still never be stored by another one; written once more, even with what is found, it is.
+    fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Cuts a file off at `length`.
     fn truncate(&self, name: &str, length: u64) -> io::Result<()>;
     /// Returns when the bytes of a file are on the medium.

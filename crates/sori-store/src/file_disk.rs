@@ -155,6 +155,11 @@ impl Disk for FileDisk {
         Ok(got)
     }
 
+    fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let file = self.with_head(name, |head| Ok(head.file()))?;
+        file.write_all_at(bytes, offset)
+    }
+
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
         self.with_head(name, |head| head.truncate(length))
     }

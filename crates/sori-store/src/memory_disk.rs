@@ -18,6 +18,8 @@ pub enum Operation {
     Create,
     /// [`Disk::append`]: half of the bytes are written when it fails.
     Append,
+    /// [`Disk::overwrite`]
+    Overwrite,
     /// [`Disk::read`]
     Read,
     /// [`Disk::truncate`]
@@ -65,7 +67,24 @@ struct MemoryFile {
 #[derive(Clone)]
 enum FileChange {
     Append(Vec<u8>),
+    Overwrite(usize, Vec<u8>),
     Truncate(usize),
+}
+
+impl FileChange {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            FileChange::Append(more) => bytes.extend_from_slice(more),
+            FileChange::Overwrite(offset, again) => overwrite(bytes, *offset, again),
+            FileChange::Truncate(length) => bytes.truncate(*length),
+        }
+    }
+}
+
+fn overwrite(bytes: &mut Vec<u8>, offset: usize, again: &[u8]) {
+    let end = offset + again.len();
+    bytes.resize(bytes.len().max(end), 0);
+    bytes.splice(offset..end, again.iter().copied());
 }
 
 impl MemoryDisk {
@@ -161,7 +180,7 @@ impl MemoryFile {
         for change in self.changes.iter().take(kept) {
             match change {
                 FileChange::Append(more) => bytes.extend(torn(more, chance)),
-                FileChange::Truncate(length) => bytes.truncate(*length),
+                other => other.apply(&mut bytes),
             }
         }
         if let Some(FileChange::Append(more)) = self.changes.get(kept) {
@@ -227,6 +246,16 @@ impl Disk for MemoryDisk {
         Ok(count)
     }
 
+    fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut inner = self.lock();
+        inner.check(Operation::Overwrite, name)?;
+        let file = inner.find(name)?;
+        let change = FileChange::Overwrite(offset as usize, bytes.to_vec());
+        change.apply(&mut file.bytes);
+        file.changes.push(change);
+        Ok(())
+    }
+
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {
         let mut inner = self.lock();
         inner.check(Operation::Truncate, name)?;
@@ -242,10 +271,7 @@ impl Disk for MemoryDisk {
         inner.check(Operation::Sync, name)?;
         let file = inner.find(name)?;
         for change in std::mem::take(&mut file.changes) {
-            match change {
-                FileChange::Append(more) => file.synced.extend_from_slice(&more),
-                FileChange::Truncate(length) => file.synced.truncate(length),
-            }
+            change.apply(&mut file.synced);
         }
         Ok(())
     }

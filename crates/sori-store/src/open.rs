@@ -97,6 +97,8 @@ struct Tail {
     file: Vec<u8>,
     /// Where its last whole frame ends.
     end: u64,
+    /// Up to here it is known to be durable.
+    durable_end: u64,
 }
 
 impl Tail {
@@ -146,17 +148,24 @@ impl<'a> Survey<'a> {
         self.store_id = header.store_id;
         self.end.checkpoint = header.checkpoint;
         let mut frames = Frames::new(self.home(number), &file, HEADER_BYTES, header.sequence);
+        let (mut ends, mut synced_upto) = (Vec::new(), 0);
         for frame in &mut frames {
             if frame.kind == Kind::CheckpointEnd {
                 self.end.checkpoint = self.decode_end(number, &frame)?.checkpoint;
             }
+            if frame.kind != Kind::Lost {
+                synced_upto = frame.synced_upto;
+            }
+            ends.push((frame.next_sequence() - 1, frame.end()));
         }
         // Only what was durable is worth more than a clean end.
         if frames.after_damage().any(|later| later.synced_upto >= frames.sequence) {
             return Err(damaged(number, frames.at, "a frame that was durable is damaged"));
         }
         let end = frames.at;
-        Ok(Some(Tail { segment: number, file, end }))
+        let durable = ends.iter().rev().find(|(sequence, _)| *sequence <= synced_upto);
+        let durable_end = durable.map_or(0, |(_, end)| *end);
+        Ok(Some(Tail { segment: number, file, end, durable_end }))
     }
 
     /// Reads the log from the last complete checkpoint on.
@@ -265,6 +274,9 @@ impl<'a> Survey<'a> {
 
     /// Cuts off the torn end, makes durable what is kept, and only then deletes what nobody needs: what says that it is not needed
     /// may have been in the memory of the operating system only.
+    ///
+    /// A sync may have failed before, and then the operating system may show what it never stored and take the next sync for done.
+    /// So what is not known to be durable is written once more. Earlier segments are durable: none is begun before that.
     fn mend(&mut self, tail: &Tail) -> Result<(), OpenError> {
         let file = segment::name(tail.segment);
         let failed = |what: &str| {
@@ -275,6 +287,9 @@ impl<'a> Survey<'a> {
             self.disk.truncate(&file, tail.end).map_err(failed("cut off"))?;
         }
         self.segments.insert(tail.segment, tail.end);
+        if let Some(doubtful) = tail.file.get(tail.durable_end as usize..tail.end as usize) {
+            self.disk.overwrite(&file, tail.durable_end, doubtful).map_err(failed("write once more"))?;
+        }
         self.disk.sync(&file).map_err(failed("sync"))?;
         self.disk.sync_directory().map_err(|error| io_error("sync the directory", error))?;
         self.remove_leftovers()

@@ -211,6 +211,9 @@ impl Disk for InUse {
     fn append(&self, _: &str, _: &[u8]) -> io::Result<()> {
         unreachable!("it is only read")
     }
+    fn overwrite(&self, _: &str, _: u64, _: &[u8]) -> io::Result<()> {
+        unreachable!("it is only read")
+    }
     fn truncate(&self, _: &str, _: u64) -> io::Result<()> {
         unreachable!("it is only read")
     }

@@ -59,6 +59,10 @@ impl Disk for Overlay {
         self.change(name, |bytes| bytes.extend_from_slice(more))
     }
 
+    fn overwrite(&self, name: &str, offset: u64, again: &[u8]) -> io::Result<()> {
+        self.change(name, |bytes| bytes[offset as usize..][..again.len()].copy_from_slice(again))
+    }
+
     fn read(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         self.look(name, |bytes| {
             let rest = bytes.get(offset as usize..).unwrap_or_default();
