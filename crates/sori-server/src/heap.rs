@@ -19,8 +19,8 @@ const BYTES_MIN: u64 = 32 * 1024 * 1024;
 struct Sight {
     /// Bytes in use at the last look.
     used: u64,
-    /// Bytes that the process still had when memory had been given back last: that much is not free.
-    left: u64,
+    /// Bytes that the process had beyond those in use when memory had been given back last: that much is not free.
+    held: u64,
 }
 
 impl Sight {
@@ -29,8 +29,13 @@ impl Sight {
         let is_calm = used.abs_diff(self.used) <= self.used / 8;
         self.used = used;
         let is_much = resident >= used.saturating_mul(2).max(used + BYTES_MIN);
-        let is_more = resident >= self.left + BYTES_MIN;
+        let is_more = resident.saturating_sub(used) >= self.held + BYTES_MIN;
         is_calm && is_much && is_more
+    }
+
+    /// What was free has gone back, and the process still has so many bytes.
+    fn given_back(&mut self, resident: u64) {
+        self.held = resident.saturating_sub(self.used);
     }
 }
 
@@ -60,7 +65,7 @@ fn watch(stopped: &Receiver<Infallible>, used: impl Fn() -> u64) {
         let Some(before) = resident() else { return };
         if sight.look(used(), before) {
             sori_heap::give_back();
-            sight.left = resident().unwrap_or(before);
+            sight.given_back(resident().unwrap_or(before));
         }
     }
 }
@@ -77,7 +82,7 @@ mod tests {
         let mut look = |(used, resident): &(u64, u64)| {
             let is_time = sight.look(used * MB, resident * MB);
             if is_time {
-                sight.left = (used + 10) * MB;
+                sight.given_back((used + 10) * MB);
             }
             is_time
         };
@@ -91,8 +96,11 @@ mod tests {
         assert_eq!(looked(&[(10, 20), (20, 200), (60, 200), (90, 200), (20, 200)]), [false; 5]);
         // Little, or only a part.
         assert_eq!(looked(&[(1, 30), (1, 30), (100, 190), (100, 190)]), [false; 4]);
+        // After a part the rest goes as well.
+        let steps = [(200, 500), (200, 500), (200, 210), (20, 210), (20, 210), (20, 30)];
+        assert_eq!(looked(&steps), [false, true, false, false, true, false]);
         // It is not free though nobody counts it, and that was found out before.
-        let mut sight = Sight { used: 0, left: 90 * MB };
+        let mut sight = Sight { used: 0, held: 90 * MB };
         assert_eq!([100, 120, 125].map(|resident| sight.look(0, resident * MB)), [false, false, true]);
     }
 
