@@ -109,6 +109,12 @@ pub trait Access {
     fn is_unrestricted(&self) -> bool {
         false
     }
+
+    /// True when `may` gives the same answer to the same question for as long as these rules are in force
+    /// ([`Shard::reconfigure`](crate::Shard::reconfigure) brings others), so that an answer may be remembered.
+    fn is_steady(&self) -> bool {
+        false
+    }
 }
 
 /// Everybody may do everything; only the listener's `allow_anonymous` is asked. No password is known here, so that a name
@@ -138,6 +144,10 @@ impl Access for OpenAccess {
     }
 
     fn is_unrestricted(&self) -> bool {
+        true
+    }
+
+    fn is_steady(&self) -> bool {
         true
     }
 }

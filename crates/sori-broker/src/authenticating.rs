@@ -77,6 +77,8 @@ impl Shard {
             Step::Continue(data) => self.send_auth(id, ReasonCode::ContinueAuthentication, &method, Some(&data)),
             Step::Done(identity, data) => {
                 authentication.exchange = None;
+                // It was permitted to somebody else.
+                c.last_topic = None;
                 if let Some(session) = self.session(key) {
                     session.identity = Arc::clone(&identity);
                 }

@@ -89,6 +89,8 @@ pub(crate) struct LastTopic {
     pub(crate) topic: String,
     /// `None` when it was too heavy to be kept.
     pub(crate) set: Option<Arc<MatchSet>>,
+    /// The rules in force have allowed the client to publish there.
+    pub(crate) is_permitted: bool,
 }
 
 impl Connection {

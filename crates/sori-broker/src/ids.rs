@@ -146,6 +146,10 @@ impl<T> Slots<T> {
         self.entry(slot).filter(|(_, value)| value.is_some()).map(|(generation, _)| (slot, *generation))
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.pages.iter_mut().flat_map(|page| page.entries.iter_mut().filter_map(|(_, value)| value.as_mut()))
+    }
+
     /// Slot, generation and value of all, by slot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, u32, &T)> {
         let first_slots = (0_u32..).step_by(PAGE_LEN);

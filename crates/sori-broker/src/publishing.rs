@@ -313,6 +313,9 @@ impl Shard {
         let set = self.matches_of_connection(id, topic);
         let routed = self.route(&set, &message, shared);
         self.remember_matches(id, topic, set);
+        if self.is_steady && !self.is_unrestricted {
+            self.remember_permission(id);
+        }
         routed.reason_code()
     }
 
@@ -457,8 +460,20 @@ impl Shard {
                 last.topic.clear();
                 last.topic.push_str(topic);
                 last.set = Some(set);
+                last.is_permitted = false;
             }
-            None => c.last_topic = Some(Box::new(LastTopic { generation, topic: String::from(topic), set: Some(set) })),
+            None => {
+                let topic = String::from(topic);
+                c.last_topic = Some(Box::new(LastTopic { generation, topic, set: Some(set), is_permitted: false }));
+            }
+        }
+    }
+
+    /// The client may publish to the topic that it published to last.
+    #[inline]
+    fn remember_permission(&mut self, id: ConnectionId) {
+        if let Some(last) = self.connection(id).and_then(|c| c.last_topic.as_mut()) {
+            last.is_permitted = true;
         }
     }
 

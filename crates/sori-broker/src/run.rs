@@ -6,6 +6,7 @@
 use crate::ids::SessionRef;
 use crate::matches::{MatchSet, Recipient};
 use crate::message::{MessageRef, Recorded, Wire};
+use crate::sending::may_receive;
 use crate::shard::{OUTPUT_MAX, OUTPUT_URGENT, Shard};
 use crate::time::Time;
 use alloc::sync::Arc;
@@ -101,8 +102,11 @@ impl Shard {
             if to.options.no_local() && run.publisher == to.session(self.id) {
                 continue;
             }
-            let connection = self.sessions.get(to.slot, to.generation).and_then(|session| session.connection);
-            let Some((slot, generation)) = connection else { continue };
+            let Some(session) = self.sessions.get(to.slot, to.generation) else { continue };
+            if !self.is_unrestricted && !may_receive(&*self.access, session, run.topic) {
+                continue;
+            }
+            let Some((slot, generation)) = session.connection else { continue };
             let Some(c) = self.connections.get_mut(slot, generation) else { continue };
             self.outbox.buffer(c).extend_from_slice(run.packets);
             self.totals.packets_sent += run.count;

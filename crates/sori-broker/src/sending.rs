@@ -139,7 +139,7 @@ impl Shard {
         shared: &mut Option<Message>,
     ) -> Outcome {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
-        if !self.is_unrestricted && !may_receive(&*self.access, session, message) {
+        if !self.is_unrestricted && !may_receive(&*self.access, session, message.topic) {
             return terms.refused();
         }
         let Some((slot, generation)) = session.connection else {
@@ -189,7 +189,7 @@ impl Shard {
         let me = self.session_ref(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
         // Also for an offline session: it may do what its last connection might.
-        if !self.is_unrestricted && !may_receive(&*self.access, session, message) {
+        if !self.is_unrestricted && !may_receive(&*self.access, session, message.topic) {
             return terms.refused();
         }
         let Some((slot, generation)) = session.connection else {
@@ -412,8 +412,8 @@ impl Shard {
 }
 
 #[cold]
-fn may_receive(access: &dyn Access, session: &Session, message: &MessageRef<'_>) -> bool {
-    access.may(&session.identity, &session.client_id, Action::Receive, message.topic)
+pub(crate) fn may_receive(access: &dyn Access, session: &Session, topic: &str) -> bool {
+    access.may(&session.identity, &session.client_id, Action::Receive, topic)
 }
 
 /// The rules, or the user whose session it is, may be others than when the message came. `None`: there are no rules.

@@ -47,6 +47,7 @@ pub struct Shard {
     pub(crate) space: Arc<dyn Space>,
     pub(crate) access: Arc<dyn Access>,
     pub(crate) is_unrestricted: bool,
+    pub(crate) is_steady: bool,
     /// Who all clients without a user name are.
     pub(crate) anonymous: Arc<Identity>,
     pub(crate) random: Random,
@@ -113,6 +114,7 @@ impl Shard {
             marks_before: Vec::new(),
             settings,
             is_unrestricted: access.is_unrestricted(),
+            is_steady: access.is_steady(),
             anonymous: Arc::default(),
             memory: space.memory(id),
             generation: space.generation(),
@@ -337,8 +339,9 @@ impl Shard {
     /// it in is gone, end.
     pub fn reconfigure(&mut self, now: Time, settings: Arc<Settings>, access: Arc<dyn Access>) {
         self.begin(now);
-        self.is_unrestricted = access.is_unrestricted();
+        (self.is_unrestricted, self.is_steady) = (access.is_unrestricted(), access.is_steady());
         (self.settings, self.access) = (settings, access);
+        self.connections.iter_mut().for_each(|c| c.last_topic = None);
         self.apply_expiration();
         self.end_revoked();
         self.end();

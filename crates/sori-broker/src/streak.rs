@@ -2,8 +2,8 @@
 //!
 //! What was decided for the first of them (that the name is legal, that the client may publish there, who gets it) holds for
 //! the next as long as nothing has changed. So they take a short way: the name is compared instead of checked, and
-//! nothing is looked up. Whatever is not plain (RETAIN, DUP, properties, QoS 2, a right to be asked for, a record to be
-//! made) ends the streak and goes by [`Shard::handle_publish`].
+//! nothing is looked up. Whatever is not plain (RETAIN, DUP, properties, QoS 2, a right that has to be asked for each time,
+//! a record to be made) ends the streak and goes by [`Shard::handle_publish`].
 
 use crate::connection::LastTopic;
 use crate::ids::{ConnectionId, SessionRef};
@@ -70,7 +70,8 @@ impl Shard {
     #[inline]
     fn terms(&self, id: ConnectionId, last: &LastTopic, set: &MatchSet) -> Option<Terms> {
         let c = self.connections.get(id.slot, id.generation)?;
-        let is_free = self.is_unrestricted && c.listener.mount_point.is_none();
+        let is_permitted = self.is_unrestricted || (self.is_steady && last.is_permitted);
+        let is_free = is_permitted && c.listener.mount_point.is_none();
         if !is_free || c.is_leaving || set.is_empty() || self.has_too_many_levels(&last.topic) {
             return None;
         }

@@ -212,6 +212,10 @@ impl Access for ConfiguredAccess {
         let mut books = self.listeners.values().map(|listener| &listener.book).chain([&self.common]);
         books.all(|book| book.acl.is_none()) && self.inner.is_unrestricted()
     }
+
+    fn is_steady(&self) -> bool {
+        self.inner.is_steady()
+    }
 }
 
 /// The same client, under the rules of this realm.

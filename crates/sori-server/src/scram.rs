@@ -98,6 +98,10 @@ impl Access for ScramAccess {
     fn is_unrestricted(&self) -> bool {
         self.inner.is_unrestricted()
     }
+
+    fn is_steady(&self) -> bool {
+        self.inner.is_steady()
+    }
 }
 
 /// One exchange with one client. RFC 5802 section 5.

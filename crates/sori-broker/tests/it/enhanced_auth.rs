@@ -304,3 +304,50 @@ fn an_unfinished_exchange_takes_nothing_over() {
         old.expect_disconnect(0x8E);
     });
 }
+
+/// Whoever says a name has it; only Ann may publish.
+struct Names;
+
+struct Naming;
+
+impl Access for Names {
+    fn login(&self, _: &Login<'_>) -> Verdict {
+        Verdict::Accept(Arc::default())
+    }
+
+    fn exchange(&self, _: &str, _: &Login<'_>) -> Option<Box<dyn Exchange>> {
+        Some(Box::new(Naming))
+    }
+
+    fn may(&self, identity: &Identity, _: &str, action: Action, _: &str) -> bool {
+        action != Action::Publish || identity.user_name.as_deref() == Some("ann")
+    }
+
+    fn is_steady(&self) -> bool {
+        true
+    }
+}
+
+impl Exchange for Naming {
+    fn step(&mut self, data: Option<&[u8]>) -> Step {
+        let name = String::from_utf8_lossy(data.unwrap_or_default());
+        Step::Done(Arc::new(Identity { user_name: Some(name.into()), ..Identity::default() }), None)
+    }
+}
+
+/// What one user was permitted says nothing about the next one on the same connection.
+#[test]
+fn who_authenticates_again_as_somebody_else_has_other_rights() {
+    setup().access(Names).run(|broker| {
+        let mut subscriber = broker.connect(v5("s"));
+        subscriber.subscribe("t", 0);
+        let mut client = broker.connect(v5("a").auth_method("names").auth_data("ann"));
+        client.send_together([publish("t"), publish("t")]);
+        subscriber.expect(publish("t"));
+        subscriber.expect(publish("t"));
+        client.send(auth(0x19).auth_method("names").auth_data("bob"));
+        client.expect(auth(0x00).auth_method("names"));
+        client.send_together([publish("t"), publish("t")]);
+        subscriber.expect_nothing();
+    });
+}

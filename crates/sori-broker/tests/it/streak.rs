@@ -14,9 +14,24 @@ use super::broker::{Broker, Client, Setup, setup};
 use super::random::Random;
 use super::wire::{Packet, Version, publish, pubrel, raw, subscribe, v5, v31, v311};
 
-/// Everybody is asked for, and may do everything, or everything but publish.
+/// Everybody is asked for.
 struct AskedAccess {
-    may_publish: bool,
+    rules: Rules,
+    is_steady: bool,
+}
+
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Rules {
+    Everything,
+    NoPublishing,
+    /// One may not publish to `u`; two are not sent what others publish to `t`.
+    Some,
+}
+
+impl AskedAccess {
+    const fn each_time(rules: Rules) -> AskedAccess {
+        AskedAccess { rules, is_steady: false }
+    }
 }
 
 impl Access for AskedAccess {
@@ -28,8 +43,17 @@ impl Access for AskedAccess {
         None
     }
 
-    fn may(&self, _: &Identity, _: &str, action: Action, _: &str) -> bool {
-        self.may_publish || action != Action::Publish
+    fn may(&self, _: &Identity, client_id: &str, action: Action, topic: &str) -> bool {
+        match (self.rules, action) {
+            (Rules::NoPublishing, Action::Publish) => false,
+            (Rules::Some, Action::Publish) => (client_id, topic) != ("p4", "u"),
+            (Rules::Some, Action::Receive) => !["older", "kept"].contains(&client_id) || topic != "t",
+            _ => true,
+        }
+    }
+
+    fn is_steady(&self) -> bool {
+        self.is_steady
     }
 }
 
@@ -140,13 +164,27 @@ impl Crowd {
 }
 
 fn walk(seed: u64, shards: u16, change: impl Fn(&mut Settings, &mut ListenerSettings)) {
-    let with = |asked: bool| {
+    walk_by(seed, shards, None, AskedAccess::each_time(Rules::Everything), &change);
+    let steady = AskedAccess { rules: Rules::Some, is_steady: true };
+    walk_by(seed, shards, Some(steady), AskedAccess::each_time(Rules::Some), &change);
+}
+
+/// The same happens under both rules, if `None` are those of everybody.
+fn walk_by(
+    seed: u64,
+    shards: u16,
+    short: Option<AskedAccess>,
+    long: AskedAccess,
+    change: &impl Fn(&mut Settings, &mut ListenerSettings),
+) {
+    let with = |access: Option<AskedAccess>| {
         let (mut settings, mut listener) = (Settings::default(), ListenerSettings::default());
         change(&mut settings, &mut listener);
         let setup = setup().settings(|s| *s = settings).listener(|l| *l = listener);
-        crowd(&if asked { setup.access(AskedAccess { may_publish: true }) } else { setup }, shards, seed)
+        let setup = if let Some(access) = access { setup.access(access) } else { setup };
+        crowd(&setup, shards, seed)
     };
-    let (mut short, mut long) = (with(false), with(true));
+    let (mut short, mut long) = (with(short), with(Some(long)));
     let mut random = Random(seed * 2 + 1);
     for round in 0..12 {
         let by = random.below(2) as usize;
@@ -318,7 +356,7 @@ fn answers_to(mut bytes: &[u8]) -> Vec<(PacketType, u16)> {
 fn a_subscriber_that_does_not_read_is_owed_the_same_however_messages_come() {
     let with = |asked: bool| {
         let setup = setup().settings(|settings| settings.queued_messages_max = 30);
-        let setup = if asked { setup.access(AskedAccess { may_publish: true }) } else { setup };
+        let setup = if asked { setup.access(AskedAccess::each_time(Rules::Everything)) } else { setup };
         let broker = setup.broker(1);
         let (mut publisher, mut subscriber) = (broker.connect(v311("p")), broker.connect(v311("s")));
         subscriber.subscribe("t", 0);
@@ -401,7 +439,7 @@ fn a_message_does_not_overtake_those_that_wait() {
         }
         taken
     };
-    let (short, long) = (with(Arc::new(OpenAccess)), with(Arc::new(AskedAccess { may_publish: true })));
+    let (short, long) = (with(Arc::new(OpenAccess)), with(Arc::new(AskedAccess::each_time(Rules::Everything))));
     assert!(short == long, "{} bytes and {}", short.len(), long.len());
 }
 
@@ -410,11 +448,18 @@ fn a_message_does_not_overtake_those_that_wait() {
 #[allow(clippy::arc_with_non_send_sync, reason = "one thread has it all")]
 fn rules_that_change_between_two_messages_of_a_topic_count() {
     let one_level = Settings { topic_levels_max: 1, ..Settings::default() };
-    let changes: [(Settings, Arc<dyn Access>); 2] =
-        [(Settings::default(), Arc::new(AskedAccess { may_publish: false })), (one_level, Arc::new(OpenAccess))];
-    for (settings, access) in changes {
+    let steady = |rules| -> Arc<dyn Access> { Arc::new(AskedAccess { rules, is_steady: true }) };
+    let open = || -> Arc<dyn Access> { Arc::new(OpenAccess) };
+    let asked: Arc<dyn Access> = Arc::new(AskedAccess::each_time(Rules::NoPublishing));
+    let changes = [
+        (open(), Settings::default(), asked),
+        (open(), Settings::default(), steady(Rules::NoPublishing)),
+        (steady(Rules::Everything), Settings::default(), steady(Rules::NoPublishing)),
+        (open(), one_level, open()),
+    ];
+    for (before, settings, access) in changes {
         let space = Arc::new(PlainSpace::default());
-        let mut shard = Shard::new(ShardId(0), 1, Arc::default(), space, Arc::new(OpenAccess), 1, Time(1));
+        let mut shard = Shard::new(ShardId(0), 1, Arc::default(), space, before, 1, Time(1));
         let mut open = |packets: &[Packet]| {
             let connection = shard.open(Time(1), Arc::new(ListenerSettings::default()), "127.0.0.1:50000");
             for packet in packets {
@@ -437,4 +482,29 @@ fn rules_that_change_between_two_messages_of_a_topic_count() {
         shard.receive(Time(1), publisher, &two);
         assert_eq!(taken(&mut shard), 0);
     }
+}
+
+/// What is on its way while the rules change was permitted by the old ones; that says nothing about what comes after it.
+#[test]
+#[allow(clippy::arc_with_non_send_sync, reason = "one thread has it all")]
+fn a_message_that_is_released_under_new_rules_permits_no_other() {
+    let steady = |rules| Arc::new(AskedAccess { rules, is_steady: true });
+    let (space, before) = (Arc::new(PlainSpace::default()), steady(Rules::Everything));
+    let mut shard = Shard::new(ShardId(0), 1, Arc::default(), space, before, 1, Time(1));
+    let mut open = |packets: &[Packet]| {
+        let connection = shard.open(Time(1), Arc::new(ListenerSettings::default()), "127.0.0.1:50000");
+        for packet in packets {
+            shard.receive(Time(1), connection, &packet.encode(Version::V311));
+        }
+        connection
+    };
+    let subscriber = open(&[v311("s"), subscribe(1).filter("t", 0)]);
+    let publisher = open(&[v311("p"), publish("t").qos(2).id(1)]);
+    shard.reconfigure(Time(1), Arc::default(), steady(Rules::NoPublishing));
+    let before = shard.output_len(subscriber);
+    shard.receive(Time(1), publisher, &pubrel(1).encode(Version::V311));
+    let released = shard.output_len(subscriber);
+    assert!(released > before, "it was permitted when it came");
+    shard.receive(Time(1), publisher, &publish("t").encode(Version::V311));
+    assert_eq!(shard.output_len(subscriber), released);
 }
