@@ -162,7 +162,11 @@ impl Inbox {
 
     /// The same, behind what is there already; this way each side keeps its memory.
     pub(crate) fn take_into(&self, letters: &mut VecDeque<Letter>) {
-        letters.append(&mut self.lock().waiting);
+        let waiting = &mut self.lock().waiting;
+        match letters.is_empty() {
+            true => core::mem::swap(letters, waiting),
+            false => letters.append(waiting),
+        }
     }
 
     /// The worker has ended: what waits and what is still posted is dropped, connections on their way among it.
