@@ -69,7 +69,7 @@ fn measure(options: &Options, broker: &Broker, process: u32) -> io::Result<Vec<R
         pause();
         Ok(())
     })?;
-    watch("retained messages are stored", &mut || fill_retained(&mut filler, options.retained))?;
+    watch("retained messages are stored", &mut || retain_all(&mut filler, options.retained, &[b'.'; 16]))?;
     watch("all retained messages are delivered", &mut || read_retained(port, options.retained))?;
     let (mut greedy, _) = Wire::connect(port, "greedy", true)?;
     watch("a client subscribes to many filters", &mut || subscribe_to_many(&mut greedy, options.filters))?;
@@ -89,6 +89,11 @@ fn measure(options: &Options, broker: &Broker, process: u32) -> io::Result<Vec<R
         pause();
         Ok(())
     })?;
+    watch("retained messages are removed", &mut || retain_all(&mut filler, options.retained, b""))?;
+    watch("their memory goes back to the system", &mut || {
+        thread::sleep(GIVEN_BACK_AFTER);
+        Ok(())
+    })?;
     Ok(rows)
 }
 
@@ -105,11 +110,14 @@ fn humbly(work: &mut (dyn FnMut() -> io::Result<()> + Send)) -> io::Result<()> {
 /// Bytes written at once.
 const CHUNK: usize = 64 * 1024;
 
-fn fill_retained(wire: &mut Wire, count: usize) -> io::Result<()> {
+/// How long free memory may stay with the broker.
+const GIVEN_BACK_AFTER: Duration = Duration::from_secs(12);
+
+fn retain_all(wire: &mut Wire, count: usize, payload: &[u8]) -> io::Result<()> {
     let mut bytes = Vec::new();
     for number in 0..count {
         let topic = format!("retained/{}/{}", number / 1000, number % 1000);
-        bytes.extend(publish_with(&topic, QoS::AtMostOnce, true, PacketId::FIRST, &[b'.'; 16]));
+        bytes.extend(publish_with(&topic, QoS::AtMostOnce, true, PacketId::FIRST, payload));
         if bytes.len() > CHUNK {
             wire.stream.write_all(&bytes)?;
             bytes.clear();
