@@ -25,6 +25,7 @@ mod keep_alive;
 mod later;
 mod leavers;
 mod limits;
+mod lone;
 mod message_expiry;
 mod moves;
 mod on_disk;
