@@ -151,7 +151,7 @@ impl SubscriptionIndex {
         let (group, old) = match filter.share() {
             None => (None, node.subscribers.insert(subscriber)),
             Some(name) => {
-                let group = node.groups.get_or_insert_default().named_or_new(name, filter.filter());
+                let group = node.groups.get_or_insert_default().named_or_new(name, filter.filter(), at);
                 (Some(group.turn.group), group.insert(subscriber))
             }
         };

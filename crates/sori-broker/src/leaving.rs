@@ -1,5 +1,6 @@
 //! How connections and sessions end: DISCONNECT, a lost network, silence, take-over, expiry, the broker's own end.
 
+use crate::budget::REMOVED_MAX;
 use crate::connection::Phase;
 use crate::event::{Cause, Effect, Event};
 use crate::expiring::end_of;
@@ -8,6 +9,7 @@ use crate::ids::{ConnectionId, SessionRef};
 use crate::places::Places;
 use crate::session::SessionKey;
 use crate::shard::Shard;
+use crate::shared::{GroupMatch, GroupNumber};
 use crate::time::Time;
 use crate::timers::Timer;
 use alloc::boxed::Box;
@@ -15,9 +17,6 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{Disconnect, Properties, ReasonCode, Version};
-
-/// Subscriptions that are taken out of the index in one go, which takes a fraction of a millisecond.
-const REMOVED_MAX: usize = 512;
 
 impl Shard {
     pub(crate) fn handle_disconnect(&mut self, id: ConnectionId, disconnect: &Disconnect<'_>) {
@@ -197,31 +196,70 @@ impl Shard {
         self.released.push(session.client_id);
     }
 
-    /// A session that ends gives up its subscriptions: at once as far as that is quick, the rest in the next turns. Until
-    /// then they lead to a session that is not there. Shared ones do not wait, so that no member is chosen in vain.
+    /// A session that ends gives up its subscriptions: at once as far as that is quick, the rest in the next turns, shared
+    /// ones first. Until then they lead to a session that is not there.
     fn leave(&mut self, me: SessionRef, places: Places) {
-        if places.has_shared() {
-            self.space.write_index(&mut |index| {
-                for place in places.iter().filter(|place| place.group.is_some()) {
-                    index.remove(place, me);
-                }
-            });
-        }
         self.leavers.push_back((me, places.into_iter()));
         self.remove_subscriptions();
     }
 
     /// Take some subscriptions of sessions that have ended out of the index.
     pub(crate) fn remove_subscriptions(&mut self) {
-        let Some((me, mut places)) = self.leavers.pop_front() else { return };
+        let (leavers, left) = (&mut self.leavers, &mut self.budget.removals);
+        if leavers.is_empty() || *left == 0 {
+            return;
+        }
         self.space.write_index(&mut |index| {
-            for place in places.by_ref().filter(|place| place.group.is_none()).take(REMOVED_MAX) {
-                index.remove(&place, me);
+            while *left > 0
+                && let Some((me, places)) = leavers.front_mut()
+            {
+                if let Some(place) = places.next() {
+                    index.remove(&place, *me);
+                    *left -= 1;
+                }
+                if places.size_hint().0 == 0 {
+                    leavers.pop_front();
+                }
             }
         });
         self.generation = self.space.generation();
-        if places.size_hint().0 > 0 {
-            self.leavers.push_front((me, places));
+    }
+
+    /// A member of the group was chosen in vain: it has ended, and its turn to leave the index has not come. It goes at
+    /// once, and with it all members of this shard that have ended. Gives whether there were any.
+    pub(crate) fn remove_ended_members(&mut self, group: &GroupMatch) -> bool {
+        if self.leavers.is_empty() {
+            return false;
+        }
+        let members = group.members().iter().map(|member| member.session).filter(|session| session.shard == self.id);
+        let has_ended = |session: &SessionRef| self.sessions.get(session.slot, session.generation).is_none();
+        let ended: Vec<SessionRef> = members.filter(has_ended).take(REMOVED_MAX).collect();
+        self.remove_members(group, &ended);
+        !ended.is_empty()
+    }
+
+    fn remove_members(&mut self, group: &GroupMatch, members: &[SessionRef]) {
+        if members.is_empty() {
+            return;
+        }
+        self.space.write_index(&mut |index| {
+            for member in members {
+                index.remove(&group.place(), *member);
+            }
+        });
+        self.generation = self.space.generation();
+    }
+
+    /// A session that ends may still stand in a group whose messages it hands back: that group it leaves at once.
+    pub(crate) fn leave_group(&mut self, me: SessionRef, topic: &str, group: GroupNumber) {
+        if self.leavers.is_empty() {
+            return;
+        }
+        let set = self.match_set(topic);
+        if let Some(group) = set.group(group)
+            && group.members().iter().any(|member| member.session == me)
+        {
+            self.remove_members(group, &[me]);
         }
     }
 

@@ -80,6 +80,7 @@ mod aliases;
 mod answer_row;
 mod answering;
 mod authenticating;
+mod budget;
 mod checkpointing;
 mod client_ids;
 mod connecting;

@@ -1,7 +1,7 @@
 //! Who gets the messages of a topic: found once in the index, kept until a subscription changes.
 
 use crate::ids::{SessionRef, ShardId};
-use crate::shared::GroupMatch;
+use crate::shared::{GroupMatch, GroupNumber};
 use crate::subscription::{Options, Subscriber};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -71,6 +71,10 @@ impl MatchSet {
 
     pub(crate) fn groups(&self) -> &[GroupMatch] {
         &self.groups
+    }
+
+    pub(crate) fn group(&self, number: GroupNumber) -> Option<&GroupMatch> {
+        self.groups.iter().find(|group| group.turn.group == number)
     }
 
     /// The shards with at least one recipient.

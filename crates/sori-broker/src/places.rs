@@ -2,6 +2,7 @@
 
 use crate::index::Place;
 use alloc::boxed::Box;
+use core::iter::Chain;
 use hashbrown::{HashSet, hash_set};
 
 #[derive(Debug, Default)]
@@ -14,8 +15,8 @@ pub(crate) enum Places {
 
 #[derive(Debug, Default)]
 pub(crate) struct Many {
-    places: HashSet<Place>,
-    shared: usize,
+    plain: HashSet<Place>,
+    shared: HashSet<Place>,
 }
 
 impl Places {
@@ -28,7 +29,7 @@ impl Places {
         match self {
             Places::None => false,
             Places::One(place) => place.group.is_some(),
-            Places::Many(many) => many.shared > 0,
+            Places::Many(many) => !many.shared.is_empty(),
         }
     }
 
@@ -52,7 +53,7 @@ impl Places {
             Places::None | Places::One(_) => {}
             Places::Many(many) => {
                 many.remove(place);
-                if many.places.is_empty() {
+                if many.plain.is_empty() && many.shared.is_empty() {
                     *self = Places::None;
                 }
             }
@@ -63,35 +64,34 @@ impl Places {
         let (one, many) = match self {
             Places::None => (None, None),
             Places::One(place) => (Some(place), None),
-            Places::Many(many) => (None, Some(many.places.iter())),
+            Places::Many(many) => (None, Some(many.shared.iter().chain(&many.plain))),
         };
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// All of them, one after the other.
+    /// All of them, one after the other, shared ones first.
     pub(crate) fn into_iter(self) -> IntoIter {
         match self {
             Places::None => IntoIter::One(None),
             Places::One(place) => IntoIter::One(Some(place)),
-            Places::Many(many) => IntoIter::Many(many.places.into_iter()),
+            Places::Many(many) => IntoIter::Many(many.shared.into_iter().chain(many.plain)),
         }
     }
 }
 
 impl Many {
+    fn those_like(&mut self, place: &Place) -> &mut HashSet<Place> {
+        if place.group.is_some() { &mut self.shared } else { &mut self.plain }
+    }
+
     fn insert(&mut self, place: Place) {
-        if self.places.insert(place) {
-            self.shared += usize::from(place.group.is_some());
-        }
+        self.those_like(&place).insert(place);
     }
 
     fn remove(&mut self, place: &Place) {
-        if !self.places.remove(place) {
-            return;
-        }
-        self.shared -= usize::from(place.group.is_some());
-        if self.places.capacity() > 4 * self.places.len().max(4) {
-            self.places.shrink_to(2 * self.places.len());
+        let places = self.those_like(place);
+        if places.remove(place) && places.capacity() > 4 * places.len().max(4) {
+            places.shrink_to(2 * places.len());
         }
     }
 }
@@ -100,7 +100,7 @@ impl Many {
 #[derive(Debug)]
 pub(crate) enum IntoIter {
     One(Option<Place>),
-    Many(hash_set::IntoIter<Place>),
+    Many(Chain<hash_set::IntoIter<Place>, hash_set::IntoIter<Place>>),
 }
 
 impl Iterator for IntoIter {

@@ -10,6 +10,7 @@ use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::shared::{GroupMatch, GroupNumber};
 use crate::subscription::Subscriber;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{QoS, ReasonCode};
@@ -353,9 +354,11 @@ impl Shard {
         others: u8,
         when_all_are_full: WhenFull,
     ) -> bool {
-        let set = self.match_set(message.topic);
-        let found = set.groups().iter().find(|g| g.turn.group == group);
-        found.is_some_and(|found| {
+        let mut set = self.match_set(message.topic);
+        if set.group(group).is_some_and(|found| self.remove_ended_members(found)) {
+            set = self.match_set(message.topic);
+        }
+        set.group(group).is_some_and(|found| {
             self.deliver_to_one_of(found, message, shared, Some(except), others, when_all_are_full)
         })
     }
@@ -413,12 +416,15 @@ impl Shard {
             return;
         }
         deliveries.extend(session.queue.take(|d| d.group().is_some()).into_iter().map(|delivery| (None, delivery)));
-        let mut kept = Vec::new();
+        let (mut kept, mut left) = (Vec::new(), BTreeSet::new());
         for (packet_id, delivery) in deliveries {
             let Some(group) = delivery.group() else { continue };
             let message = delivery.message.view();
+            if has_ended && left.insert(group) {
+                self.leave_group(me, message.topic, group);
+            }
             let set = self.match_set(message.topic);
-            let others = set.groups().iter().find(|g| g.turn.group == group);
+            let others = set.group(group);
             let given = others
                 // [MQTT-3.3.2-5]
                 .filter(|_| !message.is_expired(now))

@@ -1,6 +1,7 @@
 //! A shard: sessions, their connections and everything that is decided about them, as one plain value.
 
 use crate::access::{Access, Identity, Verdict};
+use crate::budget::Budget;
 use crate::checkpointing::Checkpoint;
 use crate::client_ids::ClientIds;
 use crate::connection::{Connection, Outbox, Phase};
@@ -73,6 +74,7 @@ pub struct Shard {
     pub(crate) acknowledged: Option<SessionKey>,
     /// Sessions that have ended, with those of their subscriptions that are still in the index.
     pub(crate) leavers: VecDeque<(SessionRef, places::IntoIter)>,
+    pub(crate) budget: Budget,
     /// Connections to be closed at the end of this input, because there is no room for something of theirs, and what
     /// that is.
     pub(crate) evicted: Vec<(ConnectionId, &'static str)>,
@@ -137,6 +139,7 @@ impl Shard {
             ready: VecDeque::new(),
             acknowledged: None,
             leavers: VecDeque::new(),
+            budget: Budget::default(),
             evicted: Vec::new(),
             totals: Totals::default(),
             scratch: PropertyBuffer::new(),
@@ -248,6 +251,7 @@ impl Shard {
     /// Time has passed: whatever is due happens. To be called when [`Shard::next_deadline`] has come.
     pub fn tick(&mut self, now: Time) {
         self.begin(now);
+        self.budget = Budget::default();
         for _ in 0..self.ready.len() {
             let Some(key) = self.ready.pop_front() else { break };
             if let Some(session) = self.sessions.get_mut(key.slot, key.generation) {

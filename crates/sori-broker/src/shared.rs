@@ -1,6 +1,7 @@
 //! Shared subscriptions: a group of sessions that divide the messages of one filter among them. MQTT 5.0 section 4.8.2.
 
 use crate::ids::SessionRef;
+use crate::index::{NodeId, Place};
 use crate::subscribers::Subscribers;
 use crate::subscription::Subscriber;
 use alloc::boxed::Box;
@@ -35,6 +36,7 @@ impl GroupNumber {
 #[derive(Debug)]
 pub(crate) struct Turn {
     pub(crate) group: GroupNumber,
+    node: NodeId,
     next: AtomicUsize,
 }
 
@@ -48,8 +50,8 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(name: &str, number: GroupNumber) -> Group {
-        let turn = Arc::new(Turn { group: number, next: AtomicUsize::new(0) });
+    pub(crate) fn new(name: &str, number: GroupNumber, node: NodeId) -> Group {
+        let turn = Arc::new(Turn { group: number, node, next: AtomicUsize::new(0) });
         Group { name: Box::from(name), turn, connected: Subscribers::None, offline: Subscribers::None }
     }
 
@@ -120,8 +122,8 @@ impl Groups {
         self.by_name.get(name).and_then(|number| self.groups.get(number))
     }
 
-    /// The group of this name below `filter`.
-    pub(crate) fn named_or_new(&mut self, name: &str, filter: &str) -> &mut Group {
+    /// The group of this name below `filter`, which ends at `node`.
+    pub(crate) fn named_or_new(&mut self, name: &str, filter: &str, node: NodeId) -> &mut Group {
         let number = self.by_name.get(name).copied().unwrap_or_else(|| {
             let mut number = GroupNumber::of(name, filter);
             while self.groups.contains_key(&number) {
@@ -130,7 +132,7 @@ impl Groups {
             self.by_name.insert(Box::from(name), number);
             number
         });
-        self.groups.entry(number).or_insert_with(|| Group::new(name, number))
+        self.groups.entry(number).or_insert_with(|| Group::new(name, number, node))
     }
 
     /// Forget a group that has no members any more.
@@ -160,6 +162,15 @@ impl GroupMatch {
 
     pub(crate) fn len(&self) -> usize {
         self.members.len()
+    }
+
+    pub(crate) fn members(&self) -> &[Subscriber] {
+        &self.members
+    }
+
+    /// Where its members stand in the index.
+    pub(crate) fn place(&self) -> Place {
+        Place { node: self.turn.node, group: Some(self.turn.group) }
     }
 
     /// How many members are tried for a message beside the first.

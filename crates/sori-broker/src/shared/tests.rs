@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use sori_mqtt::QoS;
+use sori_mqtt::{QoS, TopicFilter};
 
 use super::*;
 use crate::ids::ShardId;
+use crate::index::SubscriptionIndex;
 use crate::subscription::Options;
+
+fn some_node() -> NodeId {
+    let filter = TopicFilter::new("t").expect("a filter");
+    SubscriptionIndex::default().insert(filter, member(0)).0.node
+}
 
 fn session(slot: u32) -> SessionRef {
     SessionRef { shard: ShardId(0), slot, generation: 0 }
@@ -17,7 +23,7 @@ fn member(slot: u32) -> Subscriber {
 }
 
 fn group(members: u32) -> Group {
-    let mut group = Group::new("g", GroupNumber::of("g", "t"));
+    let mut group = Group::new("g", GroupNumber::of("g", "t"), some_node());
     for slot in 0..members {
         assert!(group.insert(member(slot)).is_none());
     }
@@ -112,7 +118,7 @@ fn a_group_s_number_is_fnv_1a_of_its_name_and_filter() {
 fn groups_whose_numbers_would_be_the_same_are_two() {
     assert_eq!(GroupNumber::of("1aa9", "t"), GroupNumber::of("25054", "t"));
     let mut groups = Groups::default();
-    let numbers = ["1aa9", "25054", "1aa9"].map(|name| groups.named_or_new(name, "t").turn.group);
+    let numbers = ["1aa9", "25054", "1aa9"].map(|name| groups.named_or_new(name, "t", some_node()).turn.group);
     assert_ne!(numbers[0], numbers[1]);
     assert_eq!(numbers[0], numbers[2]);
     groups.forget(numbers[0]);

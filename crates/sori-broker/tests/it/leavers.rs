@@ -1,9 +1,13 @@
 //! A client with very many subscriptions leaves: they go little by little, and nobody notices.
 
-use sori_broker::Settings;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use sori_broker::{Cause, ConnectionId, Settings};
 
 use super::lone::Lone;
-use super::wire::{Version, publish, v311};
+use super::reading::read;
+use super::wire::{Packet, Version, publish, subscribe, v311};
 
 fn publish_of(topic: &str) -> Vec<u8> {
     publish(topic).encode(Version::V311)
@@ -52,4 +56,109 @@ fn many_subscriptions_go_in_slices_and_reach_nobody_meanwhile() {
         broker.leave(id);
     }
     assert_eq!(broker.subscriptions(), (0, 0));
+}
+
+/// A client that asks for these filters, several of which fit into one packet.
+fn subscriber(broker: &mut Lone, connect: Packet, filters: impl Iterator<Item = String>) -> ConnectionId {
+    let id = broker.connect(connect);
+    let filters: Vec<String> = filters.collect();
+    for some in filters.chunks(100) {
+        broker.say(id, some.iter().fold(subscribe(1), |packet, filter| packet.filter(filter, 1)));
+    }
+    id
+}
+
+fn shared(numbers: Range<u32>) -> impl Iterator<Item = String> {
+    numbers.map(|number| format!("$share/g/s/{number}"))
+}
+
+// covers: [MQTT-4.8.2-3]
+#[test]
+fn shared_subscriptions_go_in_slices_and_take_no_message_with_them() {
+    let mut broker = Lone::new(Settings::default());
+    let leavers = ["m", "n", "o"].map(|client_id| subscriber(&mut broker, v311(client_id), shared(0..1500)));
+    let (stays, publisher) = (subscriber(&mut broker, v311("s"), shared(0..1500)), broker.connect(v311("p")));
+    for id in leavers {
+        broker.leave(id);
+    }
+    assert_eq!(broker.subscriptions(), (6000 - 512, 6000 - 512));
+    for topic in (0..).map(|number| format!("s/{number}")) {
+        for _ in 0..5 {
+            assert_eq!(broker.publish(publisher, &topic, &[stays]), [publish_of(&topic)]);
+        }
+        let left = broker.subscriptions().0;
+        if !broker.tick() {
+            break;
+        }
+        let now = broker.subscriptions().0;
+        assert!(now < left && left - now <= 512, "{left} became {now} in one slice");
+    }
+    assert_eq!(broker.subscriptions(), (1500, 1500));
+}
+
+/// What the client has got of a group's topics, by its number there; it acknowledges none.
+fn got(mut bytes: &[u8]) -> BTreeSet<u32> {
+    let mut numbers = BTreeSet::new();
+    while let Some((packet, length)) = read(Version::V311, bytes) {
+        numbers.insert(String::from_utf8(packet.topic).unwrap()[2..].parse().unwrap());
+        bytes = &bytes[length..];
+    }
+    numbers
+}
+
+/// Two members have messages that they have not acknowledged, of groups that they have not left yet when they are gone:
+/// the third gets all of them, and none goes back to whom it came from. [MQTT-4.8.2-4]
+#[test]
+fn what_a_member_hands_back_goes_to_none_that_has_gone() {
+    let settings = Settings { inflight_messages_max: 0, ..Settings::default() };
+    let mut broker = Lone::new(settings);
+    let publisher = broker.connect(v311("p"));
+    let first = subscriber(&mut broker, v311("m"), shared(0..1500));
+    for number in 0..100 {
+        broker.say(publisher, publish(format!("s/{}", number * 15)).qos(1).id(1));
+    }
+    let second = subscriber(&mut broker, v311("n"), shared(0..1500));
+    let third = subscriber(&mut broker, v311("o"), (0..100).map(|number| format!("$share/g/s/{}", number * 15)));
+    broker.leave(second);
+    broker.shard.closed(broker.now, first, Cause::Network("gone".into()));
+    assert_eq!(got(&broker.output(third)), (0..100).map(|number| number * 15).collect());
+    broker.settle();
+    while broker.tick() {}
+    assert_eq!(broker.subscriptions(), (100, 100));
+    assert_eq!(broker.shard.totals().dropped_session_ended, 0);
+}
+
+#[test]
+fn subscriptions_of_many_that_leave_at_once_go_in_slices() {
+    let mut broker = Lone::new(Settings::default());
+    let numbers = 0..30;
+    let filters = |client: u32| (0..100).map(move |number| format!("{client}/{number}"));
+    let all = numbers.map(|client| subscriber(&mut broker, v311(&format!("c{client}")), filters(client)));
+    for id in all.collect::<Vec<_>>() {
+        broker.leave(id);
+    }
+    assert_eq!(broker.subscriptions().0, 3000 - 512);
+    let mut slices = 0;
+    while broker.tick() {
+        slices += 1;
+    }
+    assert_eq!((broker.subscriptions().0, slices), (0, 5));
+}
+
+/// Those that have gone count as connected until their turn comes, and a message is not for them all the same.
+#[test]
+fn an_offline_member_gets_what_was_meant_for_some_that_have_gone() {
+    let mut broker = Lone::new(Settings::default());
+    let offline = subscriber(&mut broker, v311("a").clean(false), shared(0..1000));
+    broker.leave(offline);
+    let leavers = ["m", "n", "o"].map(|client_id| subscriber(&mut broker, v311(client_id), shared(0..1000)));
+    let publisher = broker.connect(v311("p"));
+    for id in leavers {
+        broker.leave(id);
+    }
+    for number in 0..100 {
+        broker.say(publisher, publish(format!("s/{}", number * 10)).qos(1).id(1));
+    }
+    let totals = broker.shard.totals();
+    assert_eq!((totals.sessions, totals.queued), (2, 100));
 }
