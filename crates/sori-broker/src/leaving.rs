@@ -1,6 +1,6 @@
 //! How connections and sessions end: DISCONNECT, a lost network, silence, take-over, expiry, the broker's own end.
 
-use crate::budget::REMOVED_MAX;
+use crate::budget::PLACES_IN_A_GO;
 use crate::connection::Phase;
 use crate::event::{Cause, Effect, Event};
 use crate::expiring::end_of;
@@ -233,7 +233,7 @@ impl Shard {
         }
         let members = group.members().iter().map(|member| member.session).filter(|session| session.shard == self.id);
         let has_ended = |session: &SessionRef| self.sessions.get(session.slot, session.generation).is_none();
-        let ended: Vec<SessionRef> = members.filter(has_ended).take(REMOVED_MAX).collect();
+        let ended: Vec<SessionRef> = members.filter(has_ended).take(PLACES_IN_A_GO).collect();
         self.remove_members(group, &ended);
         !ended.is_empty()
     }

@@ -69,6 +69,16 @@ impl Places {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
+    /// The shared ones.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = &Place> {
+        let (one, many) = match self {
+            Places::None => (None, None),
+            Places::One(place) => (Some(place).filter(|place| place.group.is_some()), None),
+            Places::Many(many) => (None, Some(many.shared.iter())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
     /// All of them, one after the other, shared ones first.
     pub(crate) fn into_iter(self) -> IntoIter {
         match self {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use sori_broker::{Cause, ConnectionId, Settings};
+use sori_broker::{Cause, ConnectionId, Settings, Space};
 
 use super::lone::Lone;
 use super::reading::read;
-use super::wire::{Packet, Version, publish, subscribe, v311};
+use super::wire::{Packet, Version, publish, subscribe, v5, v311};
 
 fn publish_of(topic: &str) -> Vec<u8> {
     publish(topic).encode(Version::V311)
@@ -161,4 +161,38 @@ fn an_offline_member_gets_what_was_meant_for_some_that_have_gone() {
     }
     let totals = broker.shard.totals();
     assert_eq!((totals.sessions, totals.queued), (2, 100));
+}
+
+/// Groups know which of their members are connected: that takes the index once for each slice, and no look at other
+/// subscriptions.
+#[test]
+fn a_client_with_many_shared_subscriptions_comes_and_goes_in_slices() {
+    for (filters, slices) in [(3000..6000, 6), (3000..3001, 1), (3000..3000, 0)] {
+        let mut broker = Lone::new(Settings::default());
+        let connect = v311("m").clean(false);
+        let plain = (0..3000).map(|number| format!("p/{number}"));
+        let id = subscriber(&mut broker, connect.clone(), plain.chain(shared(filters)));
+        let before = broker.space.generation();
+        broker.leave(id);
+        assert_eq!(broker.space.generation() - before, slices, "it has gone");
+        broker.connect(connect);
+        assert_eq!(broker.space.generation() - before, 2 * slices, "it is back");
+    }
+}
+
+/// Its deliveries are recorded no longer, from the first slice of its subscriptions to the last.
+#[test]
+fn a_session_that_lasts_no_longer_is_told_to_the_index_in_slices() {
+    let mut broker = Lone::new(Settings { keeps_records: true, ..Settings::default() });
+    let filters = (0..1500).map(|number| format!("p/{number}")).chain(shared(0..1500));
+    subscriber(&mut broker, v311("m").clean(false), filters);
+    let before = broker.space.generation();
+    broker.connect(v5("m").clean(false));
+    assert_eq!(broker.space.generation() - before, 3 + 6 + 3, "members go, all are told, members come");
+    let publisher = broker.connect(v311("p"));
+    let recorded = broker.shard.totals().recorded;
+    for topic in ["p/0", "p/777", "p/1499", "s/0", "s/1499"] {
+        broker.say(publisher, publish(topic).qos(1).id(1));
+    }
+    assert_eq!(broker.shard.totals().recorded, recorded);
 }

@@ -61,6 +61,7 @@ impl Lone {
 
     fn say_bytes(&mut self, id: ConnectionId, bytes: &[u8]) -> Vec<u8> {
         self.shard.receive(self.now, id, bytes);
+        self.carry_out_effects();
         self.keep_records();
         let answer = self.output(id);
         self.settle();
@@ -100,6 +101,10 @@ impl Lone {
             self.shard.sent(self.now, id, length);
         }
         self.shard.mail_posted();
+        self.carry_out_effects();
+    }
+
+    fn carry_out_effects(&mut self) {
         while let Some(effect) = self.shard.next_effect() {
             if let Effect::Drain { then, .. } | Effect::TakeMail { then } = effect {
                 self.shard.drained(self.now, then);
