@@ -4,15 +4,20 @@
 /// Places of the index that are changed in one go, which takes a fraction of a millisecond.
 pub(crate) const PLACES_IN_A_GO: usize = 512;
 
+/// Messages of sessions that have ended.
+const FREED_MAX: usize = 2048;
+
 /// What is left until the next tick.
 #[derive(Debug)]
 pub(crate) struct Budget {
     /// Subscriptions of sessions that have ended, to be taken out of the index.
     pub(crate) removals: usize,
+    /// Messages of sessions that have ended, to be freed.
+    pub(crate) frees: usize,
 }
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { removals: PLACES_IN_A_GO }
+        Budget { removals: PLACES_IN_A_GO, frees: FREED_MAX }
     }
 }

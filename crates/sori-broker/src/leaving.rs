@@ -185,15 +185,32 @@ impl Shard {
         self.hand_back(key, true);
         self.client_ids.remove(key.slot, &self.sessions);
         let Some(mut session) = self.sessions.remove(key.slot, key.generation) else { return };
-        self.totals.dropped_session_ended += session.queue.stored_len() as u64;
+        self.totals.dropped_session_ended += (session.queue.len() + session.outgoing.in_flight()) as u64;
         self.recorder.note_ended(me, &session);
         if session.is_recorded && self.recorder.is_on() {
             self.holds.note_end(self.recorder.piece_number(), Arc::clone(&session.client_id));
             self.space.registry(&mut |registry| registry.note_end(&session.client_id));
         }
-        session.queue.forget_stored(&self.memory);
-        self.totals.dropped_session_ended += (session.queue.len() + session.outgoing.in_flight()) as u64;
+        if !session.queue.is_empty() {
+            self.ended_queues.push_back(core::mem::take(&mut session.queue));
+            self.free_queues();
+        }
         self.released.push(session.client_id);
+    }
+
+    /// Drop some of what waited for sessions that have ended. What is left still counts as memory in use.
+    pub(crate) fn free_queues(&mut self) {
+        while self.budget.frees > 0
+            && let Some(queue) = self.ended_queues.front_mut()
+        {
+            if let Some(gone) = queue.drop_oldest(&self.memory) {
+                gone.forget(&self.memory);
+                self.budget.frees -= 1;
+            }
+            if queue.is_empty() {
+                self.ended_queues.pop_front();
+            }
+        }
     }
 
     /// A session that ends gives up its subscriptions: at once as far as that is quick, the rest in the next turns, shared

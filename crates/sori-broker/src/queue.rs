@@ -328,14 +328,6 @@ impl Queue {
         let stored = self.stored.range_mut(from).map(Err);
         self.front.iter_from(from).map(Ok).chain(stored).chain(self.back.iter_from(from).map(Ok))
     }
-
-    /// The session ends: nothing of it is needed from the store.
-    pub(crate) fn forget_stored(&mut self, memory: &MemoryUse) {
-        while let Some(stored) = self.stored.pop() {
-            memory.add(-STORED_BYTES);
-            memory.forget(stored.place, stored.length);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -124,6 +124,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         for owed in recovered.take_waiting() {
             is_loaded |= owed.group.is_some();
+            session.was_member |= owed.group.is_some();
             let (place, length, order) = (owed.place, owed.length, Order::default());
             let (key, extra, qos, retain) = (owed.key, owed.extra(), owed.qos, owed.retain);
             let stored = Stored { place, key, extra, order, length, qos, retain };
@@ -166,6 +167,7 @@ impl Shard {
                 let (place, _) = index.insert(filter, subscriber);
                 index.set_connected(&place, me, false);
                 session.places.insert(place);
+                session.was_member |= place.group.is_some();
             }
         });
         self.generation = self.space.generation();

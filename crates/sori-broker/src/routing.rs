@@ -407,7 +407,8 @@ impl Shard {
             })
             .map(|(packet_id, delivery)| (Some(packet_id), delivery))
             .collect();
-        if deliveries.is_empty() && (session.queue.is_empty() || !(has_ended || session.has_shared_subscriptions())) {
+        let may_wait = if has_ended { session.was_member } else { session.has_shared_subscriptions() };
+        if deliveries.is_empty() && (session.queue.is_empty() || !may_wait) {
             return;
         }
         deliveries.extend(session.queue.take(|d| d.group().is_some()).into_iter().map(|delivery| (None, delivery)));

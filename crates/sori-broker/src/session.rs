@@ -36,6 +36,8 @@ pub(crate) struct Session {
     /// Messages dropped for this session.
     pub(crate) dropped: u64,
     pub(crate) places: Places,
+    /// It has or had shared subscriptions: what waits may have been chosen for it from a group.
+    pub(crate) was_member: bool,
     /// Retained messages still to be read for new subscriptions.
     pub(crate) reads: Reads,
     pub(crate) will: Option<Box<StoredWill>>,
@@ -85,6 +87,7 @@ impl Session {
             is_dropping: false,
             dropped: 0,
             places: Places::None,
+            was_member: false,
             reads: Reads::default(),
             will: None,
             is_recorded: false,

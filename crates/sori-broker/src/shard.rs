@@ -26,6 +26,7 @@ use crate::space::{Space, StoreState};
 use crate::time::Time;
 use crate::timers::{Timer, Timers};
 use crate::totals::Totals;
+use crate::waiting::Waiting;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -74,6 +75,8 @@ pub struct Shard {
     pub(crate) acknowledged: Option<SessionKey>,
     /// Sessions that have ended, with those of their subscriptions that are still in the index.
     pub(crate) leavers: VecDeque<(SessionRef, places::IntoIter)>,
+    /// What waited for sessions that have ended, and is still to be freed.
+    pub(crate) ended_queues: VecDeque<Waiting>,
     pub(crate) budget: Budget,
     /// Connections to be closed at the end of this input, because there is no room for something of theirs, and what
     /// that is.
@@ -139,6 +142,7 @@ impl Shard {
             ready: VecDeque::new(),
             acknowledged: None,
             leavers: VecDeque::new(),
+            ended_queues: VecDeque::new(),
             budget: Budget::default(),
             evicted: Vec::new(),
             totals: Totals::default(),
@@ -261,6 +265,7 @@ impl Shard {
         }
         self.walk();
         self.remove_subscriptions();
+        self.free_queues();
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Connection(slot) => {
@@ -470,8 +475,8 @@ impl Shard {
     /// When [`Shard::tick`] is to be called.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let is_idle = self.ready.is_empty() && self.leavers.is_empty() && !self.is_walking();
-        if is_idle { self.timers.next() } else { Some(self.now) }
+        let has_left = !self.ready.is_empty() || !self.leavers.is_empty() || !self.ended_queues.is_empty();
+        if has_left || self.is_walking() { Some(self.now) } else { self.timers.next() }
     }
 
     /// The counters, with the gauges as of now.

@@ -191,6 +191,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
         if found.is_new {
             session.places.insert(found.place);
+            session.was_member |= found.place.group.is_some();
         }
         self.recorder.note_subscribed(me, session, filter.as_str(), options, identifier);
         if let Some(until) = found.reads {

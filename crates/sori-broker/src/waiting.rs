@@ -141,8 +141,4 @@ impl Waiting {
     pub(crate) fn acknowledged_from(&mut self, from: Order) -> impl Iterator<Item = Result<&Delivery, StoredMut<'_>>> {
         self.queue.iter_mut().flat_map(move |queue| queue.acknowledged_from(from))
     }
-
-    pub(crate) fn forget_stored(&mut self, memory: &MemoryUse) {
-        self.with(|queue| queue.forget_stored(memory));
-    }
 }

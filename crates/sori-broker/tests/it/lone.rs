@@ -59,7 +59,7 @@ impl Lone {
         self.say_bytes(id, &packet.encode(Version::V311))
     }
 
-    fn say_bytes(&mut self, id: ConnectionId, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn say_bytes(&mut self, id: ConnectionId, bytes: &[u8]) -> Vec<u8> {
         self.shard.receive(self.now, id, bytes);
         self.carry_out_effects();
         self.keep_records();

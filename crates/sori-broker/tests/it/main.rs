@@ -44,5 +44,6 @@ mod shared;
 mod streak;
 mod subscribe;
 mod topic_alias;
+mod turns;
 mod wills;
 mod wire;
