@@ -7,6 +7,9 @@ pub(crate) const PLACES_IN_A_GO: usize = 512;
 /// Messages of sessions that have ended.
 const FREED_MAX: usize = 2048;
 
+/// Connections and sessions whose time has come: most of them end, and wills are published.
+pub(crate) const TIMERS_MAX: usize = 256;
+
 /// What is left until the next tick.
 #[derive(Debug)]
 pub(crate) struct Budget {

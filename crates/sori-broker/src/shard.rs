@@ -1,7 +1,7 @@
 //! A shard: sessions, their connections and everything that is decided about them, as one plain value.
 
 use crate::access::{Access, Identity, Verdict};
-use crate::budget::Budget;
+use crate::budget::{Budget, TIMERS_MAX};
 use crate::checkpointing::Checkpoint;
 use crate::client_ids::ClientIds;
 use crate::connection::{Connection, Outbox, Phase};
@@ -252,7 +252,8 @@ impl Shard {
         self.end();
     }
 
-    /// Time has passed: whatever is due happens. To be called when [`Shard::next_deadline`] has come.
+    /// Time has passed: whatever is due happens. To be called when [`Shard::next_deadline`] has come. What would take the
+    /// others too long is left for the next time, for which the deadline is the same.
     pub fn tick(&mut self, now: Time) {
         self.begin(now);
         self.budget = Budget::default();
@@ -266,7 +267,13 @@ impl Shard {
         self.walk();
         self.remove_subscriptions();
         self.free_queues();
-        while let Some(timer) = self.timers.pop(now) {
+        self.fire_timers();
+        self.end();
+    }
+
+    fn fire_timers(&mut self) {
+        for _ in 0..TIMERS_MAX {
+            let Some(timer) = self.timers.pop(self.now) else { break };
             match timer {
                 Timer::Connection(slot) => {
                     if let Some((slot, generation)) = self.connections.key_at(slot) {
@@ -281,7 +288,6 @@ impl Shard {
                 Timer::Retained => self.retained_due(),
             }
         }
-        self.end();
     }
 
     /// The broker publishes a message of its own, for example below `$SYS`.

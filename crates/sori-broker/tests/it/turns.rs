@@ -54,3 +54,20 @@ fn short_queues_go_with_their_sessions() {
     }
     assert_eq!((used(&broker), broker.is_due()), (0, false));
 }
+
+// covers: [MQTT-4.1.0-2]
+#[test]
+fn sessions_that_expire_together_end_in_slices() {
+    let mut broker = Lone::new(Settings { persistent_client_expiration: Some(1), ..Settings::default() });
+    let all = (0..1000).map(|number| broker.connect(v311(&format!("c{number}")).clean(false)));
+    for id in all.collect::<Vec<_>>() {
+        broker.leave(id);
+    }
+    broker.now = broker.now.plus_seconds(2);
+    for left in [744, 488, 232, 0] {
+        assert!(broker.tick(), "more is due");
+        let totals = broker.shard.totals();
+        assert_eq!((totals.sessions, totals.sessions_expired), (left, 1000 - left));
+    }
+    assert!(!broker.tick());
+}
