@@ -10,6 +10,9 @@ const FREED_MAX: usize = 2048;
 /// Connections and sessions whose time has come: most of them end, and wills are published.
 pub(crate) const TIMERS_MAX: usize = 256;
 
+/// Topics looked at for new subscriptions, which may mean as many messages sent.
+const READ_MAX: u32 = 2048;
+
 /// What is left until the next tick.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -17,10 +20,12 @@ pub(crate) struct Budget {
     pub(crate) removals: usize,
     /// Messages of sessions that have ended, to be freed.
     pub(crate) frees: usize,
+    /// Topics with retained messages to be looked at.
+    pub(crate) reads: u32,
 }
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { removals: PLACES_IN_A_GO, frees: FREED_MAX }
+        Budget { removals: PLACES_IN_A_GO, frees: FREED_MAX, reads: READ_MAX }
     }
 }

@@ -10,17 +10,42 @@ use crate::timers::Timer;
 use alloc::string::String;
 use sori_mqtt::{QoS, TopicFilter};
 
-/// Topics looked at for one session in one go.
+/// Topics looked at for one session in one go: so all get their turn.
 const STEPS_MAX: u32 = 512;
 /// Retained messages are read while the connection has less output than this.
 const OUTPUT_MAX: usize = 64 * 1024;
 
 impl Shard {
+    /// Sessions that have retained messages to read go on, each for a while and one after the other, as long as this turn
+    /// may last.
+    pub(crate) fn go_on_reading(&mut self) {
+        for _ in 0..self.ready.len() {
+            if self.budget.reads == 0 {
+                break;
+            }
+            let Some(key) = self.ready.pop_front() else { break };
+            if let Some(session) = self.sessions.get_mut(key.slot, key.generation) {
+                session.is_ready = false;
+                self.pump(key);
+            }
+        }
+    }
+
     /// Send retained messages until the client has enough to do, or the time for it is over.
     /// [MQTT-3.3.1-9] [MQTT311-3.3.1-6] [MQTT311-3.3.1-8]
     pub(crate) fn read_retained(&mut self, key: SessionKey) {
-        let mut steps = STEPS_MAX;
-        while steps > 0 {
+        let steps = STEPS_MAX.min(self.budget.reads);
+        let mut left = steps;
+        self.read_some(key, &mut left);
+        self.budget.reads -= steps - left;
+        if left == 0 && self.takes_retained(key) {
+            self.go_on_later(key);
+        }
+    }
+
+    /// The same in so many steps; some are left when there is nothing to do.
+    fn read_some(&mut self, key: SessionKey, steps: &mut u32) {
+        while *steps > 0 {
             if !self.takes_retained(key) {
                 return;
             }
@@ -29,12 +54,12 @@ impl Shard {
             let Some(read) = session.reads.first() else { return };
             let filter = TopicFilter::new(&read.filter).expect("it was a filter when it was subscribed to");
             let mut step = Step::End;
-            self.space.retained(&mut |retained| step = retained.next(filter, read.after.as_deref(), &mut steps));
+            self.space.retained(&mut |retained| step = retained.next(filter, read.after.as_deref(), steps));
             match step {
                 Step::End => session.reads.finish(),
                 Step::Pause(after) => read.after = Some(after),
                 Step::Found(retained) => {
-                    steps = steps.saturating_sub(1);
+                    *steps = steps.saturating_sub(1);
                     read.after = Some(String::from(retained.message.topic()));
                     let (until, granted, identifier) = (read.until, read.granted, read.identifier);
                     if !self.is_still_backed(&retained) {
@@ -52,7 +77,6 @@ impl Shard {
                 }
             }
         }
-        self.go_on_later(key);
     }
 
     /// Has the client room for another message of whatever QoS?

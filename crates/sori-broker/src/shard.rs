@@ -257,13 +257,7 @@ impl Shard {
     pub fn tick(&mut self, now: Time) {
         self.begin(now);
         self.budget = Budget::default();
-        for _ in 0..self.ready.len() {
-            let Some(key) = self.ready.pop_front() else { break };
-            if let Some(session) = self.sessions.get_mut(key.slot, key.generation) {
-                session.is_ready = false;
-                self.pump(key);
-            }
-        }
+        self.go_on_reading();
         self.walk();
         self.remove_subscriptions();
         self.free_queues();

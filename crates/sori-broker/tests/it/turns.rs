@@ -1,10 +1,10 @@
 //! What may wait is done little by little: one turn of a shard takes so long and no longer, however many sessions have
 //! something to do at one moment.
 
-use sori_broker::{Settings, Space};
+use sori_broker::{ConnectionId, Settings, Space};
 
 use super::lone::Lone;
-use super::wire::{publish, v311};
+use super::wire::{Version, publish, subscribe, v5, v311};
 
 fn used(broker: &Lone) -> u64 {
     broker.space.memory_used()
@@ -70,4 +70,52 @@ fn sessions_that_expire_together_end_in_slices() {
         assert_eq!((totals.sessions, totals.sessions_expired), (left, 1000 - left));
     }
     assert!(!broker.tick());
+}
+
+fn retain(broker: &mut Lone, publisher: ConnectionId, topics: u32, expiry_seconds: Option<u32>) {
+    for number in 0..topics {
+        let message = publish(format!("r/{number}")).retain().payload("kept");
+        let message = expiry_seconds.iter().fold(message, |message, seconds| message.message_expiry(*seconds));
+        broker.say_bytes(publisher, &message.encode(Version::V5));
+    }
+}
+
+/// Each reads its share in turn, and together they read no more in one turn than one alone might.
+#[test]
+fn many_that_read_retained_messages_share_a_turn() {
+    let mut broker = Lone::new(Settings::default());
+    let publisher = broker.connect(v5("p"));
+    retain(&mut broker, publisher, 1500, None);
+    let readers: Vec<_> = (0..20).map(|number| broker.connect(v311(&format!("c{number}")))).collect();
+    let before = broker.shard.totals().publish_sent;
+    for id in &readers {
+        broker.say(*id, subscribe(1).filter("r/#", 0));
+    }
+    let sent = |broker: &Lone| broker.shard.totals().publish_sent - before;
+    assert_eq!(sent(&broker), 2048, "in the first turn");
+    let mut turns = 0;
+    while sent(&broker) < 20 * 1500 {
+        let sent_before = sent(&broker);
+        assert!(broker.is_due(), "somebody has still to read");
+        broker.shard.tick(broker.now);
+        if turns == 4 {
+            // All have had something by now: the last of them as well.
+            assert!(broker.shard.output_len(readers[19]) > 0);
+        }
+        broker.settle();
+        assert!(sent(&broker) - sent_before <= 2048);
+        turns += 1;
+    }
+    assert!(turns < 20, "{turns} turns");
+}
+
+/// A client that asks for one topic waits for nobody in a shard where nobody else reads.
+#[test]
+fn one_retained_message_comes_at_once() {
+    let mut broker = Lone::new(Settings::default());
+    let publisher = broker.connect(v5("p"));
+    retain(&mut broker, publisher, 1, None);
+    let id = broker.connect(v311("c"));
+    assert_eq!(broker.say(id, subscribe(1).filter("r/0", 0)).len(), 5 + 11, "SUBACK and PUBLISH");
+    assert!(!broker.is_due());
 }
