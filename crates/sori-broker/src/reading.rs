@@ -14,6 +14,8 @@ use sori_mqtt::{QoS, TopicFilter};
 const STEPS_MAX: u32 = 512;
 /// Retained messages are read while the connection has less output than this.
 const OUTPUT_MAX: usize = 64 * 1024;
+/// Retained messages that are removed in one turn when they have expired: so long the other shards wait for theirs.
+const EXPIRED_MAX: usize = 512;
 
 impl Shard {
     /// Sessions that have retained messages to read go on, each for a while and one after the other, as long as this turn
@@ -107,13 +109,12 @@ impl Shard {
         self.timers.set(Timer::Retained, &mut self.retained_timer, when);
     }
 
-    /// Retained messages have expired: they go at that time, asked for or not.
+    /// Retained messages have expired: they go at that time, asked for or not, so many at a time.
     pub(crate) fn retained_due(&mut self) {
-        self.retained_timer = Time::NEVER;
         let now = self.now;
         let mut next_expiry = None;
         self.space.retained(&mut |retained| {
-            retained.expire(now);
+            retained.expire(now, EXPIRED_MAX);
             next_expiry = retained.next_expiry();
         });
         self.watch_retained(next_expiry);

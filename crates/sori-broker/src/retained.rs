@@ -120,17 +120,12 @@ impl Retained {
         true
     }
 
-    /// Remove what has expired at `now`; gives how many that were.
-    pub(crate) fn expire(&mut self, now: Time) -> usize {
-        let mut count = 0;
-        while let Some((when, _)) = self.expiries.first() {
-            if *when > now {
-                break;
-            }
-            if let Some((_, message)) = self.expiries.pop_first() {
-                self.topics.remove(&message);
-                count += 1;
-            }
+    /// Remove what has expired at `now`, and no more than `count`; gives how many that were.
+    pub(crate) fn expire(&mut self, now: Time, count: usize) -> usize {
+        for removed in 0..count {
+            let Some((_, message)) = self.expiries.first().filter(|(when, _)| *when <= now) else { return removed };
+            self.topics.remove(message);
+            self.expiries.pop_first();
         }
         count
     }

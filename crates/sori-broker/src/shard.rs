@@ -266,6 +266,7 @@ impl Shard {
     }
 
     fn fire_timers(&mut self) {
+        let mut is_retained_due = false;
         for _ in 0..TIMERS_MAX {
             let Some(timer) = self.timers.pop(self.now) else { break };
             match timer {
@@ -279,8 +280,15 @@ impl Shard {
                         self.session_due(SessionKey { slot, generation });
                     }
                 }
-                Timer::Retained => self.retained_due(),
+                Timer::Retained => {
+                    self.retained_timer = Time::NEVER;
+                    is_retained_due = true;
+                }
             }
+        }
+        // Once, though more may be due then.
+        if is_retained_due {
+            self.retained_due();
         }
     }
 

@@ -119,3 +119,19 @@ fn one_retained_message_comes_at_once() {
     assert_eq!(broker.say(id, subscribe(1).filter("r/0", 0)).len(), 5 + 11, "SUBACK and PUBLISH");
     assert!(!broker.is_due());
 }
+
+#[test]
+fn retained_messages_that_expire_together_go_in_slices() {
+    let mut broker = Lone::new(Settings::default());
+    let publisher = broker.connect(v5("p"));
+    retain(&mut broker, publisher, 1500, Some(1));
+    broker.now = broker.now.plus_seconds(2);
+    for left in [1500 - 512, 1500 - 1024, 0] {
+        assert!(broker.tick(), "more is due");
+        let mut found = 0;
+        broker.space.retained(&mut |retained| found = retained.len());
+        assert_eq!(found, left);
+    }
+    assert!(!broker.tick());
+    assert_eq!(used(&broker), 0);
+}
