@@ -81,6 +81,7 @@ mod answer_row;
 mod answering;
 mod authenticating;
 mod budget;
+mod census;
 mod checkpointing;
 mod client_ids;
 mod connecting;
@@ -141,6 +142,7 @@ mod waiting;
 mod wills;
 
 pub use access::{Access, Action, Exchange, Identity, Login, OpenAccess, Step, Verdict};
+pub use census::Census;
 pub use event::{Cause, Effect, Event};
 pub use fetching::Fetch;
 pub use handoff::Handoff;

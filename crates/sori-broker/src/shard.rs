@@ -487,22 +487,6 @@ impl Shard {
         if has_left || self.is_walking() { Some(self.now) } else { self.timers.next() }
     }
 
-    /// The counters, with the gauges as of now.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        let mut totals = self.totals;
-        totals.connections = self.connections.len() as u64;
-        totals.sessions = self.sessions.len() as u64;
-        for (_, _, session) in self.sessions.iter() {
-            totals.clients_connected += u64::from(session.connection.is_some());
-            totals.queued += session.queue.len() as u64;
-            totals.queued_bytes += session.queue.bytes();
-            totals.queued_in_store += session.queue.stored_len() as u64;
-            totals.inflight += session.outgoing.in_flight() as u64;
-        }
-        totals
-    }
-
     /// A number that changes whenever something was received or sent.
     #[must_use]
     pub fn activity(&self) -> u64 {
