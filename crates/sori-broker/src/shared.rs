@@ -4,6 +4,7 @@ use crate::ids::SessionRef;
 use crate::index::{NodeId, Place};
 use crate::subscribers::Subscribers;
 use crate::subscription::Subscriber;
+use crate::taken::Taken;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -25,10 +26,6 @@ impl GroupNumber {
         let bytes = name.bytes().chain([b'/']).chain(filter.bytes());
         let hash = bytes.fold(0x811C_9DC5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         GroupNumber(NonZeroU32::new(hash).unwrap_or(NonZeroU32::MIN))
-    }
-
-    fn next(self) -> GroupNumber {
-        GroupNumber(self.0.checked_add(1).unwrap_or(NonZeroU32::MIN))
     }
 }
 
@@ -99,6 +96,8 @@ impl Group {
 pub(crate) struct Groups {
     by_name: BTreeMap<Box<str>, GroupNumber>,
     groups: BTreeMap<GroupNumber, Group>,
+    /// The numbers of all groups: clients can choose names that all want the same.
+    numbers: Taken,
 }
 
 impl Groups {
@@ -125,10 +124,7 @@ impl Groups {
     /// The group of this name below `filter`, which ends at `node`.
     pub(crate) fn named_or_new(&mut self, name: &str, filter: &str, node: NodeId) -> &mut Group {
         let number = self.by_name.get(name).copied().unwrap_or_else(|| {
-            let mut number = GroupNumber::of(name, filter);
-            while self.groups.contains_key(&number) {
-                number = number.next();
-            }
+            let number = GroupNumber(self.numbers.take(GroupNumber::of(name, filter).0));
             self.by_name.insert(Box::from(name), number);
             number
         });
@@ -139,6 +135,7 @@ impl Groups {
     pub(crate) fn forget(&mut self, number: GroupNumber) {
         if let Some(group) = self.groups.remove(&number) {
             self.by_name.remove(&group.name);
+            self.numbers.give_back(number.0);
         }
     }
 }

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use alloc::format;
+use alloc::string::String;
+
 use sori_mqtt::{QoS, TopicFilter};
 
 use super::*;
 use crate::ids::ShardId;
 use crate::index::SubscriptionIndex;
+use crate::looks;
 use crate::subscription::Options;
 
 fn some_node() -> NodeId {
@@ -111,7 +115,6 @@ fn a_member_that_subscribes_again_is_still_one_member() {
 fn a_group_s_number_is_fnv_1a_of_its_name_and_filter() {
     // Computed elsewhere.
     assert_eq!(GroupNumber::of("g", "a/+").0.get(), 0x6E0A_13D8);
-    assert_eq!(GroupNumber(NonZeroU32::MAX).next(), GroupNumber(NonZeroU32::MIN));
 }
 
 #[test]
@@ -124,4 +127,43 @@ fn groups_whose_numbers_would_be_the_same_are_two() {
     groups.forget(numbers[0]);
     assert!(groups.named("1aa9").is_none());
     assert_eq!(groups.named("25054").map(|group| group.turn.group), Some(numbers[1]));
+}
+
+/// Texts of which it is the same for the hash which one of each pair stands in a name, computed elsewhere.
+const ALIKE: [[&str; 2]; 8] = [
+    ["1d18d", "d7038"],
+    ["4a0f5", "bec20"],
+    ["198eb", "52938"],
+    ["19f8a", "89aa0"],
+    ["0789b", "489c8"],
+    ["289db", "67828"],
+    ["19f8a", "89aa0"],
+    ["0789b", "489c8"],
+];
+
+/// Names that all want the same number.
+fn names_alike() -> Vec<String> {
+    let mut names = Vec::from([String::new()]);
+    for pair in ALIKE {
+        names = names.iter().flat_map(|name| pair.map(|text| format!("{name}{text}"))).collect();
+    }
+    assert!(names.iter().all(|name| GroupNumber::of(name, "t") == GroupNumber::of(&names[0], "t")));
+    names
+}
+
+#[test]
+fn names_that_a_client_has_made_alike_cost_no_more_than_others() {
+    let alike = names_alike();
+    let others: Vec<String> = (0..alike.len()).map(|number| format!("g{number}")).collect();
+    let [alike, others] = [alike, others].map(|names| {
+        let mut groups = Groups::default();
+        let looks = looks::during(|| {
+            for name in &names {
+                groups.named_or_new(name, "t");
+            }
+        });
+        assert_eq!(groups.iter().count(), names.len());
+        looks
+    });
+    assert!(alike <= others, "{alike} looks, and {others} for the same number of other names");
 }
