@@ -10,6 +10,7 @@
 
 use crate::delivery::{Delivery, Order, Stored};
 use crate::line::Line;
+use crate::looks;
 use crate::memory::MemoryUse;
 use crate::message::Message;
 use crate::stored_line::{STORED_BYTES, StoredLine, StoredMut};
@@ -32,7 +33,13 @@ pub(crate) struct Queue {
     last_order: Order,
     /// Nothing in memory expires before this moment. `None` is never.
     expires_first: Option<Time>,
+    /// It is not looked through for what has expired before this moment.
+    next_look: Time,
 }
+
+/// So many deliveries of a queue are looked at in a millisecond for what has expired: of a long queue not all of them
+/// each time.
+const LOOKS_PER_MILLI: usize = 100;
 
 /// A delivery that was dropped.
 #[derive(Debug)]
@@ -200,6 +207,7 @@ impl Queue {
         let mut taken = Vec::new();
         for line in [&mut self.front, &mut self.back, &mut self.plain] {
             for delivery in core::mem::take(line) {
+                looks::note();
                 if unwanted(&delivery) {
                     taken.push(delivery);
                 } else {
@@ -228,21 +236,56 @@ impl Queue {
         }
     }
 
-    /// Take out what has expired of what is in memory. A queue in which nothing has is not looked through.
+    fn may_have_expired(&self, now: Time) -> bool {
+        self.expires_first.is_some_and(|first| first <= now)
+    }
+
+    /// Take out what has expired of what comes next, without looking at what comes behind it.
+    pub(crate) fn expire_first(&mut self, now: Time) -> Vec<Delivery> {
+        let mut expired = Vec::new();
+        if !self.may_have_expired(now) {
+            return expired;
+        }
+        for line in [&mut self.front, &mut self.plain] {
+            while line.front().is_some_and(|d| d.message.expires() <= now) {
+                looks::note();
+                expired.extend(Queue::pop_from(line, &mut self.bytes));
+            }
+        }
+        self.close_gap();
+        expired
+    }
+
+    /// Take out what has expired of what is in memory. A queue in which nothing has is not looked through, and a long one
+    /// only now and then.
     pub(crate) fn expire(&mut self, now: Time) -> Vec<Delivery> {
-        if self.expires_first.is_none_or(|first| first > now) {
+        if now < self.next_look || !self.may_have_expired(now) {
             return Vec::new();
         }
-        let expired = self.take(|d| d.message.expires() <= now);
-        let left = self.front.iter().chain(self.back.iter()).chain(self.plain.iter()).map(|d| d.message.expires());
-        self.expires_first = left.min().filter(|first| *first != Time::NEVER);
+        let in_memory = self.front.len() + self.back.len() + self.plain.len();
+        self.next_look = now.plus_millis((in_memory / LOOKS_PER_MILLI) as u64);
+        let mut left = Time::NEVER;
+        let expired = self.take(|d| {
+            let expires = d.message.expires();
+            let has_expired = expires <= now;
+            left = if has_expired { left } else { left.min(expires) };
+            has_expired
+        });
+        self.expires_first = Some(left).filter(|first| *first != Time::NEVER);
         expired
     }
 
     /// Take out the last queued message of this topic. The new one goes to the end: in an earlier place it would
     /// overtake what its own publisher sent before. [MQTT-4.6.0-5] [MQTT311-4.6.0-6]
     pub(crate) fn take_last_of_topic(&mut self, topic: &str) -> Option<Delivery> {
-        let last = |line: &Line| line.iter().rfind(|d| d.message.topic() == topic).map(|d| d.order);
+        let last = |line: &Line| {
+            line.iter()
+                .rfind(|d| {
+                    looks::note();
+                    d.message.topic() == topic
+                })
+                .map(|d| d.order)
+        };
         // Queues of which only the latest values are wanted are not moved into the store.
         let delivery = match (last(&self.front), last(&self.plain)) {
             (Some(a), b) if b.is_none_or(|b| b.is_before(a)) => self.front.remove(a)?,

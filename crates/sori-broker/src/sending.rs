@@ -17,6 +17,7 @@ use crate::shard::{OUTPUT_MAX, Shard};
 use crate::shared::GroupNumber;
 use crate::time::Time;
 use crate::totals::Totals;
+use crate::waiting::Waiting;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{PacketId, PacketType, Properties, Property, PropertyBuffer, Publish, QoS, Version};
@@ -234,16 +235,8 @@ impl Shard {
         message: &MessageRef<'_>,
         shared: &mut Option<Message>,
     ) -> Outcome {
-        let now = self.now;
-        let me = self.session_ref(key);
+        self.drop_expired(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return Outcome::Gone };
-        if !has_room(&self.settings, session) {
-            for expired in session.queue.expire(now) {
-                self.totals.dropped_expired += 1;
-                session.dropped += 1;
-                self.recorder.note_dropped(me, session, &expired);
-            }
-        }
         if terms.may_pass && !has_room(&self.settings, session) {
             return Outcome::Passed;
         }
@@ -269,6 +262,22 @@ impl Shard {
         let outcome = self.enqueue_in_full(key, delivery);
         self.report_drop(key, None);
         outcome
+    }
+
+    /// In a full queue, what has expired makes room: first what comes next, which is found at once.
+    fn drop_expired(&mut self, key: SessionKey) {
+        let (me, now) = (self.session_ref(key), self.now);
+        for expire in [Waiting::expire_first, Waiting::expire] {
+            let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+            if has_room(&self.settings, session) {
+                return;
+            }
+            for expired in expire(&mut session.queue, now) {
+                self.totals.dropped_expired += 1;
+                session.dropped += 1;
+                self.recorder.note_dropped(me, session, &expired);
+            }
+        }
     }
 
     fn queue(&mut self, key: SessionKey, mut delivery: Delivery) {

@@ -113,6 +113,10 @@ impl Waiting {
         }
     }
 
+    pub(crate) fn expire_first(&mut self, now: Time) -> Vec<Delivery> {
+        self.with(|queue| queue.expire_first(now)).unwrap_or_default()
+    }
+
     pub(crate) fn expire(&mut self, now: Time) -> Vec<Delivery> {
         self.with(|queue| queue.expire(now)).unwrap_or_default()
     }

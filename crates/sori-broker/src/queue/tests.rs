@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::looks;
 use crate::memory::MemoryUse;
 use crate::message::MessageRef;
 
@@ -18,14 +19,29 @@ fn delivery(memory: &MemoryUse, topic: &str, length: usize, qos: QoS, expires: T
 
 #[derive(Clone, Debug)]
 enum Step {
-    Push { topic: u8, length: usize, qos: u8, expires: Option<u64> },
+    Push {
+        topic: u8,
+        length: usize,
+        qos: u8,
+        expires: Option<u64>,
+    },
     Pop,
+    /// After so many milliseconds.
     Expire(u64),
-    TakeLast { topic: u8 },
-    Spill { keep: usize },
-    Fetch { count: usize },
+    ExpireFirst(u64),
+    TakeLast {
+        topic: u8,
+    },
+    Spill {
+        keep: usize,
+    },
+    Fetch {
+        count: usize,
+    },
     DropOldest,
-    TakeLonger { than: usize },
+    TakeLonger {
+        than: usize,
+    },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -33,7 +49,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => (0..4_u8, 0..30_usize, 0..3_u8, prop::option::of(0..50_u64))
             .prop_map(|(topic, length, qos, expires)| Step::Push { topic, length, qos, expires }),
         3 => Just(Step::Pop),
-        1 => (0..50_u64).prop_map(Step::Expire),
+        1 => (0..20_u64).prop_map(Step::Expire),
+        1 => (0..20_u64).prop_map(Step::ExpireFirst),
         1 => (0..4_u8).prop_map(|topic| Step::TakeLast { topic }),
         1 => (0..30_usize).prop_map(|than| Step::TakeLonger { than }),
         1 => (0..4_usize).prop_map(|keep| Step::Spill { keep }),
@@ -52,7 +69,7 @@ fn known(delivery: &Delivery) -> Known {
 }
 
 /// Takes out of the list what `unwanted` names.
-fn partition(list: &mut Vec<Known>, unwanted: impl Fn(&Known) -> bool) -> Vec<Known> {
+fn partition(list: &mut Vec<Known>, unwanted: impl FnMut(&Known) -> bool) -> Vec<Known> {
     let (taken, kept) = list.drain(..).partition(unwanted);
     *list = kept;
     taken
@@ -65,13 +82,13 @@ proptest! {
         let memory = MemoryUse::default();
         let mut queue = Queue { last_order: Order(u32::MAX - 20), ..Queue::default() };
         let mut list: Vec<Known> = Vec::new();
-        let mut last = u32::MAX - 20;
+        let (mut last, mut now) = (u32::MAX - 20, Time(0));
         let mut store: HashMap<u64, Message> = HashMap::new();
         for step in steps {
             match step {
                 Step::Push { topic, length, qos, expires } => {
                     let qos = QoS::from_u8(qos).unwrap_or_default();
-                    let expires = expires.map_or(Time::NEVER, Time);
+                    let expires = expires.map_or(Time::NEVER, |millis| now.plus_millis(millis));
                     last = last.wrapping_add(1);
                     let pushed = queue.push(delivery(&memory, &format!("t/{topic}"), length, qos, expires));
                     prop_assert_eq!(pushed.order.0, last);
@@ -107,10 +124,24 @@ proptest! {
                     prop_assert_eq!(queue.drop_oldest(&memory).is_some(), first.is_some());
                 }
                 // What is asked for by its expiry, topic or length is in memory.
-                Step::Expire(_) | Step::TakeLast { .. } | Step::TakeLonger { .. } if queue.stored_len() > 0 => {}
-                Step::Expire(now) => {
-                    let expired: Vec<Known> = queue.expire(Time(now)).iter().map(known).collect();
-                    prop_assert_eq!(expired, partition(&mut list, |(_, _, _, _, expires)| *expires <= Time(now)));
+                Step::Expire(_) | Step::ExpireFirst(_) | Step::TakeLast { .. } | Step::TakeLonger { .. } if queue.stored_len() > 0 => {}
+                Step::Expire(millis) => {
+                    now = now.plus_millis(millis);
+                    let expired: Vec<Known> = queue.expire(now).iter().map(known).collect();
+                    prop_assert_eq!(expired, partition(&mut list, |(_, _, _, _, expires)| *expires <= now));
+                }
+                // What stands at the beginning of each of the two lines has gone.
+                Step::ExpireFirst(millis) => {
+                    now = now.plus_millis(millis);
+                    let mut goes = [true, true];
+                    let expected = partition(&mut list, |(_, _, _, qos, expires)| {
+                        let goes = &mut goes[usize::from(*qos == QoS::AtMostOnce)];
+                        *goes &= *expires <= now;
+                        *goes
+                    });
+                    let mut expired: Vec<Known> = queue.expire_first(now).iter().map(known).collect();
+                    expired.sort_by_key(|(order, ..)| order.wrapping_sub(u32::MAX - 20));
+                    prop_assert_eq!(expired, expected);
                 }
                 Step::TakeLast { topic } => {
                     let at = list.iter().rposition(|(_, other, ..)| *other == topic);
@@ -163,4 +194,44 @@ fn a_message_that_cannot_be_read_makes_way() {
     assert!(is_stored(queue.drop_oldest(&memory), 2));
     assert!(is_stored(queue.drop_oldest(&memory), 3));
     assert_eq!((queue.stored_len(), memory.bytes()), (0, 0));
+}
+
+const MANY: u64 = 5_000;
+
+/// A long queue in which the delivery of each number expires at the moment that `expires` says.
+fn long_queue(memory: &MemoryUse, expires: impl Fn(u64) -> Time) -> Queue {
+    let mut queue = Queue::default();
+    for number in 0..MANY {
+        queue.push(delivery(memory, &format!("t/{number}"), 1, QoS::AtLeastOnce, expires(number)));
+    }
+    queue
+}
+
+/// While one message after the other expires, the queue is not looked through for each of them.
+#[test]
+fn a_long_queue_is_not_looked_through_for_each_message_that_expires() {
+    let memory = MemoryUse::default();
+    let mut queue = long_queue(&memory, |number| if number % 5 == 4 { Time(number / 5 + 1) } else { Time::NEVER });
+    let mut expired = 0;
+    let looks = looks::during(|| {
+        for now in 0..MANY / 5 {
+            expired += queue.expire(Time(now)).len();
+        }
+    });
+    assert!(looks < 150_000, "{looks} looks at {MANY} deliveries for {expired}");
+    expired += queue.expire(Time(2 * MANY)).len();
+    assert_eq!((expired, queue.len()), (1_000, 4_000));
+}
+
+/// What expires in the order in which it waits is found at the beginning.
+#[test]
+fn what_expires_first_is_found_at_the_beginning() {
+    let memory = MemoryUse::default();
+    let mut queue = long_queue(&memory, |number| Time(number + 1));
+    let looks = looks::during(|| {
+        for now in 1..=MANY {
+            assert_eq!(queue.expire_first(Time(now)).len(), 1);
+        }
+    });
+    assert_eq!((looks, queue.len(), queue.bytes()), (MANY as usize, 0, 0));
 }
