@@ -95,6 +95,7 @@ mod handoff;
 mod holding;
 mod ids;
 mod index;
+mod latest;
 mod leaving;
 mod line;
 mod looks;

@@ -46,6 +46,12 @@ impl Line {
         None
     }
 
+    /// The one that has this order.
+    pub(crate) fn find(&self, order: Order) -> Option<&Delivery> {
+        let (piece, at) = self.place_of(order);
+        self.pieces.get(piece)?.get(at).filter(|delivery| delivery.order == order)
+    }
+
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Delivery> {
         self.pieces.iter().flatten()
     }
@@ -246,6 +252,8 @@ mod tests {
                 let at = model.len() / 3;
                 prop_assert_eq!(line.get(at).map(|d| d.order.0), model.get(at).copied());
                 if let Some(order) = model.get(at) {
+                    prop_assert_eq!(line.find(Order(*order)).map(|d| d.order.0), Some(*order));
+                    prop_assert!(line.find(Order(order.wrapping_add(1000))).is_none());
                     let from: Vec<u32> = line.iter_from(Order(*order)).map(|d| d.order.0).collect();
                     prop_assert_eq!(from, model.range(at..).copied().collect::<Vec<_>>());
                 }

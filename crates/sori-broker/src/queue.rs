@@ -9,12 +9,14 @@
 //! of the two fronts is the older one. What lies in the store only is fetched before its turn comes.
 
 use crate::delivery::{Delivery, Order, Stored};
+use crate::latest::Latest;
 use crate::line::Line;
 use crate::looks;
 use crate::memory::MemoryUse;
 use crate::message::Message;
 use crate::stored_line::{STORED_BYTES, StoredLine, StoredMut};
 use crate::time::Time;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use sori_mqtt::QoS;
 
@@ -35,6 +37,8 @@ pub(crate) struct Queue {
     expires_first: Option<Time>,
     /// It is not looked through for what has expired before this moment.
     next_look: Time,
+    /// The last delivery of each topic, if somebody has asked for one.
+    latest: Option<Box<Latest>>,
 }
 
 /// So many deliveries of a queue are looked at in a millisecond for what has expired: of a long queue not all of them
@@ -137,6 +141,10 @@ impl Queue {
             self.expires_first = Some(self.expires_first.map_or(expires, |first| first.min(expires)));
         }
         self.bytes += delivery.payload_length();
+        if let Some(latest) = &mut self.latest {
+            let topic = delivery.message.topic();
+            latest.note(&delivery, |order| has_topic([&self.front, &self.back, &self.plain], order, topic));
+        }
         let line = match delivery.qos {
             QoS::AtMostOnce => &mut self.plain,
             _ if self.stored.is_empty() => &mut self.front,
@@ -156,20 +164,28 @@ impl Queue {
         if self.is_plain_next() {
             return self.pop_qos0();
         }
-        let delivery = Queue::pop_from(&mut self.front, &mut self.bytes);
+        let delivery = self.pop_from(|queue| &mut queue.front);
         self.close_gap();
         delivery
     }
 
     /// Take out the oldest of QoS 0.
     pub(crate) fn pop_qos0(&mut self) -> Option<Delivery> {
-        Queue::pop_from(&mut self.plain, &mut self.bytes)
+        self.pop_from(|queue| &mut queue.plain)
     }
 
-    fn pop_from(line: &mut Line, bytes: &mut u64) -> Option<Delivery> {
-        let delivery = line.pop_front()?;
-        *bytes -= delivery.payload_length();
+    fn pop_from(&mut self, line: impl FnOnce(&mut Queue) -> &mut Line) -> Option<Delivery> {
+        let delivery = line(self).pop_front()?;
+        self.note_gone(&delivery);
         Some(delivery)
+    }
+
+    /// A delivery of those in memory has been taken out.
+    fn note_gone(&mut self, delivery: &Delivery) {
+        self.bytes -= delivery.payload_length();
+        if let Some(latest) = &mut self.latest {
+            latest.forget(delivery);
+        }
     }
 
     /// Nothing lies in the store any more: what comes after it comes next.
@@ -205,6 +221,7 @@ impl Queue {
     /// Take out everything that `unwanted` names of what is in memory, in order.
     pub(crate) fn take(&mut self, mut unwanted: impl FnMut(&Delivery) -> bool) -> Vec<Delivery> {
         let mut taken = Vec::new();
+        self.latest = None;
         for line in [&mut self.front, &mut self.back, &mut self.plain] {
             for delivery in core::mem::take(line) {
                 looks::note();
@@ -225,6 +242,7 @@ impl Queue {
 
     /// Put back what [`Queue::take`] took, each in its place.
     pub(crate) fn put_back(&mut self, deliveries: Vec<Delivery>) {
+        self.latest = None;
         for delivery in deliveries {
             self.bytes += delivery.payload_length();
             let line = match delivery.qos {
@@ -246,10 +264,11 @@ impl Queue {
         if !self.may_have_expired(now) {
             return expired;
         }
-        for line in [&mut self.front, &mut self.plain] {
-            while line.front().is_some_and(|d| d.message.expires() <= now) {
+        let lines: [fn(&mut Queue) -> &mut Line; 2] = [|queue| &mut queue.front, |queue| &mut queue.plain];
+        for line in lines {
+            while line(self).front().is_some_and(|d| d.message.expires() <= now) {
                 looks::note();
-                expired.extend(Queue::pop_from(line, &mut self.bytes));
+                expired.extend(self.pop_from(line));
             }
         }
         self.close_gap();
@@ -275,24 +294,27 @@ impl Queue {
         expired
     }
 
-    /// Take out the last queued message of this topic. The new one goes to the end: in an earlier place it would
-    /// overtake what its own publisher sent before. [MQTT-4.6.0-5] [MQTT311-4.6.0-6]
+    /// Take out the last message of this topic that is in memory. The caller puts the new one in at the end: in an earlier
+    /// place it would overtake what its own publisher sent before. [MQTT-4.6.0-5] [MQTT311-4.6.0-6]
     pub(crate) fn take_last_of_topic(&mut self, topic: &str) -> Option<Delivery> {
-        let last = |line: &Line| {
-            line.iter()
-                .rfind(|d| {
-                    looks::note();
-                    d.message.topic() == topic
-                })
-                .map(|d| d.order)
-        };
         // Queues of which only the latest values are wanted are not moved into the store.
-        let delivery = match (last(&self.front), last(&self.plain)) {
-            (Some(a), b) if b.is_none_or(|b| b.is_before(a)) => self.front.remove(a)?,
-            (_, b) => self.plain.remove(b?)?,
-        };
-        self.bytes -= delivery.payload_length();
+        let latest = self.latest.take().unwrap_or_else(|| Box::new(self.find_latest()));
+        let lines = [&self.front, &self.back, &self.plain];
+        let found = latest.find(topic, |order| has_topic(lines, order, topic));
+        self.latest = Some(latest);
+        let order = found?;
+        let lines = [&mut self.front, &mut self.back, &mut self.plain];
+        let delivery = lines.into_iter().find_map(|line| line.remove(order))?;
+        self.note_gone(&delivery);
         Some(delivery)
+    }
+
+    fn find_latest(&self) -> Latest {
+        let (mut latest, lines) = (Latest::default(), [&self.front, &self.back, &self.plain]);
+        for delivery in self.front.iter().chain(self.back.iter()).chain(self.plain.iter()) {
+            latest.note(delivery, |order| has_topic(lines, order, delivery.message.topic()));
+        }
+        latest
     }
 
     // What lies in the store only.
@@ -300,6 +322,7 @@ impl Queue {
     /// Leave the messages that are durable to the store, but for the first `keep`: what was chosen from a group stays,
     /// and all behind it.
     pub(crate) fn spill(&mut self, keep: usize, memory: &MemoryUse) {
+        self.latest = None;
         let may_go = |d: &Delivery| d.message.place() != 0 && d.group().is_none();
         if self.stored.is_empty() {
             if self.front.len() <= keep || !self.front.get(keep).is_some_and(may_go) {
@@ -361,6 +384,7 @@ impl Queue {
             self.expires_first = Some(self.expires_first.map_or(expires, |first| first.min(expires)));
         }
         self.bytes += delivery.payload_length();
+        self.latest = None;
         self.front.push_back(delivery);
         self.close_gap();
         None
@@ -371,6 +395,12 @@ impl Queue {
         let stored = self.stored.range_mut(from).map(Err);
         self.front.iter_from(from).map(Ok).chain(stored).chain(self.back.iter_from(from).map(Ok))
     }
+}
+
+/// Has the delivery in this place this topic?
+fn has_topic(lines: [&Line; 3], order: Order, topic: &str) -> bool {
+    looks::note();
+    lines.into_iter().find_map(|line| line.find(order)).is_some_and(|delivery| delivery.message.topic() == topic)
 }
 
 #[cfg(test)]

@@ -29,8 +29,10 @@ enum Step {
     /// After so many milliseconds.
     Expire(u64),
     ExpireFirst(u64),
+    /// And put in a new one.
     TakeLast {
         topic: u8,
+        qos: u8,
     },
     Spill {
         keep: usize,
@@ -51,7 +53,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Pop),
         1 => (0..20_u64).prop_map(Step::Expire),
         1 => (0..20_u64).prop_map(Step::ExpireFirst),
-        1 => (0..4_u8).prop_map(|topic| Step::TakeLast { topic }),
+        2 => (0..4_u8, 0..3_u8).prop_map(|(topic, qos)| Step::TakeLast { topic, qos }),
         1 => (0..30_usize).prop_map(|than| Step::TakeLonger { than }),
         1 => (0..4_usize).prop_map(|keep| Step::Spill { keep }),
         1 => (1..6_usize).prop_map(|count| Step::Fetch { count }),
@@ -143,10 +145,14 @@ proptest! {
                     expired.sort_by_key(|(order, ..)| order.wrapping_sub(u32::MAX - 20));
                     prop_assert_eq!(expired, expected);
                 }
-                Step::TakeLast { topic } => {
+                Step::TakeLast { topic, qos } => {
                     let at = list.iter().rposition(|(_, other, ..)| *other == topic);
                     let taken = queue.take_last_of_topic(&format!("t/{topic}"));
                     prop_assert_eq!(taken.as_ref().map(known), at.map(|at| list.remove(at)));
+                    let qos = QoS::from_u8(qos).unwrap_or_default();
+                    last = last.wrapping_add(1);
+                    queue.push(delivery(&memory, &format!("t/{topic}"), 1, qos, Time::NEVER));
+                    list.push((last, topic, 1, qos, Time::NEVER));
                 }
                 Step::TakeLonger { than } => {
                     let taken: Vec<Known> = queue.take(|d| d.payload_length() > than as u64).iter().map(known).collect();
@@ -234,4 +240,20 @@ fn what_expires_first_is_found_at_the_beginning() {
         }
     });
     assert_eq!((looks, queue.len(), queue.bytes()), (MANY as usize, 0, 0));
+}
+
+/// The last message of a topic is found without looking through the others.
+#[test]
+fn the_last_message_of_a_topic_is_found_without_looking_at_all() {
+    let memory = MemoryUse::default();
+    let mut queue = long_queue(&memory, |_| Time::NEVER);
+    let looks = looks::during(|| {
+        for number in 0..MANY {
+            let topic = format!("t/{}", number * 7 % MANY);
+            let taken = queue.take_last_of_topic(&topic).map(|old| old.message.topic() == topic);
+            assert_eq!(taken, Some(true));
+            queue.push(delivery(&memory, &topic, 1, QoS::from_u8((number % 2) as u8).unwrap_or_default(), Time::NEVER));
+        }
+    });
+    assert!(looks < 10 * MANY as usize, "{looks} looks for {MANY} messages");
 }
