@@ -106,6 +106,7 @@ mod message;
 mod offline;
 mod output;
 mod overview;
+mod passing_over;
 mod places;
 mod publishing;
 mod queue;

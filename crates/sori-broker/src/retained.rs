@@ -1,6 +1,7 @@
 //! Retained messages of all topics, in the order of their names, so that a wildcard reads a range and not everything.
 
 use crate::message::{Message, Owner};
+use crate::passing_over;
 use crate::time::Time;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -167,7 +168,8 @@ impl Retained {
             Some(after) => Bound::Excluded(after.as_bytes()),
             None => Bound::Included(begin.as_bytes()),
         };
-        for candidate in self.topics.range::<[u8], _>((bound, Bound::Unbounded)) {
+        let mut topics = self.topics.range::<[u8], _>((bound, Bound::Unbounded));
+        while let Some(candidate) = topics.next() {
             if !candidate.0.message.topic_bytes().starts_with(begin.as_bytes()) {
                 break;
             }
@@ -178,6 +180,11 @@ impl Retained {
             *steps = steps.saturating_sub(1);
             if *steps == 0 {
                 return Step::Pause(String::from(topic));
+            }
+            let Some(name) = passing_over::next_name(filter.filter(), topic) else { break };
+            // Often there is nothing to pass over.
+            if topics.clone().next().is_some_and(|next| next.0.message.topic_bytes() < name.as_bytes()) {
+                topics = self.topics.range::<[u8], _>((Bound::Included(name.as_bytes()), Bound::Unbounded));
             }
         }
         Step::End

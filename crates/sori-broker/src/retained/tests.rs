@@ -53,7 +53,8 @@ enum Change {
 }
 
 fn any_topic() -> impl Strategy<Value = String> {
-    let level = prop_oneof![Just("a"), Just("b"), Just(""), Just("ab"), Just("$x"), Just("\u{e9}")];
+    let level =
+        prop_oneof![Just("a"), Just("b"), Just(""), Just("ab"), Just("a!"), Just("a0"), Just("$x"), Just("\u{e9}")];
     prop::collection::vec(level, 1..5)
         .prop_map(|levels| levels.join("/"))
         .prop_filter("a valid name", |text| TopicName::new(text).is_ok())
@@ -68,9 +69,34 @@ fn any_change() -> impl Strategy<Value = Change> {
     ]
 }
 
-const FILTERS: [&str; 18] = [
-    "#", "+", "+/#", "a/#", "a/+", "a/b/#", "a//#", "a/+/b", "/#", "/+", "//#", "+/+/+", "$x/#", "a", "ab/#", "+/b",
-    "\u{e9}/#", "a/",
+const FILTERS: [&str; 27] = [
+    "#",
+    "+",
+    "+/#",
+    "a/#",
+    "a/+",
+    "a/b/#",
+    "a//#",
+    "a/+/b",
+    "/#",
+    "/+",
+    "//#",
+    "+/+/+",
+    "$x/#",
+    "a",
+    "ab/#",
+    "+/b",
+    "\u{e9}/#",
+    "a/",
+    "+/a/#",
+    "+/a/+",
+    "+/+/b",
+    "a/+/b/#",
+    "+/a/+/b",
+    "a/+/+/#",
+    "+//+",
+    "a!/+/a",
+    "+/\u{e9}/+",
 ];
 
 proptest! {
@@ -169,6 +195,50 @@ fn a_filter_looks_only_at_what_begins_like_it() {
         assert_eq!(retained.may_have(filter), filter.filter().starts_with("mine"), "{filter:?}");
         let step = retained.next(filter, None, &mut steps);
         assert!(!matches!(step, Step::Pause(_)), "{filter:?} looks at topics of others");
+    }
+}
+
+/// How often the store is looked into until all that matches is found.
+fn looks_for(retained: &Retained, filter: &str) -> (usize, u32) {
+    let mut steps = u32::MAX;
+    let (mut found, mut after) = (0, None);
+    let filter = TopicFilter::new(filter).expect("a valid filter");
+    while let Step::Found(message) = retained.next(filter, after.as_deref(), &mut steps) {
+        after = Some(message.message.topic().to_string());
+        found += 1;
+    }
+    (found, u32::MAX - steps)
+}
+
+/// What a level of the filter rules out is passed over whole, however many topics there are below it.
+#[test]
+fn topics_below_a_level_that_does_not_match_are_passed_over() {
+    let memory = MemoryUse::default();
+    let mut retained = Retained::default();
+    for device in 0..10_u32 {
+        for number in 0..300_u32 {
+            store(&mut retained, &memory, &format!("d{device}/x/{number}"), 0, Time::NEVER);
+            store(&mut retained, &memory, &format!("d{device}/status/{number}"), 0, Time::NEVER);
+            store(&mut retained, &memory, &format!("d{device}-{number}"), 0, Time::NEVER);
+            store(&mut retained, &memory, &format!("$d{device}/{number}"), 0, Time::NEVER);
+        }
+        store(&mut retained, &memory, &format!("d{device}/status"), 0, Time::NEVER);
+        store(&mut retained, &memory, &format!("d{device}/y/z/end"), 0, Time::NEVER);
+    }
+    // (filter, what it finds, looks that are enough for the rest)
+    let cases = [
+        ("+/status", 10, 3_100),
+        ("+/y/+/end", 10, 3_100),
+        ("d1/+/z/end", 1, 10),
+        ("d1/+", 1, 10),
+        ("d1/#", 602, 2),
+        ("d1/status/+", 300, 2),
+        ("+/missing/#", 0, 3_100),
+    ];
+    for (filter, count, enough) in cases {
+        let (found, looks) = looks_for(&retained, filter);
+        assert_eq!(found, count, "{filter}");
+        assert!(looks <= enough, "{looks} looks for {filter}");
     }
 }
 
