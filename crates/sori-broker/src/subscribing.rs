@@ -19,7 +19,7 @@ use sori_mqtt::{
     TopicFilter, UnsubAck, Unsubscribe, Version,
 };
 
-/// Filters of one packet that are put into the index at a time: the other shards wait so long for it, and that is still less than
+/// Filters of one packet that are put into the index, or taken out, at a time: the other shards wait so long for it, and that is still less than
 /// what taking the index for each of them costs.
 const FILTERS_IN_A_GO: usize = 32;
 
@@ -38,6 +38,15 @@ struct Found {
     is_new: bool,
     /// There may be retained messages to be read, up to this version.
     reads: Option<u64>,
+}
+
+/// A subscription that a client gives up.
+struct Unwanted<'a> {
+    /// `None` when it has been refused.
+    filter: Option<TopicFilter<'a>>,
+    code: ReasonCode,
+    /// Where it stood in the index.
+    place: Option<Place>,
 }
 
 impl Shard {
@@ -229,13 +238,21 @@ impl Shard {
         if self.is_change_refused(key) {
             return self.violated(id, ReasonCode::QuotaExceeded, "the store has no room, or has failed");
         }
-        for filter in unsubscribe.filters() {
-            let mounted = mount.map(|mount| mounted_filter(mount, filter));
-            let code = match mounted.as_deref().map_or(Ok(filter), TopicFilter::new) {
-                Ok(filter) => self.unsubscribe(key, filter),
-                Err(_) => ReasonCode::TopicFilterInvalid,
-            };
-            codes.push(code.value());
+        let mounted: Vec<String> = match mount {
+            Some(mount) => unsubscribe.filters().map(|filter| mounted_filter(mount, filter)).collect(),
+            None => Vec::new(),
+        };
+        let mut all = unsubscribe.filters().enumerate().map(|(at, filter)| {
+            let filter = mounted.get(at).map_or(Ok(filter), |mounted| TopicFilter::new(mounted));
+            Unwanted { filter: filter.ok(), code: ReasonCode::TopicFilterInvalid, place: None }
+        });
+        loop {
+            let mut some: Vec<Unwanted<'_>> = all.by_ref().take(FILTERS_IN_A_GO).collect();
+            if some.is_empty() {
+                break;
+            }
+            self.unsubscribe(key, &mut some);
+            codes.extend(some.iter().map(|unwanted| unwanted.code.value()));
         }
         let mut unsuback =
             UnsubAck { packet_id: unsubscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
@@ -248,37 +265,58 @@ impl Shard {
 
     /// From now on nothing is added; what is queued or in flight goes its way. [MQTT-3.10.4-2] [MQTT-3.10.4-3]
     /// [MQTT311-3.10.4-2] [MQTT311-3.10.4-3]
-    fn unsubscribe(&mut self, key: SessionKey, filter: TopicFilter<'_>) -> ReasonCode {
-        let me = self.session_ref(key);
-        let Some(session) = self.sessions.get(key.slot, key.generation) else { return ReasonCode::UnspecifiedError };
-        if !self.is_unrestricted
-            && !self.access.may(&session.identity, &session.client_id, Action::Unsubscribe, filter.filter())
-        {
-            return ReasonCode::NotAuthorized;
+    fn unsubscribe(&mut self, key: SessionKey, all: &mut [Unwanted<'_>]) {
+        let Some(session) = self.sessions.get(key.slot, key.generation) else {
+            return all.iter_mut().for_each(|unwanted| unwanted.code = ReasonCode::UnspecifiedError);
+        };
+        if !self.is_unrestricted {
+            let may = |filter: TopicFilter<'_>| {
+                self.access.may(&session.identity, &session.client_id, Action::Unsubscribe, filter.filter())
+            };
+            for unwanted in all.iter_mut() {
+                if unwanted.filter.is_some_and(|filter| !may(filter)) {
+                    (unwanted.filter, unwanted.code) = (None, ReasonCode::NotAuthorized);
+                }
+            }
         }
-        let mut removed = None;
+        if all.iter().any(|unwanted| unwanted.filter.is_some()) {
+            self.take_out_of_index(key, all);
+        }
+        for unwanted in all.iter() {
+            self.note_unsubscription(key, unwanted);
+        }
+    }
+
+    fn take_out_of_index(&mut self, key: SessionKey, all: &mut [Unwanted<'_>]) {
+        let me = self.session_ref(key);
         self.space.write_index(&mut |index| {
-            removed = index.find(filter, me).map(|(place, _)| place);
-            if let Some(place) = &removed {
-                index.remove(place, me);
+            for unwanted in all.iter_mut() {
+                let Some(filter) = unwanted.filter else { continue };
+                unwanted.place = index.find(filter, me).map(|(place, _)| place);
+                unwanted.code = match &unwanted.place {
+                    Some(place) => {
+                        index.remove(place, me);
+                        ReasonCode::Success
+                    }
+                    None => ReasonCode::NoSubscriptionExisted,
+                };
             }
         });
         self.generation = self.space.generation();
+    }
+
+    fn note_unsubscription(&mut self, key: SessionKey, unwanted: &Unwanted<'_>) {
+        let me = self.session_ref(key);
+        let (Some(filter), Some(place)) = (unwanted.filter, &unwanted.place) else { return };
         let report = self.settings.report_subscriptions;
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
-            return ReasonCode::UnspecifiedError;
-        };
-        if removed.is_some() {
-            self.recorder.note_unsubscribed(me, session, filter.as_str());
-        }
-        let Some(place) = removed else { return ReasonCode::NoSubscriptionExisted };
-        session.places.remove(&place);
-        session.reads.forget(&place);
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
+        self.recorder.note_unsubscribed(me, session, filter.as_str());
+        session.places.remove(place);
+        session.reads.forget(place);
         if report {
             let client_id = Arc::clone(&session.client_id);
             self.event(Event::Unsubscribed { client_id, filter: Box::from(filter.as_str()) });
         }
-        ReasonCode::Success
     }
 
     /// All subscriptions of a client: filter, options and Subscription Identifier (0 for none).

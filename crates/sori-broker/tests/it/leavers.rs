@@ -1,4 +1,4 @@
-//! A client with very many subscriptions leaves: they go little by little, and nobody notices.
+//! A client with very many subscriptions leaves or gives them up: they go little by little, and nobody notices.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -195,4 +195,28 @@ fn a_session_that_lasts_no_longer_is_told_to_the_index_in_slices() {
         broker.say(publisher, publish(topic).qos(1).id(1));
     }
     assert_eq!(broker.shard.totals().recorded, recorded);
+}
+
+/// The index is taken for some filters of an UNSUBSCRIBE at a time, not for each of them.
+#[test]
+fn an_unsubscribe_with_many_filters_seldom_takes_the_index() {
+    let mut broker = Lone::new(Settings::default());
+    let (many, publisher) = (broker.connect(v311("m")), broker.connect(v311("p")));
+    let filters: Vec<String> = (100..400).map(|number| format!("f/{number}")).collect();
+    for filter in &filters[100..] {
+        broker.subscribe(many, filter, 0);
+    }
+    // Twice the same, and some that are not there.
+    let mut body = vec![0, 9];
+    for filter in filters.iter().chain(&filters[100..]) {
+        body.extend_from_slice(&[0, filter.len() as u8]);
+        body.extend_from_slice(filter.as_bytes());
+    }
+    let length = [body.len() as u8 | 0x80, (body.len() >> 7) as u8];
+    let before = broker.space.generation();
+    assert_eq!(broker.say_bytes(many, &[&[0xA2], &length[..], &body].concat()), [0xB0, 2, 0, 9], "UNSUBACK");
+    let changes = broker.space.generation() - before;
+    assert!(changes <= 500 / 32 + 1, "the index was taken {changes} times for 500 filters");
+    assert_eq!(broker.subscriptions(), (0, 0));
+    assert_eq!(broker.publish(publisher, "f/300", &[many]), [Vec::new()]);
 }

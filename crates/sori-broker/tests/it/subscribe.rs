@@ -293,6 +293,21 @@ fn mqtt5_3_10_4_6_several_filters_have_one_unsuback_with_a_code_each_in_order() 
     });
 }
 
+// covers: [MQTT-3.11.3-1]
+#[test]
+fn mqtt5_3_11_3_1_very_many_filters_have_their_codes_in_order_as_well() {
+    everywhere(|broker| {
+        let mut a = broker.connect(v5("a"));
+        for number in (0..100).filter(|number| number % 3 > 0) {
+            a.subscribe(format!("f/{number}"), 0);
+        }
+        a.send((0..100).fold(unsubscribe(9), |packet, number| packet.filter(format!("f/{}", number / 2 * 2), 0)));
+        let there = |number: u32| number % 2 == 0 && number % 3 > 0;
+        let codes: Vec<u8> = (0..100).map(|number| if there(number) { 0 } else { 0x11 }).collect();
+        a.expect(unsuback(9, &codes));
+    });
+}
+
 // covers: [MQTT-3.10.4-3] [MQTT311-3.10.4-2] [MQTT311-3.10.4-3]
 #[test]
 fn mqtt5_3_10_4_2_after_unsuback_nothing_is_added_and_what_was_begun_is_completed() {
