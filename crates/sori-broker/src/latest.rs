@@ -1,47 +1,115 @@
-//! The last delivery of each topic in a queue, found by the topic. Only a full queue in which the latest value counts
-//! has such a table: it is made when it is asked for the first time, and changed with the queue from then on.
+//! The deliveries of each topic in a queue, found by the topic. Only a full queue in which the latest value counts has such
+//! a table: it is made when it is asked for the first time, and changed with the queue from then on.
 
 use crate::delivery::{Delivery, Order};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use core::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
+use sori_mqtt::QoS;
 
 #[derive(Debug, Default)]
 pub(crate) struct Latest {
     hasher: DefaultHashBuilder,
-    last: HashTable<Last>,
+    /// What was chosen at QoS 0, and the rest: each of the two goes in its own order.
+    qos0: HashTable<Topic>,
+    acknowledged: HashTable<Topic>,
 }
 
 #[derive(Debug)]
-struct Last {
-    /// Of the topic.
+struct Topic {
     hash: u64,
-    order: Order,
+    places: Places,
+}
+
+/// Where the deliveries of a topic stand, oldest first.
+#[derive(Debug)]
+enum Places {
+    One(Order),
+    Many(Box<VecDeque<Order>>),
 }
 
 impl Latest {
     /// The last delivery of this topic; `has_topic` says whether the delivery in this place has it.
     pub(crate) fn find(&self, topic: &str, has_topic: impl Fn(Order) -> bool) -> Option<Order> {
         let hash = self.hasher.hash_one(topic);
-        self.last.find(hash, |last| last.hash == hash && has_topic(last.order)).map(|last| last.order)
+        let [qos0, acknowledged] = [&self.qos0, &self.acknowledged].map(|table| {
+            let found = table.find(hash, |topic| topic.hash == hash && has_topic(topic.places.last()))?;
+            Some(found.places.last())
+        });
+        match (qos0, acknowledged) {
+            (Some(one), Some(other)) if one.is_before(other) => Some(other),
+            (one, other) => one.or(other),
+        }
     }
 
-    /// A delivery has come in.
+    /// A delivery has come in, behind those of its topic.
     pub(crate) fn note(&mut self, delivery: &Delivery, has_topic: impl Fn(Order) -> bool) {
-        let (hash, order) = (self.hasher.hash_one(delivery.message.topic()), delivery.order);
-        match self.last.find_mut(hash, |last| last.hash == hash && has_topic(last.order)) {
-            Some(last) if last.order.is_before(order) => last.order = order,
-            Some(_) => {}
+        let (hash, order) = (self.hash(delivery), delivery.order);
+        let table = self.table(delivery);
+        match table.find_mut(hash, |topic| topic.hash == hash && has_topic(topic.places.last())) {
+            Some(topic) => topic.places.push(order),
             None => {
-                self.last.insert_unique(hash, Last { hash, order }, |last| last.hash);
+                table.insert_unique(hash, Topic { hash, places: Places::One(order) }, |topic| topic.hash);
             }
         }
     }
 
-    /// A delivery has gone.
+    /// A delivery has gone: the first or the last of its topic.
     pub(crate) fn forget(&mut self, delivery: &Delivery) {
-        let hash = self.hasher.hash_one(delivery.message.topic());
-        if let Ok(found) = self.last.find_entry(hash, |last| last.order == delivery.order) {
+        let (hash, order) = (self.hash(delivery), delivery.order);
+        let is_it = |topic: &Topic| topic.hash == hash && topic.places.has_at_an_end(order);
+        if let Ok(mut found) = self.table(delivery).find_entry(hash, is_it)
+            && !found.get_mut().places.remove(order)
+        {
             found.remove();
         }
+    }
+
+    fn hash(&self, delivery: &Delivery) -> u64 {
+        self.hasher.hash_one(delivery.message.topic())
+    }
+
+    fn table(&mut self, delivery: &Delivery) -> &mut HashTable<Topic> {
+        if delivery.qos == QoS::AtMostOnce { &mut self.qos0 } else { &mut self.acknowledged }
+    }
+}
+
+impl Places {
+    fn ends(&self) -> (Order, Order) {
+        match self {
+            Places::One(one) => (*one, *one),
+            Places::Many(many) => (many[0], many[many.len() - 1]),
+        }
+    }
+
+    fn last(&self) -> Order {
+        self.ends().1
+    }
+
+    fn has_at_an_end(&self, order: Order) -> bool {
+        let (first, last) = self.ends();
+        first == order || last == order
+    }
+
+    fn push(&mut self, order: Order) {
+        match self {
+            Places::One(one) => *self = Places::Many(Box::new([*one, order].into())),
+            Places::Many(many) => many.push_back(order),
+        }
+    }
+
+    /// Take out one at an end; gives whether something is left.
+    fn remove(&mut self, order: Order) -> bool {
+        let Places::Many(many) = self else { return false };
+        if many[0] == order {
+            many.pop_front()
+        } else {
+            many.pop_back()
+        };
+        if many.len() == 1 {
+            *self = Places::One(many[0]);
+        }
+        true
     }
 }

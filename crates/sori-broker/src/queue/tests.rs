@@ -26,6 +26,7 @@ enum Step {
         expires: Option<u64>,
     },
     Pop,
+    PopQos0,
     /// After so many milliseconds.
     Expire(u64),
     ExpireFirst(u64),
@@ -51,6 +52,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => (0..4_u8, 0..30_usize, 0..3_u8, prop::option::of(0..50_u64))
             .prop_map(|(topic, length, qos, expires)| Step::Push { topic, length, qos, expires }),
         3 => Just(Step::Pop),
+        1 => Just(Step::PopQos0),
         1 => (0..20_u64).prop_map(Step::Expire),
         1 => (0..20_u64).prop_map(Step::ExpireFirst),
         2 => (0..4_u8, 0..3_u8).prop_map(|(topic, qos)| Step::TakeLast { topic, qos }),
@@ -103,6 +105,10 @@ proptest! {
                     }
                     prop_assert_eq!(queue.front().and_then(Result::ok).map(known), first);
                     prop_assert_eq!(queue.pop().as_ref().map(known), first);
+                }
+                Step::PopQos0 => {
+                    let at = list.iter().position(|(_, _, _, qos, _)| *qos == QoS::AtMostOnce);
+                    prop_assert_eq!(queue.pop_qos0().as_ref().map(known), at.map(|at| list.remove(at)));
                 }
                 Step::Spill { keep } => {
                     let place = |message: &Message, place: u64| {
