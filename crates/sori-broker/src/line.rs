@@ -105,20 +105,6 @@ impl Line {
         }
     }
 
-    /// Put a delivery where its order says.
-    pub(crate) fn insert(&mut self, delivery: Delivery) {
-        let (piece, at) = self.place_of(delivery.order);
-        match self.pieces.get_mut(piece) {
-            Some(piece) => {
-                piece.insert(at, delivery);
-                self.len += 1;
-            }
-            None => {
-                self.push_back(delivery);
-            }
-        }
-    }
-
     /// Take out the one that has this order.
     pub(crate) fn remove(&mut self, order: Order) -> Option<Delivery> {
         let (number, at) = self.place_of(order);
@@ -186,7 +172,6 @@ mod tests {
         Push(u32),
         Pop(u32),
         Remove(usize),
-        PutBack,
         Split(usize),
         Append,
     }
@@ -196,7 +181,6 @@ mod tests {
             4 => (1..100_u32).prop_map(Step::Push),
             2 => (1..80_u32).prop_map(Step::Pop),
             3 => any::<usize>().prop_map(Step::Remove),
-            2 => Just(Step::PutBack),
             1 => any::<usize>().prop_map(Step::Split),
             1 => Just(Step::Append),
         ]
@@ -208,7 +192,7 @@ mod tests {
         fn like_one_piece(steps in prop::collection::vec(step(), 1..60)) {
             let (mut line, mut behind) = (Line::default(), Line::default());
             let (mut model, mut model_behind) = (VecDeque::new(), VecDeque::new());
-            let (mut next, mut taken) = (u32::MAX - 300, Vec::new());
+            let mut next = u32::MAX - 300;
             for step in steps {
                 match step {
                     Step::Push(count) if behind.is_empty() => for _ in 0..count {
@@ -225,23 +209,15 @@ mod tests {
                         let removed = order.and_then(|order| line.remove(Order(order)));
                         prop_assert_eq!(removed.as_ref().map(|d| d.order.0), order);
                         prop_assert!(order.is_some_and(|order| line.remove(Order(order)).is_none()));
-                        taken.extend(removed);
-                    },
-                    Step::PutBack => for delivery in taken.drain(..) {
-                        let order = delivery.order;
-                        model.insert(model.partition_point(|o| Order(*o).is_before(order)), order.0);
-                        line.insert(delivery);
                     },
                     Step::Split(at) => if behind.is_empty() {
                         let at = at % (model.len() + 1);
                         behind = line.split_off(at);
                         model_behind = model.split_off(at);
-                        taken.clear();
                     },
                     Step::Append => {
                         line.append(&mut behind);
                         model.append(&mut model_behind);
-                        taken.clear();
                     }
                 }
                 let orders = |line: &Line| line.iter().map(|d| d.order.0).collect::<Vec<_>>();

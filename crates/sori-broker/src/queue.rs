@@ -18,6 +18,7 @@ use crate::stored_line::{STORED_BYTES, StoredLine, StoredMut};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use sori_mqtt::QoS;
 
 /// The queue of a session.
@@ -32,6 +33,8 @@ pub(crate) struct Queue {
     /// QoS 0, oldest first.
     plain: Line,
     bytes: u64,
+    /// How many were chosen from a group. They are in memory.
+    from_groups: usize,
     last_order: Order,
     /// Nothing in memory expires before this moment. `None` is never.
     expires_first: Option<Time>,
@@ -141,6 +144,7 @@ impl Queue {
             self.expires_first = Some(self.expires_first.map_or(expires, |first| first.min(expires)));
         }
         self.bytes += delivery.payload_length();
+        self.from_groups += usize::from(delivery.group().is_some());
         if let Some(latest) = &mut self.latest {
             let topic = delivery.message.topic();
             latest.note(&delivery, |order| has_topic([&self.front, &self.back, &self.plain], order, topic));
@@ -183,6 +187,7 @@ impl Queue {
     /// A delivery of those in memory has been taken out.
     fn note_gone(&mut self, delivery: &Delivery) {
         self.bytes -= delivery.payload_length();
+        self.from_groups -= usize::from(delivery.group().is_some());
         if let Some(latest) = &mut self.latest {
             latest.forget(delivery);
         }
@@ -233,25 +238,41 @@ impl Queue {
             }
         }
         self.close_gap();
-        taken.sort_by(|a, b| {
-            if a.order.is_before(b.order) { core::cmp::Ordering::Less } else { core::cmp::Ordering::Greater }
-        });
+        sort(&mut taken, |delivery| delivery.order);
         self.bytes -= taken.iter().map(Delivery::payload_length).sum::<u64>();
+        self.from_groups -= taken.iter().filter(|delivery| delivery.group().is_some()).count();
         taken
     }
 
-    /// Put back what [`Queue::take`] took, each in its place.
-    pub(crate) fn put_back(&mut self, deliveries: Vec<Delivery>) {
-        self.latest = None;
-        for delivery in deliveries {
-            self.bytes += delivery.payload_length();
-            let line = match delivery.qos {
-                QoS::AtMostOnce => &mut self.plain,
-                _ if self.stored.first_order().is_some_and(|stored| stored.is_before(delivery.order)) => &mut self.back,
-                _ => &mut self.front,
-            };
-            line.insert(delivery);
+    /// The places of what was chosen from a group, oldest first.
+    pub(crate) fn places_from_groups(&self) -> Vec<Order> {
+        let mut places = Vec::new();
+        if self.from_groups > 0 {
+            let in_memory = self.front.iter().chain(self.back.iter()).chain(self.plain.iter());
+            places.extend(in_memory.filter(|d| d.group().is_some()).map(|d| d.order));
+            sort(&mut places, |order| *order);
         }
+        places
+    }
+
+    /// The delivery in this place, if it is in memory.
+    pub(crate) fn find(&self, order: Order) -> Option<&Delivery> {
+        [&self.front, &self.back, &self.plain].into_iter().find_map(|line| line.find(order))
+    }
+
+    /// Take it out.
+    pub(crate) fn remove(&mut self, order: Order) -> Option<Delivery> {
+        // An older one of its topic may be the last now.
+        self.latest = None;
+        self.take_out(order)
+    }
+
+    fn take_out(&mut self, order: Order) -> Option<Delivery> {
+        let lines = [&mut self.front, &mut self.back, &mut self.plain];
+        let delivery = lines.into_iter().find_map(|line| line.remove(order))?;
+        self.note_gone(&delivery);
+        self.close_gap();
+        Some(delivery)
     }
 
     fn may_have_expired(&self, now: Time) -> bool {
@@ -302,11 +323,7 @@ impl Queue {
         let lines = [&self.front, &self.back, &self.plain];
         let found = latest.find(topic, |order| has_topic(lines, order, topic));
         self.latest = Some(latest);
-        let order = found?;
-        let lines = [&mut self.front, &mut self.back, &mut self.plain];
-        let delivery = lines.into_iter().find_map(|line| line.remove(order))?;
-        self.note_gone(&delivery);
-        Some(delivery)
+        self.take_out(found?)
     }
 
     fn find_latest(&self) -> Latest {
@@ -395,6 +412,11 @@ impl Queue {
         let stored = self.stored.range_mut(from).map(Err);
         self.front.iter_from(from).map(Ok).chain(stored).chain(self.back.iter_from(from).map(Ok))
     }
+}
+
+/// Oldest first.
+fn sort<T>(all: &mut [T], order: impl Fn(&T) -> Order) {
+    all.sort_by(|a, b| if order(a).is_before(order(b)) { Ordering::Less } else { Ordering::Greater });
 }
 
 /// Has the delivery in this place this topic?

@@ -107,10 +107,16 @@ impl Waiting {
         self.with(|queue| queue.take(unwanted)).unwrap_or_default()
     }
 
-    pub(crate) fn put_back(&mut self, deliveries: Vec<Delivery>) {
-        if !deliveries.is_empty() {
-            self.queue().put_back(deliveries);
-        }
+    pub(crate) fn places_from_groups(&self) -> Vec<Order> {
+        self.queue.as_ref().map_or(Vec::new(), |queue| queue.places_from_groups())
+    }
+
+    pub(crate) fn find(&self, order: Order) -> Option<&Delivery> {
+        self.queue.as_ref()?.find(order)
+    }
+
+    pub(crate) fn remove(&mut self, order: Order) -> Option<Delivery> {
+        self.with(|queue| queue.remove(order))?
     }
 
     pub(crate) fn expire_first(&mut self, now: Time) -> Vec<Delivery> {

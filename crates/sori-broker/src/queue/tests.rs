@@ -1,20 +1,26 @@
 //! The queue of a session against a list.
 
 use alloc::format;
+use alloc::vec;
 use alloc::vec::Vec;
 use hashbrown::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::delivery::Extra;
 use crate::looks;
 use crate::memory::MemoryUse;
 use crate::message::MessageRef;
+use crate::shared::GroupNumber;
+use core::num::NonZeroU32;
 
 fn delivery(memory: &MemoryUse, topic: &str, length: usize, qos: QoS, expires: Time) -> Delivery {
-    let payload = alloc::vec![0; length];
+    let payload = vec![0; length];
     let message = MessageRef { qos, expires, ..MessageRef::plain(topic, &payload) };
     let message = message.to_shared(memory);
-    Delivery { message, key: 0, extra: None, order: Order::default(), qos, retain: false }
+    // All of one topic come from a group.
+    let group = topic.ends_with('3').then_some(GroupNumber(NonZeroU32::MIN));
+    Delivery { message, key: 0, extra: Extra::new(&[], group), order: Order::default(), qos, retain: false }
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +48,7 @@ enum Step {
         count: usize,
     },
     DropOldest,
+    Remove(usize),
     TakeLonger {
         than: usize,
     },
@@ -60,6 +67,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (0..4_usize).prop_map(|keep| Step::Spill { keep }),
         1 => (1..6_usize).prop_map(|count| Step::Fetch { count }),
         1 => Just(Step::DropOldest),
+        1 => any::<usize>().prop_map(Step::Remove),
     ]
 }
 
@@ -132,7 +140,8 @@ proptest! {
                     prop_assert_eq!(queue.drop_oldest(&memory).is_some(), first.is_some());
                 }
                 // What is asked for by its expiry, topic or length is in memory.
-                Step::Expire(_) | Step::ExpireFirst(_) | Step::TakeLast { .. } | Step::TakeLonger { .. } if queue.stored_len() > 0 => {}
+                Step::Expire(_) | Step::ExpireFirst(_) | Step::TakeLast { .. } | Step::TakeLonger { .. } | Step::Remove(_)
+                    if queue.stored_len() > 0 => {}
                 Step::Expire(millis) => {
                     now = now.plus_millis(millis);
                     let expired: Vec<Known> = queue.expire(now).iter().map(known).collect();
@@ -160,12 +169,21 @@ proptest! {
                     queue.push(delivery(&memory, &format!("t/{topic}"), 1, qos, Time::NEVER));
                     list.push((last, topic, 1, qos, Time::NEVER));
                 }
+                Step::Remove(at) => if !list.is_empty() {
+                    let expected = list.remove(at % list.len());
+                    let order = Order(expected.0);
+                    prop_assert_eq!(queue.find(order).map(known), Some(expected));
+                    prop_assert_eq!(queue.remove(order).as_ref().map(known), Some(expected));
+                    prop_assert!(queue.find(order).is_none());
+                },
                 Step::TakeLonger { than } => {
                     let taken: Vec<Known> = queue.take(|d| d.payload_length() > than as u64).iter().map(known).collect();
                     prop_assert_eq!(taken, partition(&mut list, |(_, _, length, ..)| *length > than));
                 }
             }
             prop_assert_eq!((queue.len(), queue.is_empty(), queue.last_order().0), (list.len(), list.is_empty(), last));
+            let from_groups = list.iter().filter(|(_, topic, ..)| *topic == 3).map(|(order, ..)| Order(*order));
+            prop_assert_eq!(queue.places_from_groups(), from_groups.collect::<Vec<_>>());
             prop_assert_eq!(queue.bytes(), list.iter().map(|(_, _, length, ..)| *length as u64).sum::<u64>());
             prop_assert_eq!(queue.holds_qos0(), list.iter().any(|(_, _, _, qos, _)| *qos == QoS::AtMostOnce));
         }

@@ -159,7 +159,7 @@ fn names_that_a_client_has_made_alike_cost_no_more_than_others() {
         let mut groups = Groups::default();
         let looks = looks::during(|| {
             for name in &names {
-                groups.named_or_new(name, "t");
+                groups.named_or_new(name, "t", some_node());
             }
         });
         assert_eq!(groups.iter().count(), names.len());
