@@ -3,6 +3,7 @@
 use alloc::format;
 
 use super::*;
+use crate::looks;
 
 // covers: [MQTT-3.3.2-12]
 #[test]
@@ -36,4 +37,22 @@ fn mqtt5_3_1_2_26_aliases_towards_a_client_end_at_its_maximum() {
     assert_eq!((aliases.find("a"), aliases.find("b")), (Some(Alias::Use(1)), Some(Alias::Use(2))));
     assert_eq!(aliases.find("c"), None);
     assert_eq!(AliasesOut::new(0).find("a"), None);
+}
+
+/// However many aliases there are, a topic is found at once.
+#[test]
+fn a_topic_is_found_among_very_many_aliases() {
+    let mut aliases = AliasesOut::new(2_000);
+    let topic = |number: u16| format!("t/{number}");
+    for number in 1..=2_000 {
+        assert_eq!(aliases.find(&topic(number)), Some(Alias::Set(number)));
+        aliases.sent(Alias::Set(number), &topic(number));
+    }
+    let looks = looks::during(|| {
+        for number in 1..=2_000 {
+            assert_eq!(aliases.find(&topic(number)), Some(Alias::Use(number)));
+        }
+        assert_eq!(aliases.find("other"), None);
+    });
+    assert!(looks < 3_000, "{looks} looks for 2,001 topics");
 }
