@@ -129,6 +129,7 @@ mod settings;
 mod shard;
 mod shared;
 mod slab;
+mod small_table;
 mod space;
 mod stored_line;
 mod streak;

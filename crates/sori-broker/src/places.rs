@@ -1,9 +1,11 @@
 //! Where the subscriptions of one session stand in the index. Most sessions have one or none, and some very many.
 
 use crate::index::Place;
+use crate::small_table::{self, SmallTable};
 use alloc::boxed::Box;
+use core::hash::BuildHasher;
 use core::iter::Chain;
-use hashbrown::{HashSet, hash_set};
+use hashbrown::DefaultHashBuilder;
 
 #[derive(Debug, Default)]
 pub(crate) enum Places {
@@ -15,8 +17,9 @@ pub(crate) enum Places {
 
 #[derive(Debug, Default)]
 pub(crate) struct Many {
-    plain: HashSet<Place>,
-    shared: HashSet<Place>,
+    hasher: DefaultHashBuilder,
+    plain: SmallTable<Place>,
+    shared: SmallTable<Place>,
 }
 
 impl Places {
@@ -64,7 +67,7 @@ impl Places {
         let (one, many) = match self {
             Places::None => (None, None),
             Places::One(place) => (Some(place), None),
-            Places::Many(many) => (None, Some(many.shared.iter().chain(&many.plain))),
+            Places::Many(many) => (None, Some(many.shared.iter().chain(many.plain.iter()))),
         };
         one.into_iter().chain(many.into_iter().flatten())
     }
@@ -90,19 +93,19 @@ impl Places {
 }
 
 impl Many {
-    fn those_like(&mut self, place: &Place) -> &mut HashSet<Place> {
-        if place.group.is_some() { &mut self.shared } else { &mut self.plain }
-    }
-
     fn insert(&mut self, place: Place) {
-        self.those_like(&place).insert(place);
+        let Many { hasher, plain, shared } = self;
+        let places = if place.group.is_some() { shared } else { plain };
+        let hash = hasher.hash_one(place);
+        if places.find(hash, |other| *other == place).is_none() {
+            places.insert_unique(hash, place, |place| hasher.hash_one(place));
+        }
     }
 
     fn remove(&mut self, place: &Place) {
-        let places = self.those_like(place);
-        if places.remove(place) && places.capacity() > 4 * places.len().max(4) {
-            places.shrink_to(2 * places.len());
-        }
+        let Many { hasher, plain, shared } = self;
+        let places = if place.group.is_some() { shared } else { plain };
+        places.remove(hasher.hash_one(place), |other| other == place, |place| hasher.hash_one(place));
     }
 }
 
@@ -110,7 +113,7 @@ impl Many {
 #[derive(Debug)]
 pub(crate) enum IntoIter {
     One(Option<Place>),
-    Many(Chain<hash_set::IntoIter<Place>, hash_set::IntoIter<Place>>),
+    Many(Chain<small_table::IntoIter<Place>, small_table::IntoIter<Place>>),
 }
 
 impl Iterator for IntoIter {

@@ -1,10 +1,12 @@
 //! The subscriptions that one filter has: none, one or many, cheap to remove from even when there are very many.
 
 use crate::ids::SessionRef;
+use crate::small_table::SmallTable;
 use crate::subscription::Subscriber;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use hashbrown::HashMap;
+use core::hash::BuildHasher;
+use hashbrown::DefaultHashBuilder;
 
 /// From how many subscriptions on a table finds a session's place.
 const PLACES_FROM: usize = 16;
@@ -20,7 +22,14 @@ pub(crate) enum Subscribers {
 #[derive(Debug, Default)]
 pub(crate) struct Many {
     list: Vec<Subscriber>,
-    places: Option<HashMap<SessionRef, u32>>,
+    places: Option<Places>,
+}
+
+/// Where each session stands in the list.
+#[derive(Debug, Default)]
+struct Places {
+    hasher: DefaultHashBuilder,
+    table: SmallTable<u32>,
 }
 
 impl Subscribers {
@@ -90,34 +99,28 @@ impl Subscribers {
 impl Many {
     fn place(&self, session: SessionRef) -> Option<usize> {
         match &self.places {
-            Some(places) => places.get(&session).map(|&at| at as usize),
+            Some(places) => places.find(session, &self.list),
             None => self.list.iter().position(|s| s.session == session),
         }
     }
 
     fn push(&mut self, subscriber: Subscriber) {
         self.list.push(subscriber);
-        let at = self.list.len() as u32 - 1;
-        match &mut self.places {
-            Some(places) => {
-                places.insert(subscriber.session, at);
-            }
-            None if self.list.len() >= PLACES_FROM => {
-                self.places = Some(self.list.iter().zip(0..).map(|(s, at)| (s.session, at)).collect());
-            }
-            None => {}
+        let count = self.list.len();
+        if self.places.is_none() && count < PLACES_FROM {
+            return;
         }
+        let first = if self.places.is_some() { count - 1 } else { 0 };
+        let places = self.places.get_or_insert_default();
+        (first..count).for_each(|at| places.insert(at, &self.list));
     }
 
     fn remove(&mut self, session: SessionRef) -> Option<Subscriber> {
         let at = self.place(session)?;
-        let removed = self.list.swap_remove(at);
         if let Some(places) = &mut self.places {
-            places.remove(&session);
-            if let Some(moved) = self.list.get(at) {
-                places.insert(moved.session, at as u32);
-            }
+            places.swap_remove(at, &self.list);
         }
+        let removed = self.list.swap_remove(at);
         if self.list.len() < PLACES_FROM / 2 {
             self.places = None;
         }
@@ -125,6 +128,29 @@ impl Many {
             self.list.shrink_to(2 * self.list.len());
         }
         Some(removed)
+    }
+}
+
+impl Places {
+    fn find(&self, session: SessionRef, list: &[Subscriber]) -> Option<usize> {
+        let is_it = |at: &u32| list[*at as usize].session == session;
+        self.table.find(self.hasher.hash_one(session), is_it).map(|at| *at as usize)
+    }
+
+    fn insert(&mut self, at: usize, list: &[Subscriber]) {
+        let hash = |at: &u32| self.hasher.hash_one(list[*at as usize].session);
+        let at = at as u32;
+        self.table.insert_unique(hash(&at), at, hash);
+    }
+
+    /// What `swap_remove` does to the list is done here first: the last one gets the place of the one that goes.
+    fn swap_remove(&mut self, at: usize, list: &[Subscriber]) {
+        let hash = |at: &u32| self.hasher.hash_one(list[*at as usize].session);
+        let (at, last) = (at as u32, list.len() as u32 - 1);
+        self.table.remove(hash(&at), |other| *other == at, hash);
+        if let Some(moved) = self.table.find_mut(hash(&last), |other| *other == last) {
+            *moved = at;
+        }
     }
 }
 

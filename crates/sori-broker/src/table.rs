@@ -2,6 +2,8 @@
 //! entries for a tenth of a second; this one is made of many, of which each doubles by itself.
 
 use alloc::boxed::Box;
+use alloc::vec;
+use core::iter::Flatten;
 use hashbrown::HashTable;
 
 /// How many parts there are. A part of a table of a million entries has some four thousand.
@@ -37,6 +39,15 @@ impl<T> Table<T> {
         self.parts[Table::<T>::part(hash)].find(hash, is_it)
     }
 
+    /// What is changed keeps its hash.
+    pub(crate) fn find_mut(&mut self, hash: u64, is_it: impl FnMut(&T) -> bool) -> Option<&mut T> {
+        self.parts[Table::<T>::part(hash)].find_mut(hash, is_it)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.parts.iter().flatten()
+    }
+
     /// Put in what is not there yet; `hash_of` gives the hash of what is there.
     pub(crate) fn insert_unique(&mut self, hash: u64, value: T, hash_of: impl Fn(&T) -> u64) {
         self.len += 1;
@@ -56,6 +67,35 @@ impl<T> Table<T> {
             part.shrink_to(2 * part.len(), hash_of);
         }
         Some(value)
+    }
+}
+
+/// Entries that are given up one after the other.
+#[derive(Debug)]
+pub(crate) struct IntoIter<T> {
+    parts: Flatten<vec::IntoIter<HashTable<T>>>,
+    len: usize,
+}
+
+impl<T> IntoIterator for Table<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter { parts: self.parts.into_vec().into_iter().flatten(), len: self.len }
+    }
+}
+
+impl<T> Iterator for IntoIter<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.len = self.len.saturating_sub(1);
+        self.parts.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len, Some(self.len))
     }
 }
 

@@ -1,0 +1,218 @@
+//! A hash table that is small nearly everywhere, and grows and shrinks in small steps all the same where it is large: it is in
+//! one piece as long as that is moved quickly, and in parts from then on.
+
+use crate::table::{self, Table};
+use hashbrown::{HashTable, hash_table};
+
+#[derive(Debug)]
+pub(crate) enum SmallTable<T> {
+    Whole(HashTable<T>),
+    InParts(Table<T>),
+}
+
+/// So many entries are moved in a fraction of a millisecond. When there are more, the table is in parts.
+const WHOLE_MAX: usize = 4096;
+/// A table of so few is in one piece again.
+const WHOLE_AGAIN: usize = 1024;
+/// Room for so many entries is kept.
+const KEPT_MAX: usize = 16;
+
+impl<T> Default for SmallTable<T> {
+    fn default() -> SmallTable<T> {
+        SmallTable::Whole(HashTable::new())
+    }
+}
+
+impl<T> SmallTable<T> {
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            SmallTable::Whole(whole) => whole.is_empty(),
+            SmallTable::InParts(parts) => parts.len() == 0,
+        }
+    }
+
+    pub(crate) fn find(&self, hash: u64, is_it: impl FnMut(&T) -> bool) -> Option<&T> {
+        match self {
+            SmallTable::Whole(whole) => whole.find(hash, is_it),
+            SmallTable::InParts(parts) => parts.find(hash, is_it),
+        }
+    }
+
+    /// What is changed keeps its hash.
+    pub(crate) fn find_mut(&mut self, hash: u64, is_it: impl FnMut(&T) -> bool) -> Option<&mut T> {
+        match self {
+            SmallTable::Whole(whole) => whole.find_mut(hash, is_it),
+            SmallTable::InParts(parts) => parts.find_mut(hash, is_it),
+        }
+    }
+
+    /// Put in what is not there yet; `hash_of` gives the hash of what is there.
+    pub(crate) fn insert_unique(&mut self, hash: u64, value: T, hash_of: impl Fn(&T) -> u64) {
+        if let SmallTable::Whole(whole) = self
+            && whole.len() >= WHOLE_MAX
+        {
+            let mut parts = Table::default();
+            for value in core::mem::take(whole) {
+                parts.insert_unique(hash_of(&value), value, &hash_of);
+            }
+            *self = SmallTable::InParts(parts);
+        }
+        match self {
+            SmallTable::Whole(whole) => {
+                whole.insert_unique(hash, value, hash_of);
+            }
+            SmallTable::InParts(parts) => parts.insert_unique(hash, value, hash_of),
+        }
+    }
+
+    pub(crate) fn remove(
+        &mut self,
+        hash: u64,
+        is_it: impl FnMut(&T) -> bool,
+        hash_of: impl Fn(&T) -> u64,
+    ) -> Option<T> {
+        match self {
+            SmallTable::Whole(whole) => {
+                let (value, _) = whole.find_entry(hash, is_it).ok()?.remove();
+                if whole.capacity() > KEPT_MAX.max(4 * whole.len()) {
+                    whole.shrink_to(2 * whole.len(), hash_of);
+                }
+                Some(value)
+            }
+            SmallTable::InParts(parts) => {
+                let value = parts.remove(hash, is_it, &hash_of)?;
+                if parts.len() <= WHOLE_AGAIN {
+                    let mut whole = HashTable::with_capacity(parts.len());
+                    for value in core::mem::take(parts) {
+                        whole.insert_unique(hash_of(&value), value, &hash_of);
+                    }
+                    *self = SmallTable::Whole(whole);
+                }
+                Some(value)
+            }
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let (whole, parts) = match self {
+            SmallTable::Whole(whole) => (Some(whole.iter()), None),
+            SmallTable::InParts(parts) => (None, Some(parts.iter())),
+        };
+        whole.into_iter().flatten().chain(parts.into_iter().flatten())
+    }
+}
+
+/// Entries that are given up one after the other.
+#[derive(Debug)]
+pub(crate) enum IntoIter<T> {
+    Whole(hash_table::IntoIter<T>),
+    InParts(table::IntoIter<T>),
+}
+
+impl<T> IntoIterator for SmallTable<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        match self {
+            SmallTable::Whole(whole) => IntoIter::Whole(whole.into_iter()),
+            SmallTable::InParts(parts) => IntoIter::InParts(parts.into_iter()),
+        }
+    }
+}
+
+impl<T> Iterator for IntoIter<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        match self {
+            IntoIter::Whole(whole) => whole.next(),
+            IntoIter::InParts(parts) => parts.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            IntoIter::Whole(whole) => whole.size_hint(),
+            IntoIter::InParts(parts) => parts.size_hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::looks;
+    use alloc::vec::Vec;
+    use core::hash::BuildHasher;
+    use hashbrown::DefaultHashBuilder;
+    use std::collections::BTreeSet;
+
+    const MANY: u32 = 200_000;
+
+    /// Each entry that is moved has its hash computed.
+    #[test]
+    fn no_step_moves_many_entries() {
+        let hasher = DefaultHashBuilder::default();
+        let hash = |key: &u32| {
+            looks::note();
+            hasher.hash_one(key)
+        };
+        let mut table = SmallTable::default();
+        let mut most = 0;
+        for key in 0..MANY {
+            most = most.max(looks::during(|| table.insert_unique(hash(&key), key, hash)));
+        }
+        for key in 0..MANY {
+            most = most.max(looks::during(|| {
+                assert_eq!(table.remove(hash(&key), |other| *other == key, hash), Some(key));
+            }));
+        }
+        assert!(table.is_empty());
+        assert!(most <= 3 * WHOLE_MAX, "{most} entries were moved at once");
+    }
+
+    #[test]
+    fn all_is_found_on_the_way_up_and_down() {
+        let hasher = DefaultHashBuilder::default();
+        let hash = |key: &(u32, u32)| hasher.hash_one(key.0);
+        let mut table = SmallTable::default();
+        let mut model = BTreeSet::new();
+        let check = |table: &SmallTable<(u32, u32)>, model: &BTreeSet<u32>| {
+            assert_eq!(table.iter().map(|(key, _)| *key).collect::<BTreeSet<_>>(), *model);
+            assert_eq!(table.is_empty(), model.is_empty());
+            assert!(model.iter().all(|key| table.find(hasher.hash_one(key), |other| other.0 == *key).is_some()));
+        };
+        for key in 0..6_000 {
+            table.insert_unique(hasher.hash_one(key), (key, 0), hash);
+            model.insert(key);
+            if key % 500 == 0 {
+                check(&table, &model);
+            }
+        }
+        assert!(matches!(table, SmallTable::InParts(_)));
+        for key in 0..5_990 {
+            let found = table.find_mut(hasher.hash_one(key), |other| other.0 == key);
+            found.expect("it is there").1 = key + 1;
+            let removed = table.remove(hasher.hash_one(key), |other| other.0 == key, hash);
+            assert_eq!(removed, Some((key, key + 1)));
+            assert_eq!(table.remove(hasher.hash_one(key), |other| other.0 == key, hash), None);
+            model.remove(&key);
+            if key % 500 == 0 {
+                check(&table, &model);
+            }
+        }
+        check(&table, &model);
+        let SmallTable::Whole(whole) = &table else { panic!("it is small") };
+        assert!(whole.capacity() < 64);
+        let mut left = table.into_iter();
+        assert_eq!(left.size_hint(), (10, Some(10)));
+        left.next();
+        assert_eq!(left.collect::<Vec<_>>().len(), 9);
+    }
+
+    #[test]
+    fn it_takes_no_more_place_than_a_table_in_one_piece() {
+        assert_eq!(size_of::<SmallTable<u32>>(), size_of::<HashTable<u32>>());
+    }
+}
