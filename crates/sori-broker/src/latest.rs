@@ -26,6 +26,7 @@ struct Topic {
 #[derive(Debug)]
 enum Places {
     One(Order),
+    #[expect(clippy::box_collection, reason = "most topics have one, and pay for the place of what is larger")]
     Many(Box<VecDeque<Order>>),
 }
 
