@@ -5,6 +5,7 @@ mod load;
 mod priority;
 mod process;
 mod store_figures;
+mod strace;
 mod sync_probe;
 mod wire;
 

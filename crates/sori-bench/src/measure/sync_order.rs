@@ -4,15 +4,13 @@
 
 use std::fs;
 use std::io;
-use std::process::Child;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use sori_mqtt::PacketId;
 
 use super::durable_rate::Figures;
 use super::load::Load;
-use super::process;
+use super::strace::{Call, end, parse, seconds_now, start};
 use super::wire::{Door, Wire, leave_a_session};
 use crate::broker::{Broker, BrokerOptions};
 
@@ -103,40 +101,6 @@ fn marker(number: u16) -> String {
     format!("sync-order-{number:05}.")
 }
 
-fn seconds_now() -> f64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
-}
-
-fn start(broker: &Broker, trace: &str, arguments: &[&str]) -> io::Result<Child> {
-    let words: Vec<&str> = ["strace", "-f", "-ttt", "-o", trace].into_iter().chain(arguments.iter().copied()).collect();
-    broker.start_below(&words)
-}
-
-/// Ends the broker; strace ends with it.
-fn end(strace: &mut Child) -> io::Result<()> {
-    if let Some(broker) = process::child_of(strace.id()) {
-        process::terminate(broker)?;
-    }
-    let until = Instant::now() + Duration::from_secs(20);
-    while strace.try_wait()?.is_none() {
-        if Instant::now() > until {
-            strace.kill()?;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
-}
-
-/// One system call: the lines of the trace where it began and ended.
-#[derive(Debug)]
-struct Call {
-    name: String,
-    text: String,
-    time: f64,
-    began: usize,
-    ended: usize,
-}
-
 impl Call {
     fn is_sync(&self) -> bool {
         self.name == "fdatasync" || self.name == "fsync"
@@ -153,37 +117,6 @@ impl Call {
             self.text.split_once('<').is_some_and(|(_, path)| path.starts_with("socket:") || path.starts_with("TCP"));
         is_socket && self.text.contains("\"@\\2")
     }
-}
-
-/// "PID TIME name(arguments) = result", or its two halves.
-fn parse(trace: &str) -> Vec<Call> {
-    let mut calls: Vec<Call> = Vec::new();
-    let mut unfinished: Vec<(String, usize)> = Vec::new();
-    for (line, text) in trace.lines().enumerate() {
-        let Some((process, rest)) = text.split_once(' ') else { continue };
-        let Some((time, rest)) = rest.trim_start().split_once(' ') else { continue };
-        let rest = rest.trim_start();
-        if rest.starts_with("<... ") {
-            if let Some(position) = unfinished.iter().position(|(other, _)| other == process) {
-                let (_, call) = unfinished.remove(position);
-                calls[call].ended = line;
-            }
-            continue;
-        }
-        let Some((name, arguments)) = rest.split_once('(') else { continue };
-        let is_whole = !rest.ends_with("<unfinished ...>");
-        if !is_whole {
-            unfinished.push((process.to_owned(), calls.len()));
-        }
-        calls.push(Call {
-            name: name.to_owned(),
-            text: arguments.to_owned(),
-            time: time.parse().unwrap_or(0.0),
-            began: line,
-            ended: if is_whole { line } else { usize::MAX },
-        });
-    }
-    calls
 }
 
 /// What is wrong with the PUBACK of this message.
