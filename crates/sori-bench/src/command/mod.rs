@@ -1,5 +1,6 @@
 //! `sori-bench`: what can be asked.
 
+mod compare;
 mod crash;
 mod figures;
 mod growth;
@@ -46,6 +47,8 @@ enum Command {
     Trouble(trouble::Arguments),
     /// What it costs to have more of everything
     Growth(growth::Arguments),
+    /// Beside other brokers: processor time, rate, latency and memory under the same load, in turn
+    Compare(compare::Arguments),
     /// Draw processor time per message beside other brokers, from the JSON of a comparison run
     Plot(plot::Arguments),
     /// Do one step as often as it is counted
@@ -94,6 +97,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Scaling(arguments) => scaling::run(&arguments),
         Command::Trouble(arguments) => trouble::run(&arguments),
         Command::Growth(arguments) => growth::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Plot(arguments) => plot::run(&arguments),
         Command::Steps(arguments) => steps::run(&arguments),
         Command::Step(arguments) => instructions::step(&arguments),

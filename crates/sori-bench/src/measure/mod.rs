@@ -1,6 +1,7 @@
 //! Figures of one running broker: what it writes and when, how fast it is, what it costs.
 
 mod canary;
+mod crowd;
 mod load;
 mod priority;
 mod process;
@@ -11,6 +12,7 @@ mod wire;
 
 pub mod churn;
 pub mod clean_path;
+pub mod compare;
 pub mod durable_rate;
 pub mod growth;
 pub mod restart;

@@ -5,6 +5,7 @@ mod broker;
 mod certs;
 mod check;
 mod clients;
+mod compare;
 mod config;
 mod crash;
 mod environment;
