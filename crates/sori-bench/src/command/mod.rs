@@ -8,6 +8,7 @@ mod instructions;
 mod plot;
 mod scaling;
 mod steps;
+mod syscalls;
 mod trouble;
 
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Command {
     Trouble(trouble::Arguments),
     /// What it costs to have more of everything
     Growth(growth::Arguments),
+    /// System calls for each message, by strace
+    Syscalls(syscalls::Arguments),
     /// Beside other brokers: processor time, rate, latency and memory under the same load, in turn
     Compare(compare::Arguments),
     /// Draw processor time per message beside other brokers, from the JSON of a comparison run
@@ -97,6 +100,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Scaling(arguments) => scaling::run(&arguments),
         Command::Trouble(arguments) => trouble::run(&arguments),
         Command::Growth(arguments) => growth::run(&arguments),
+        Command::Syscalls(arguments) => syscalls::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Plot(arguments) => plot::run(&arguments),
         Command::Steps(arguments) => steps::run(&arguments),

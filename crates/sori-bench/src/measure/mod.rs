@@ -18,6 +18,7 @@ pub mod growth;
 pub mod restart;
 pub mod scaling;
 pub mod sync_order;
+pub mod syscalls;
 pub mod trouble;
 
 pub use canary::Latencies;

@@ -18,6 +18,7 @@ use super::crowd::Crowd;
 use meter::{Meter, Phase};
 pub use peer::Peer;
 pub use scenario::{SCENARIOS, Scenario};
+pub(super) use traffic::Traffic;
 
 /// What to do.
 #[derive(Debug, Clone)]

@@ -115,6 +115,11 @@ impl Scenario {
         }
     }
 
+    /// What it is, if it is nothing but messages.
+    pub(in crate::measure) fn traffic(&self) -> Option<&Traffic> {
+        if let Load::Traffic(traffic) = &self.load { Some(traffic) } else { None }
+    }
+
     pub(super) fn is_acknowledged(&self) -> bool {
         match self.load {
             Load::Traffic(traffic) => traffic.qos != AtMostOnce,
