@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sori_bench::measure::growth::{self, Row};
-use sori_bench::plot;
+use sori_bench::plot::{self, Shown};
 
 use super::BrokerArguments;
 
@@ -21,6 +21,9 @@ pub(super) struct Arguments {
     /// Draw the times here
     #[arg(long)]
     svg: Option<PathBuf>,
+    /// Draw the memory here
+    #[arg(long)]
+    memory_svg: Option<PathBuf>,
     /// Print one line of JSON for each size
     #[arg(long)]
     json: bool,
@@ -40,8 +43,10 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<bool> {
         }
         all.extend(rows);
     }
-    if let Some(path) = &arguments.svg {
-        plot::growth(&all, path)?;
+    for (shown, svg) in [(Shown::Time, &arguments.svg), (Shown::Memory, &arguments.memory_svg)] {
+        if let Some(path) = svg {
+            plot::growth(&all, shown, path)?;
+        }
     }
     Ok(true)
 }

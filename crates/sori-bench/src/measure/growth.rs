@@ -81,6 +81,9 @@ const WINDOW: usize = 64 * 1024;
 /// Connections that hold all the filters.
 const HOLDERS: u64 = 100;
 const FILTERS_PER_PACKET: usize = 1000;
+/// Filters of many levels, and as many of them as a packet has room for.
+const DEEP_FILTERS: u64 = 5_000;
+const DEEP_FILTERS_PER_PACKET: usize = 50;
 
 struct Running {
     port: u16,
@@ -108,6 +111,17 @@ impl Running {
 
     /// Messages from one client to another, and what one costs.
     fn cost_of_messages(&self, topics: &[String], filter: &str, size: usize, count: usize) -> io::Result<f64> {
+        self.cost_and_memory_of_messages(topics, filter, size, count).map(|(cost, _)| cost)
+    }
+
+    /// The same, and what is resident while both clients are still there.
+    fn cost_and_memory_of_messages(
+        &self,
+        topics: &[String],
+        filter: &str,
+        size: usize,
+        count: usize,
+    ) -> io::Result<(f64, f64)> {
         let mut subscriber = self.connect("subscriber")?;
         subscriber.stream.write_all(&subscribe(&[filter], QoS::AtMostOnce))?;
         subscriber.until(PacketType::SubAck, |_| ())?;
@@ -131,7 +145,8 @@ impl Running {
             Ok(())
         };
         exchange(count / 10)?;
-        self.cost(count as u64, || exchange(count))
+        let cost = self.cost(count as u64, || exchange(count))?;
+        Ok((cost, self.resident()?))
     }
 }
 
@@ -174,12 +189,15 @@ fn subscriptions(broker: &Running, size: u64) -> Measured {
     ])
 }
 
+/// Each holds one subscription.
 fn connections(broker: &Running, size: u64) -> Measured {
     let empty = broker.resident()?;
     let mut wires = Vec::new();
     let connected = broker.cost(size, || {
         for number in 0..size {
-            wires.push(broker.connect(&format!("client-{number}"))?);
+            let mut wire = broker.connect(&format!("client-{number}"))?;
+            wire.subscribe(&format!("client/{number}/command"), QoS::AtMostOnce, |_| ())?;
+            wires.push(wire);
         }
         Ok(())
     })?;
@@ -197,21 +215,47 @@ fn connections(broker: &Running, size: u64) -> Measured {
     ])
 }
 
+/// Filters of that depth of which no two have a level in common, and messages for one of them.
 fn levels(broker: &Running, size: u64) -> Measured {
+    let empty = broker.resident()?;
+    let mut holder = broker.connect("holder")?;
+    let below: Vec<String> = (1..size).map(|level| level.to_string()).collect();
+    let filters: Vec<String> = (0..DEEP_FILTERS)
+        .map(|number| below.iter().fold(format!("filter-{number}"), |way, level| format!("{way}/{number}-{level}")))
+        .collect();
+    let subscribed = broker.cost(DEEP_FILTERS, || {
+        for filters in filters.chunks(DEEP_FILTERS_PER_PACKET) {
+            holder.stream.write_all(&subscribe(filters, QoS::AtMostOnce))?;
+            holder.until(PacketType::SubAck, |_| ())?;
+        }
+        Ok(())
+    })?;
+    let full = broker.resident()?;
     let above = "level/".repeat(size as usize - 1);
     let topics: Vec<String> = (0..10_000).map(|number| format!("{above}{number}")).collect();
     let known = broker.cost_of_messages(&topics[..1], &format!("{above}+"), 64, MESSAGES)?;
     let new = broker.cost_of_messages(&topics, &format!("{above}+"), 64, MESSAGES)?;
-    Ok(vec![("message us", known), ("with a new topic us", new)])
+    holder.disconnect()?;
+    let left = broker.resident()?;
+    Ok(vec![
+        ("subscribe us", subscribed),
+        ("message us", known),
+        ("with a new topic us", new),
+        ("bytes each", (full - empty) / DEEP_FILTERS as f64),
+        ("MB full", full / 1e6),
+        ("MB when removed", left / 1e6),
+    ])
 }
 
 fn payload(broker: &Running, size: u64) -> Measured {
     let count = (MESSAGES * 1000 / size as usize).clamp(300, MESSAGES);
-    let message = broker.cost_of_messages(&["topic".to_owned()], "topic", size as usize, count)?;
+    let (message, full) = broker.cost_and_memory_of_messages(&["topic".to_owned()], "topic", size as usize, count)?;
+    let left = broker.resident()?;
     Ok(vec![
         ("message us", message),
         ("us for each KiB", message * 1024.0 / size as f64),
-        ("MB", broker.resident()? / 1e6),
+        ("MB full", full / 1e6),
+        ("MB when removed", left / 1e6),
     ])
 }
 

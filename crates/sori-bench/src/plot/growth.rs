@@ -1,4 +1,4 @@
-//! Processor time of one operation over the size of everything.
+//! Processor time of one operation, and memory, over the size of everything.
 
 use std::error::Error;
 use std::io;
@@ -12,17 +12,43 @@ use crate::measure::growth::{Row, SERIES};
 const NAMES_ROOM: f64 = 8.0;
 const PANEL: (u32, u32) = (430, 300);
 
-/// Draws one panel for each series: what one operation takes, both axes logarithmic. Times end in " us".
+/// What a picture shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// What one operation takes: figures that end in " us".
+    Time,
+    /// What is resident: figures that begin with "MB".
+    Memory,
+}
+
+impl Shown {
+    fn caption(self) -> &'static str {
+        match self {
+            Shown::Time => "microseconds of processor time",
+            Shown::Memory => "megabytes of resident memory",
+        }
+    }
+
+    /// The name of a line, if it belongs to the picture.
+    fn line(self, figure: &str) -> Option<&str> {
+        match self {
+            Shown::Time => figure.strip_suffix(" us"),
+            Shown::Memory => figure.strip_prefix("MB").map(str::trim),
+        }
+    }
+}
+
+/// Draws one panel for each series, both axes logarithmic.
 ///
 /// # Errors
 /// The machine's.
-pub fn growth(rows: &[Row], svg: &Path) -> io::Result<()> {
+pub fn growth(rows: &[Row], shown: Shown, svg: &Path) -> io::Result<()> {
     let mut picture = String::new();
-    draw(rows, &mut picture).map_err(|error| io::Error::other(error.to_string()))?;
+    draw(rows, shown, &mut picture).map_err(|error| io::Error::other(error.to_string()))?;
     super::write(svg, &picture)
 }
 
-fn draw(rows: &[Row], picture: &mut String) -> Result<(), Box<dyn Error>> {
+fn draw(rows: &[Row], shown: Shown, picture: &mut String) -> Result<(), Box<dyn Error>> {
     let names: Vec<&str> = SERIES.iter().map(|series| series.name).collect();
     let panels: Vec<(&str, Vec<&Row>)> = names
         .iter()
@@ -33,7 +59,7 @@ fn draw(rows: &[Row], picture: &mut String) -> Result<(), Box<dyn Error>> {
     let area = SVGBackend::with_string(picture, (2 * PANEL.0, height * PANEL.1)).into_drawing_area();
     area.fill(&WHITE)?;
     for ((name, rows), area) in panels.iter().zip(area.split_evenly((height as usize, 2))) {
-        panel(name, rows, &area)?;
+        panel(name, rows, shown, &area)?;
     }
     area.present()?;
     Ok(())
@@ -41,15 +67,15 @@ fn draw(rows: &[Row], picture: &mut String) -> Result<(), Box<dyn Error>> {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
-fn panel(name: &str, rows: &[&Row], area: &Area<'_>) -> Result<(), Box<dyn Error>> {
-    let lines = lines(rows);
+fn panel(name: &str, rows: &[&Row], shown: Shown, area: &Area<'_>) -> Result<(), Box<dyn Error>> {
+    let lines = lines(rows, shown);
     let times = lines.iter().flat_map(|(_, points)| points.iter().map(|point| point.1));
     // Room for the names above the lines, and for the lowest label.
     let (low, high) = decades(times.clone().chain(times.map(|time| time * NAMES_ROOM)));
     let low = low * 0.98;
     let (first, last) = (rows[0].size as f64, rows[rows.len() - 1].size as f64);
     let mut chart = ChartBuilder::on(area)
-        .caption(format!("{name}: microseconds of processor time"), (FONT, 14))
+        .caption(format!("{name}: {}", shown.caption()), (FONT, 14))
         .margin(8)
         .margin_right(24)
         .x_label_area_size(28)
@@ -86,11 +112,35 @@ fn panel(name: &str, rows: &[&Row], area: &Area<'_>) -> Result<(), Box<dyn Error
 
 type Line = (String, Vec<(f64, f64)>);
 
-/// The times, each over all sizes.
-fn lines(rows: &[&Row]) -> Vec<Line> {
+/// What is shown, each over all sizes.
+fn lines(rows: &[&Row], shown: Shown) -> Vec<Line> {
     let Some(first) = rows.first() else { return Vec::new() };
-    let times = first.figures.iter().enumerate().filter(|(_, (figure, _))| figure.ends_with(" us"));
+    let shown = first.figures.iter().enumerate().filter_map(|(at, (figure, _))| Some((at, shown.line(figure)?)));
     let points =
         |at: usize| rows.iter().map(move |row| (row.size as f64, row.figures[at].1)).filter(|point| point.1 > 0.0);
-    times.map(|(at, (figure, _))| (figure.trim_end_matches(" us").to_owned(), points(at).collect())).collect()
+    shown.map(|(at, line)| (line.to_owned(), points(at).collect())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_one_picture_and_memory_is_in_the_other() {
+        let row = |size| Row {
+            series: SERIES[0].name,
+            size,
+            figures: vec![("subscribe us", 1.5), ("bytes each", 160.0), ("MB full", 20.0), ("MB when removed", 12.0)],
+        };
+        let rows = [row(1_000), row(10_000)];
+        for (shown, names, others) in [
+            (Shown::Time, ["subscribe", "processor"], ["full", "removed"]),
+            (Shown::Memory, ["full", "removed"], ["subscribe\n", "each"]),
+        ] {
+            let mut picture = String::new();
+            draw(&rows, shown, &mut picture).expect("a picture");
+            assert!(names.iter().all(|name| picture.contains(name)), "{shown:?}");
+            assert!(!others.iter().any(|name| picture.contains(name)), "{shown:?}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use plotters::style::RGBColor;
 
 pub use comparison::comparison;
-pub use growth::growth;
+pub use growth::{Shown, growth};
 
 /// Colours that can be told apart by those who see no red or no green, and in grey (Okabe and Ito, 2008).
 const COLOURS: [RGBColor; 7] = [
