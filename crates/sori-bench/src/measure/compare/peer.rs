@@ -90,12 +90,16 @@ impl Running {
     pub(super) fn explain(&self, error: io::Error) -> io::Error {
         let said = fs::read(self.directory.join("broker.log")).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);
-        match said.trim().lines().next_back() {
-            Some(line) => io::Error::new(error.kind(), format!("{error} (it said last: {line})")),
-            None => error,
+        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        match &lines[lines.len().saturating_sub(LAST_LINES)..] {
+            [] => error,
+            lines => io::Error::new(error.kind(), format!("{error}; it said last: {}", lines.join(" / "))),
         }
     }
 }
+
+/// So much of what a broker said stands behind an error.
+const LAST_LINES: usize = 3;
 
 impl Drop for Running {
     fn drop(&mut self) {
