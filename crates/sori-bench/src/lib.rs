@@ -5,6 +5,7 @@
 //! hot path there, whose instructions [`instructions`] counts. It is a library so that tests can do the same in a few
 //! seconds. It is not a simulation: [`sori-sim`](../sori_sim/index.html) is.
 
+mod acl;
 pub mod broker;
 pub mod crash;
 pub mod feed;

@@ -1,12 +1,14 @@
 //! All workers of a broker in one thread, one after the other: deterministic, for counting.
 
 use std::io;
+use std::sync::Arc;
 
-use sori_broker::Settings;
+use sori_broker::{Access, OpenAccess, Settings};
 
 use super::Counting;
 use super::client::Tally;
 use super::worker::{ClientNumber, Worker, Workers};
+use crate::acl::FileAccess;
 
 /// What a client may have in flight.
 const IN_FLIGHT_MAX: u16 = 100;
@@ -25,7 +27,15 @@ impl Machine {
     /// # Errors
     /// The machine has no poll for us.
     pub fn new(shards: u16) -> io::Result<Machine> {
-        Machine::with(shards, Settings::default())
+        Machine::with(shards, Settings::default(), Arc::new(OpenAccess))
+    }
+
+    /// A broker whose `acl_file` has a line for each of these filters, which everybody may use.
+    ///
+    /// # Errors
+    /// The machine has no poll for us.
+    pub fn with_rules(shards: u16, filters: &[String]) -> io::Result<Machine> {
+        Machine::with(shards, Settings::default(), Arc::new(FileAccess::new(filters)))
     }
 
     /// The same, whose records are durable at once.
@@ -33,12 +43,13 @@ impl Machine {
     /// # Errors
     /// The machine has no poll for us.
     pub fn recording(shards: u16) -> io::Result<Machine> {
-        Machine::with(shards, Settings { keeps_records: true, ..Settings::default() })
+        let settings = Settings { keeps_records: true, ..Settings::default() };
+        Machine::with(shards, settings, Arc::new(OpenAccess))
     }
 
-    fn with(shards: u16, settings: Settings) -> io::Result<Machine> {
+    fn with(shards: u16, settings: Settings, access: Arc<dyn Access + Send + Sync>) -> io::Result<Machine> {
         let settings = Settings { inflight_messages_max: IN_FLIGHT_MAX, queued_messages_max: 0, ..settings };
-        let workers = Workers::new(shards, settings)?;
+        let workers = Workers::with_access(shards, settings, access)?;
         Ok(Machine { workers: (0..shards).map(|number| workers.worker(number)).collect() })
     }
 

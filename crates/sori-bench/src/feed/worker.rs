@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mio::{Events, Poll, Token};
-use sori_broker::{Cause, ConnectionId, Effect, ListenerSettings, OpenAccess, Settings, Shard, ShardId, Space, Time};
+use sori_broker::{
+    Access, Cause, ConnectionId, Effect, ListenerSettings, OpenAccess, Settings, Shard, ShardId, Space, Time,
+};
 
 use super::Counting;
 use super::client::{Client, Tally};
@@ -19,6 +21,7 @@ const NOW: Time = Time(1_000_000);
 #[derive(Clone)]
 pub struct Workers {
     settings: Arc<Settings>,
+    access: Arc<dyn Access + Send + Sync>,
     space: Arc<LockedSpace>,
     inboxes: Vec<Arc<Inbox>>,
     /// What the inboxes wake, until its worker has it.
@@ -47,16 +50,25 @@ pub struct Worker {
 }
 
 impl Workers {
-    /// A broker with so many shards.
+    /// A broker with so many shards, in which everybody may do everything.
     ///
     /// # Errors
     /// The machine has no poll for us.
     pub fn new(shards: u16, settings: Settings) -> io::Result<Workers> {
+        Workers::with_access(shards, settings, Arc::new(OpenAccess))
+    }
+
+    pub(super) fn with_access(
+        shards: u16,
+        settings: Settings,
+        access: Arc<dyn Access + Send + Sync>,
+    ) -> io::Result<Workers> {
         let polls = (0..shards).map(|_| Poll::new()).collect::<io::Result<Vec<_>>>()?;
         let wakers = polls.iter().map(|poll| mio::Waker::new(poll.registry(), Token(0)));
         let inboxes = wakers.map(|waker| Ok(Arc::new(Inbox::new(waker?)))).collect::<io::Result<Vec<_>>>()?;
         Ok(Workers {
             settings: Arc::new(settings),
+            access,
             space: Arc::new(LockedSpace::new(shards)),
             inboxes,
             polls: Arc::new(Mutex::new(polls.into_iter().map(Some).collect())),
@@ -76,7 +88,7 @@ impl Workers {
     #[must_use]
     pub fn worker(&self, number: u16) -> Worker {
         let space: Arc<dyn Space> = Arc::<LockedSpace>::clone(&self.space);
-        let (settings, access) = (Arc::clone(&self.settings), Arc::new(OpenAccess));
+        let (settings, access) = (Arc::clone(&self.settings), Arc::clone(&self.access));
         let poll = self.polls.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(number)].take();
         Worker {
             poll: poll.expect("a shard has one worker"),

@@ -12,10 +12,12 @@ const PAIRS: u16 = 10;
 /// Messages that one publisher says at once.
 const BATCH: u16 = 50;
 const AUDIENCE: u16 = 1000;
+/// The topic of one publisher and many subscribers.
+const NEWS: &str = "news/today";
 /// Publishers with one subscriber.
 const CROWD: u16 = 100;
 
-pub(super) const STEPS: [Step; 16] = [
+pub(super) const STEPS: [Step; 19] = [
     Step::new("p2p-q0-local", "a message, QoS 0, both clients on one shard", || p2p(QoS::AtMostOnce, Way::Local, 64)),
     Step::new("p2p-q1-local", "the same with QoS 1", || p2p(QoS::AtLeastOnce, Way::Local, 64)),
     Step::new("p2p-q2-local", "the same with QoS 2", || p2p(QoS::ExactlyOnce, Way::Local, 64)),
@@ -32,6 +34,13 @@ pub(super) const STEPS: [Step; 16] = [
     Step::new("fanout-q1", "the same with QoS 1", || fanout(QoS::AtLeastOnce, 1)),
     Step::new("fanout-q0-2-shards", "QoS 0, half of the 1,000 on each of two shards", || fanout(QoS::AtMostOnce, 2)),
     Step::new("fanin-q1", "a message of 100 publishers to one, QoS 1", fanin),
+    Step::new("p2p-q0-acl", "a message, QoS 0, one shard, an acl_file of 20 rules", || {
+        pairs(Machine::with_rules(1, &rules("sensors/+/temperature"))?, QoS::AtMostOnce, 0, 64)
+    }),
+    Step::new("fanout-q0-acl", "a delivery of a message for 100, QoS 0, an acl_file of 20 rules", || {
+        audience(Machine::with_rules(1, &rules("news/+"))?, QoS::AtMostOnce, 1, 100, 64)
+    }),
+    Step::new("share-1k", "a message, QoS 0, for one of 1,000 members of a shared subscription", shared),
 ];
 
 #[derive(Clone, Copy)]
@@ -84,7 +93,11 @@ fn speaking(mut machine: Machine, publishers: Vec<Publisher>, subscribers: Vec<P
 
 fn p2p(qos: QoS, way: Way, size: usize) -> io::Result<Prepared> {
     let (shards, there) = way.shards();
-    let mut machine = Machine::new(shards)?;
+    pairs(Machine::new(shards)?, qos, there, size)
+}
+
+/// The subscribers are on shard `there`.
+fn pairs(mut machine: Machine, qos: QoS, there: u16, size: usize) -> io::Result<Prepared> {
     let (mut publishers, mut subscribers) = (Vec::new(), Vec::new());
     for number in 0..PAIRS {
         let topic = format!("sensors/{number}/temperature");
@@ -125,13 +138,36 @@ fn single(qos: QoS, way: Way) -> io::Result<Prepared> {
 }
 
 fn fanout(qos: QoS, shards: u16) -> io::Result<Prepared> {
-    let mut machine = Machine::new(shards)?;
-    let topic = "news/today";
+    audience(Machine::new(shards)?, qos, shards, AUDIENCE, 64)
+}
+
+/// One publisher, and so many subscribers on all shards.
+pub(super) fn audience(
+    mut machine: Machine,
+    qos: QoS,
+    shards: u16,
+    audience: u16,
+    size: usize,
+) -> io::Result<Prepared> {
     let subscribers =
-        (0..AUDIENCE).map(|number| subscriber(&mut machine, number % shards, number, topic, qos)).collect();
-    let message = Message { topic, qos, retain: false, size: 64 };
+        (0..audience).map(|number| subscriber(&mut machine, number % shards, number, NEWS, qos)).collect();
+    let message = Message { topic: NEWS, qos, retain: false, size };
     let publisher = publisher(&mut machine, 0, message, 1);
-    Ok(speaking(machine, vec![publisher], subscribers, u64::from(AUDIENCE)))
+    Ok(speaking(machine, vec![publisher], subscribers, u64::from(audience)))
+}
+
+/// Twenty filters, of which the last one is that which matters.
+fn rules(last: &str) -> Vec<String> {
+    (1..20).map(|number| format!("building/{number}/#")).chain([last.to_owned()]).collect()
+}
+
+fn shared() -> io::Result<Prepared> {
+    let mut machine = Machine::new(1)?;
+    let (qos, filter) = (QoS::AtMostOnce, format!("$share/readers/{NEWS}"));
+    let members = (0..AUDIENCE).map(|number| subscriber(&mut machine, 0, number, &filter, qos)).collect();
+    let message = Message { topic: NEWS, qos, retain: false, size: 64 };
+    let publisher = publisher(&mut machine, 0, message, BATCH);
+    Ok(speaking(machine, vec![publisher], members, u64::from(BATCH)))
 }
 
 fn fanin() -> io::Result<Prepared> {
