@@ -47,11 +47,11 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<bool> {
         let remark = match verdict {
             Verdict::Same(change) => format!("{:+6.1} %", change * 100.0),
             Verdict::Worse(change) => format!("{:+6.1} %  WORSE", change * 100.0),
-            Verdict::Better(change) => format!("{:+6.1} %  better", change * 100.0),
+            Verdict::Better(change) => format!("{:+6.1} %  BETTER", change * 100.0),
             Verdict::New => "new".to_owned(),
         };
         println!("{:24} {:12.1}  {remark:17}  {}", count.name, count.instructions, count.operation);
-        if matches!(verdict, Verdict::Worse(_) | Verdict::New) {
+        if !matches!(verdict, Verdict::Same(_)) {
             failed.push(count.name.to_owned());
         }
         if let (true, Some(profiles)) = (arguments.by_file, &arguments.profiles) {
@@ -65,12 +65,12 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<bool> {
         return Ok(true);
     }
     failed.extend(baseline.stale().map(|name| format!("{name}, which is gone")));
-    if counts.iter().any(|count| matches!(baseline.judge(count), Verdict::Better(_))) {
-        println!("Some steps take so much less that the baseline does not protect them: run this with --update.");
-    }
     if !failed.is_empty() {
-        println!("Above the baseline or without a number in it: {}.", failed.join(", "));
-        println!("If that is meant, run this with --update, and say in the commit message why.");
+        println!("Too far from the baseline, or without a number in it: {}.", failed.join(", "));
+        println!(
+            "Whoever takes less fails as well: what was gained could be lost again unseen. If the change is meant, renew the"
+        );
+        println!("baseline with `sori-bench instructions --update`, and say in the commit message why.");
         if let Some((theirs, ours)) = baseline.other_compiler() {
             println!("The baseline was made with {theirs}; this is {ours}.");
         }
