@@ -18,7 +18,7 @@ use std::thread;
 pub use baseline::{Baseline, Verdict};
 pub use by_file::by_file;
 
-use crate::steps::{self, Step};
+use crate::steps::Step;
 
 /// The function of `feed` that callgrind is to look at, however its name is written in the program.
 const COUNTED: &str = "*counted_work*";
@@ -36,16 +36,15 @@ pub struct Count {
     pub instructions: f64,
 }
 
-/// Counts the steps whose names contain one of `wanted`, or all, as many at a time as there are processors. Callgrind's
-/// own files are left in `profiles`, if that is given, for `callgrind_annotate`.
+/// Counts these steps, as many at a time as there are processors. Callgrind's own files are left in `profiles`, if that is
+/// given, for `callgrind_annotate`.
 ///
 /// # Errors
 /// No valgrind, or a step that fails under it.
-pub fn count(wanted: &[String], profiles: Option<&Path>) -> io::Result<Vec<Count>> {
+pub fn count(steps: &[&'static Step], profiles: Option<&Path>) -> io::Result<Vec<Count>> {
     // Each step runs elsewhere.
     let profiles = profiles.map(std::path::absolute).transpose()?;
     let profiles = profiles.as_deref();
-    let steps: Vec<&Step> = steps::all().filter(|step| is_wanted(step, wanted)).collect();
     let next = AtomicUsize::new(0);
     let work = || -> io::Result<Vec<(usize, Count)>> {
         let mut counts = Vec::new();

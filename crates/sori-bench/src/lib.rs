@@ -7,6 +7,7 @@
 
 mod acl;
 pub mod broker;
+pub mod choices;
 pub mod crash;
 pub mod feed;
 #[path = "../../sori-server/src/inbox.rs"]

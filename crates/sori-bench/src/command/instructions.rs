@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use sori_bench::feed::Counting;
 use sori_bench::instructions::{self, Baseline, Count, Verdict};
-use sori_bench::steps;
+use sori_bench::steps::{self, Step};
 
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Only steps whose names contain one of these words
     names: Vec<String>,
+    /// The steps by which a constant is chosen, which have no baseline
+    #[arg(long, conflicts_with = "update")]
+    choosing: bool,
     /// The counts to compare with
     #[arg(long, default_value = "crates/sori-bench/instructions.txt")]
     baseline: PathBuf,
@@ -27,7 +30,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Args)]
-pub(super) struct Step {
+pub(super) struct OneStep {
     /// Its name
     name: String,
 }
@@ -36,7 +39,16 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<bool> {
     if let Some(profiles) = &arguments.profiles {
         std::fs::create_dir_all(profiles)?;
     }
-    let counts = instructions::count(&arguments.names, arguments.profiles.as_deref())?;
+    let is_wanted = |step: &&Step| instructions::is_wanted(step, &arguments.names);
+    if arguments.choosing {
+        let steps: Vec<&Step> = steps::choosing().filter(is_wanted).collect();
+        for count in instructions::count(&steps, arguments.profiles.as_deref())? {
+            println!("{:24} {:12.1}  {}", count.name, count.instructions, count.operation);
+        }
+        return Ok(true);
+    }
+    let steps: Vec<&Step> = steps::all().filter(is_wanted).collect();
+    let counts = instructions::count(&steps, arguments.profiles.as_deref())?;
     let mut baseline = match Baseline::read(&arguments.baseline) {
         Err(_) if arguments.update => Baseline::default(),
         read => read?,
@@ -99,8 +111,8 @@ fn short_path(file: &str) -> &str {
 }
 
 /// One step, counted; says how many operations that were.
-pub(super) fn step(arguments: &Step) -> io::Result<bool> {
-    let step = steps::all().find(|step| step.name == arguments.name);
+pub(super) fn step(arguments: &OneStep) -> io::Result<bool> {
+    let step = steps::all().chain(steps::choosing()).find(|step| step.name == arguments.name);
     let step = step.ok_or_else(|| io::Error::other(format!("no step '{}'", arguments.name)))?;
     let mut prepared = step.prepare()?;
     for _ in 0..prepared.rounds {

@@ -1,5 +1,6 @@
 //! `sori-bench`: what can be asked.
 
+mod choices;
 mod compare;
 mod crash;
 mod figures;
@@ -40,6 +41,8 @@ enum Command {
     Restart(figures::Restart),
     /// Count the instructions of each step of the hot path, and compare with the repository's counts
     Instructions(instructions::Arguments),
+    /// Count steps of the hot path with one value of a constant and another
+    Choices(choices::Arguments),
     /// Time each step of the hot path
     Steps(steps::Arguments),
     /// Two shards against one, fed from memory: rate, and processor time for each message
@@ -56,7 +59,7 @@ enum Command {
     Plot(plot::Arguments),
     /// Do one step as often as it is counted
     #[command(hide = true)]
-    Step(instructions::Step),
+    Step(instructions::OneStep),
 }
 
 /// The broker under test.
@@ -103,6 +106,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Syscalls(arguments) => syscalls::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Plot(arguments) => plot::run(&arguments),
+        Command::Choices(arguments) => choices::run(&arguments),
         Command::Steps(arguments) => steps::run(&arguments),
         Command::Step(arguments) => instructions::step(&arguments),
     };

@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use sori_bench::feed::Counting;
-use sori_bench::{instructions, steps};
+use sori_bench::instructions;
+use sori_bench::steps::{self, Step};
 
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Only steps whose names contain one of these words
     names: Vec<String>,
+    /// The steps by which a constant is chosen
+    #[arg(long)]
+    choosing: bool,
     /// Milliseconds for each of the five times that a step is measured
     #[arg(long, default_value_t = 100)]
     milliseconds: u64,
@@ -21,7 +25,8 @@ const TIMES: usize = 5;
 
 pub(super) fn run(arguments: &Arguments) -> io::Result<bool> {
     println!("{:24} {:>10} {:>10} {:>10}  nanoseconds", "", "median", "least", "most");
-    for step in steps::all().filter(|step| instructions::is_wanted(step, &arguments.names)) {
+    let steps: Vec<&Step> = if arguments.choosing { steps::choosing().collect() } else { steps::all().collect() };
+    for step in steps.into_iter().filter(|step| instructions::is_wanted(step, &arguments.names)) {
         let mut prepared = step.prepare()?;
         let mut times = [0.0; TIMES];
         for time in &mut times {
