@@ -8,6 +8,8 @@
 
 mod baseline;
 mod by_file;
+#[cfg(test)]
+mod quoted;
 
 use std::io;
 use std::path::{Path, PathBuf};
