@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use sori_store::Disk;
 
 use crate::random::Random;
+use crate::sabotage::ONE_IN;
 
 /// What is written as a whole or not at all.
 const SECTOR_BYTES: usize = 512;
@@ -60,6 +61,8 @@ struct State {
     /// Operations until the machine stops.
     stops_after: Option<u64>,
     is_stopped: bool,
+    /// It claims some syncs that it has not done.
+    drops_syncs: bool,
     figures: DiskFigures,
     /// What has been done, for whoever reads along.
     log: Option<Vec<String>>,
@@ -304,7 +307,9 @@ impl State {
         if stops {
             return Err(stopped());
         }
-        self.files[file].sync();
+        if !self.drops_syncs || !self.figures.syncs.is_multiple_of(ONE_IN) {
+            self.files[file].sync();
+        }
         Ok(())
     }
 
@@ -376,6 +381,7 @@ impl SimDisk {
             failing: None,
             stops_after: None,
             is_stopped: false,
+            drops_syncs: false,
             figures: DiskFigures::default(),
             log: None,
         })))
@@ -479,6 +485,11 @@ impl SimDisk {
             other.durable_names.clone_from(&state.durable_names);
         }
         copy
+    }
+
+    /// From now on it claims one sync of a file in eight that it has not done, as bad hardware does.
+    pub(crate) fn drop_syncs(&self) {
+        self.state().drops_syncs = true;
     }
 
     /// From now on every operation is noted for [`SimDisk::take_log`].

@@ -15,6 +15,7 @@ use sori_store::{OpenError, Options};
 
 use crate::disk::SimDisk;
 use crate::places::Places;
+use crate::sabotage::Sabotage;
 use crate::space::SimSpace;
 use crate::storage::{Storage, Told};
 
@@ -80,6 +81,7 @@ pub(crate) struct Plan {
     pub(crate) settings: Settings,
     pub(crate) shards: u16,
     pub(crate) access: Arc<dyn Access>,
+    pub(crate) sabotage: Option<Sabotage>,
 }
 
 pub(crate) struct Host {
@@ -131,7 +133,7 @@ impl Host {
 
     /// Begins in this turn with what is on the disk, and with nothing else.
     pub(crate) fn start(&mut self, seed: u64, disk: SimDisk, options: Options, turn: u64) -> Result<(), OpenError> {
-        let (storage, mut recovered) = Storage::open(disk, options, self.plan.shards, self.places.clone())?;
+        let (storage, mut recovered) = Storage::open(disk, options, &self.plan, self.places.clone())?;
         self.space = Arc::new(SimSpace::new(Some((storage.reader(), self.places.clone()))));
         self.nodes = new_nodes(&self.plan, seed, &self.space, self.now);
         self.storage = Some(storage);

@@ -32,6 +32,7 @@ mod host;
 mod network;
 mod places;
 mod random;
+mod sabotage;
 mod seen;
 mod simulation;
 mod space;
@@ -45,7 +46,8 @@ use std::sync::Arc;
 use sori_broker::{Access, OpenAccess, Totals};
 
 pub use disk::{DiskFigures, Fault, SimDisk};
-pub use simulation::{Report, Weather, run};
+pub use sabotage::Sabotage;
+pub use simulation::{Report, Weather, run, run_broken};
 pub use world::{Peer, START, World};
 
 /// The rules of a place where everybody may do everything.

@@ -17,6 +17,7 @@ use crate::facts::{Lasting, What};
 use crate::host::{Host, LinkId, Place, Plan};
 use crate::network::Pipe;
 use crate::random::Random;
+use crate::sabotage::Sabotage;
 use crate::wires::Wires;
 use crate::workload::{self, Names};
 use crate::world::START;
@@ -54,7 +55,16 @@ pub enum Weather {
 /// Runs one seed to its end, or to the first broken rule.
 #[must_use]
 pub fn run(seed: u64, weather: Weather, verbose: bool) -> Report {
-    let mut simulation = Simulation::new(seed, weather, verbose);
+    report(seed, Simulation::new(seed, weather, None, verbose))
+}
+
+/// The same, with crashes, and with something broken on purpose.
+#[must_use]
+pub fn run_broken(seed: u64, sabotage: Sabotage, verbose: bool) -> Report {
+    report(seed, Simulation::new(seed, Weather::Crashes, Some(sabotage), verbose))
+}
+
+fn report(seed: u64, mut simulation: Simulation) -> Report {
     simulation.play();
     let totals = simulation.totals();
     let findings: Vec<Finding> = simulation.wires.oracle.found.all;
@@ -80,6 +90,7 @@ struct Simulation {
     /// A shard whose thread does not run at the moment: it may be in the middle of posting its mail.
     paused: Option<u16>,
     weather: Weather,
+    sabotage: Option<Sabotage>,
     trouble: Option<Trouble>,
     /// Shards that have not taken a turn since the broker was back.
     asleep: Vec<u16>,
@@ -109,18 +120,21 @@ const ATTEMPTS_TO_CONNECT_MAX: u32 = 12;
 const ATTEMPTS_WITHOUT_MEMORY_MAX: u32 = 300;
 
 impl Simulation {
-    fn new(seed: u64, weather: Weather, verbose: bool) -> Simulation {
+    fn new(seed: u64, weather: Weather, sabotage: Option<Sabotage>, verbose: bool) -> Simulation {
         let mut random = Random::new(seed);
         let crashes = weather == Weather::Crashes;
         let settings =
             if crashes { workload::settings_with_disk(&mut random) } else { workload::settings(&mut random) };
         let shards = random.pick(&[1, 2, 2, 3, 4]);
-        let plan = Plan { settings: settings.clone(), shards, access: crate::everybody() };
+        let plan = Plan { settings: settings.clone(), shards, access: crate::everybody(), sabotage };
         let mut host = Host::new(plan, random.next(), START);
         if crashes {
             let (disk, options) = (SimDisk::new(random.next()), workload::store_options(&mut random));
             if verbose {
                 disk.keep_log();
+            }
+            if sabotage == Some(Sabotage::Sync) {
+                disk.drop_syncs();
             }
             host.start(random.next(), disk, options, 0).expect("an empty disk makes a store");
         }
@@ -147,6 +161,7 @@ impl Simulation {
             probes: 0,
             paused: None,
             weather,
+            sabotage,
             trouble: None,
             asleep: Vec::new(),
             earlier: Totals::default(),

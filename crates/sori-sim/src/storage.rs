@@ -10,7 +10,9 @@ use sori_broker::{CheckpointOrder, Fetch, Records, RecordsStep, Recovered, Store
 use sori_store::{Committer, OpenError, Options, Outcome, Piece, Reader, State, Step};
 
 use crate::disk::SimDisk;
+use crate::host::Plan;
 use crate::places::Places;
+use crate::sabotage::{ONE_IN, Sabotage};
 
 /// A store on a simulated disk, opened.
 pub(crate) struct Storage {
@@ -64,11 +66,17 @@ impl Storage {
     pub(crate) fn open(
         disk: SimDisk,
         options: Options,
-        shards: u16,
+        plan: &Plan,
         places: Places,
     ) -> Result<(Storage, Recovered), OpenError> {
+        let (shards, sabotage) = (plan.shards, plan.sabotage);
         let mut recovered = Recovered::new();
-        let mut replay = |place: u64, bytes: &[u8]| recovered.apply(place, bytes).map_err(|error| error.to_string());
+        let mut frames = 0;
+        let mut replay = |place: u64, bytes: &[u8]| {
+            frames += 1;
+            let times = if sabotage == Some(Sabotage::Record) && frames % ONE_IN == 0 { 2 } else { 1 };
+            (0..times).try_for_each(|_| recovered.apply(place, bytes)).map_err(|error| error.to_string())
+        };
         let committer = Committer::open(Arc::new(disk.clone()), options.clone(), shards, &mut replay)?;
         let storage = Storage {
             disk,

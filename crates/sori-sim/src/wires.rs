@@ -12,6 +12,9 @@ use crate::network::Pipe;
 use crate::seen::{Reader, Seen};
 use crate::world::START;
 
+/// Without a reason code, which means success in all versions.
+const PUBREC_BYTES: usize = 4;
+
 /// Pipes by link, the book, and the rules.
 pub(crate) struct Wires {
     pub(crate) pipes: Vec<Pipe>,
@@ -24,6 +27,8 @@ pub(crate) struct Wires {
     pub(crate) verbose: bool,
     /// A packet that promises something, and how many of it are still to be seen before that is put to the test.
     promise: Option<(PacketType, u32)>,
+    /// QoS 2 messages that the broker has read and not answered: the link and the packet identifier.
+    unanswered: Vec<(LinkId, u16)>,
     /// A digest of everything that happened: two runs of one seed must agree on it.
     pub(crate) digest: u64,
 }
@@ -31,6 +36,8 @@ pub(crate) struct Wires {
 struct Tap {
     from_client: Reader,
     from_broker: Reader,
+    /// Bytes of the broker that were shown and not written yet.
+    unwritten: usize,
 }
 
 impl Wires {
@@ -44,6 +51,7 @@ impl Wires {
             open: Vec::new(),
             verbose,
             promise: None,
+            unanswered: Vec::new(),
             digest: 0xcbf2_9ce4_8422_2325,
         }
     }
@@ -55,6 +63,7 @@ impl Wires {
         self.taps.push(Tap {
             from_client: Reader::new(Direction::ToServer, Version::V5),
             from_broker: Reader::new(Direction::ToClient, Version::V5),
+            unwritten: 0,
         });
         self.emit(link, What::Opened);
     }
@@ -114,8 +123,33 @@ impl Wires {
             if let Seen::Connect(connect) = &seen {
                 self.taps[link.0].from_broker.set_version(connect.version);
             }
+            if let Seen::Publish(publish) = &seen
+                && publish.qos == QoS::ExactlyOnce
+            {
+                self.unanswered.push((link, publish.id));
+            }
             self.emit(link, What::In(seen));
         }
+    }
+
+    /// Sends a PUBREC that the broker holds back, as if it came from there. False: there is none at the moment.
+    pub(crate) fn send_a_held_pubrec(&mut self) -> bool {
+        let held = std::mem::take(&mut self.unanswered);
+        let is_possible = |(link, _): &&(LinkId, u16)| {
+            let pipe = &self.pipes[link.0];
+            let is_up = !pipe.broker_gone && !pipe.client_gone;
+            is_up && self.taps[link.0].unwritten == 0 && pipe.space(PUBREC_BYTES) == PUBREC_BYTES
+        };
+        let Some(&(link, id)) = held.iter().find(is_possible) else {
+            self.unanswered = held;
+            return false;
+        };
+        let [high, low] = id.to_be_bytes();
+        let pubrec: [u8; PUBREC_BYTES] = [(PacketType::PubRec as u8) << 4, 2, high, low];
+        self.remark("a PUBREC leaves that the broker holds back");
+        self.show(link, &pubrec);
+        self.write(link, &pubrec);
+        true
     }
 
     pub(crate) fn emit(&mut self, link: LinkId, what: What) {
@@ -171,10 +205,14 @@ impl Wires {
 impl Wire for Wires {
     fn show(&mut self, link: LinkId, bytes: &[u8]) {
         self.taps[link.0].from_broker.push(bytes);
+        self.taps[link.0].unwritten += bytes.len();
         loop {
             match self.taps[link.0].from_broker.next() {
                 Ok(Some((seen, size))) => {
                     self.look_for_promise(&seen);
+                    if let Seen::Ack { kind: PacketType::PubRec, id, .. } = seen {
+                        self.unanswered.retain(|held| *held != (link, id));
+                    }
                     self.emit(link, What::Out(seen, size));
                 }
                 Ok(None) => break,
@@ -192,6 +230,7 @@ impl Wire for Wires {
         if !pipe.client_gone {
             pipe.to_client.extend_from_slice(&bytes[..taken]);
         }
+        self.taps[link.0].unwritten -= taken;
         taken
     }
 

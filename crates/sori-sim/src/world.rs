@@ -86,7 +86,7 @@ impl World {
     ) -> World {
         assert!(shards > 0, "a world has at least one shard");
         let keeps_records = settings.keeps_records;
-        let mut host = Host::new(Plan { settings, shards, access }, seed, START);
+        let mut host = Host::new(Plan { settings, shards, access, sabotage: None }, seed, START);
         if keeps_records {
             host.start(seed, SimDisk::new(seed), store_options(seed), 0).expect("an empty disk makes a store");
         }

@@ -13,6 +13,7 @@ use super::{OBSERVER, Simulation, Weather};
 use crate::disk::{Fault, SimDisk};
 use crate::facts::What;
 use crate::host::LinkId;
+use crate::sabotage::Sabotage;
 
 /// How the broker's life ends.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -62,6 +63,9 @@ const DEATHS_AT_START_MAX: u32 = 3;
 impl Simulation {
     /// One step of trouble: the store may work, the machine may fail.
     pub(super) fn the_machine_acts(&mut self) {
+        if self.sabotage == Some(Sabotage::PubRec) && self.trouble.is_none() && self.wires.send_a_held_pubrec() {
+            return self.crash(Death::HardPowerCut, true);
+        }
         let has_stopped = self.disk().is_stopped();
         let trouble = self.trouble;
         match trouble {

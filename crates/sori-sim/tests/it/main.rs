@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod broken;
 mod failed_sync;
 mod found;
 mod seeds;
