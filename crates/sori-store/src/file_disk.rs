@@ -1,13 +1,14 @@
 //! A real directory, with a lock that keeps a second process out.
 
+use crate::directory::make_directory;
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::head::Head;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,7 +31,7 @@ impl FileDisk {
             let what = format!("{what} {}", path.display());
             move |error| OpenError::Io { what, error }
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the directory"))?;
+        make_directory(path).map_err(failed("make the directory"))?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(path.join(LOCK)).map_err(failed("open the lock file in"))?;

@@ -43,6 +43,7 @@ mod bytes;
 mod checkpoint;
 mod cleaning;
 mod committer;
+mod directory;
 mod disk;
 mod error;
 mod figures;
@@ -65,6 +66,7 @@ mod segment;
 mod window;
 
 pub use committer::Committer;
+pub use directory::{make_directory, sync_parent};
 pub use disk::Disk;
 pub use error::{OpenError, ReadError};
 pub use figures::Figures;

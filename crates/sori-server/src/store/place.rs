@@ -2,11 +2,12 @@
 
 use crate::config::Config;
 use crate::startup::RunError;
+use sori_store::{make_directory, sync_parent};
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -143,18 +144,18 @@ impl Place {
     }
 
     /// Make the directory, unless it is there. True: it was not. Only the last one is nobody else's: whoever it is handed over to
+        self.set_aside_by(&mut sync_parent)
+    }
+
+    fn set_aside_by(&self, sync_parent: &mut SyncParent<'_>) -> io::Result<Option<PathBuf>> {
     /// must get through those above it.
     pub fn make_location(&self) -> Result<bool, RunError> {
-        if self.location.is_dir() {
-            return Ok(false);
-        }
-        let above = self.location.parent().map_or(Ok(()), |above| DirBuilder::new().recursive(true).create(above));
-        let made = above.and_then(|()| DirBuilder::new().recursive(true).mode(0o700).create(&self.location));
-        made.map(|()| true).map_err(|error| self.no_location(&error))
+        make_directory(&self.location).map_err(|error| self.no_location(&error))
     }
 
     fn no_location(&self, error: &io::Error) -> RunError {
         RunError::new(format!(
+                sync_parent(&aside)?;
             "Unable to make the directory {} for what is kept on disk: {}. Choose another one with \
              persistence_location or the environment variable MOSQUITTO_PERSISTENCE_LOCATION, or switch persistence off.",
             self.location.display(),
@@ -210,13 +211,20 @@ impl Place {
                 )?;
                 made.sync_all()?;
                 let path = std::path::absolute(file)?;
-                let mut remembered = OpenOptions::new();
-                remembered.write(true).create(true).truncate(true).mode(0o600);
-                remembered.open(store.join(MARKER_NAME))?.write_all(path.as_os_str().as_encoded_bytes())
+                let remembered = store.join(MARKER_NAME);
+                let mut options = OpenOptions::new();
+                let mut remembers = options.write(true).create(true).truncate(true).mode(0o600).open(&remembered)?;
+                remembers.write_all(path.as_os_str().as_encoded_bytes())?;
+                remembers.sync_all()?;
+                sync_parent(&remembered)
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
         }
+        self.put_marker_by(&mut sync_parent)
+    }
+
+    fn put_marker_by(&self, sync_parent: &mut SyncParent<'_>) -> io::Result<()> {
     }
 }
 
@@ -228,6 +236,8 @@ fn beginning(path: &Path, length: usize) -> io::Result<Vec<u8>> {
 
 fn written_at(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+                // Before it is remembered: a line that is gone with the power must not look as if somebody had removed it.
+                sync_parent(file)?;
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> RunError {
@@ -239,6 +249,9 @@ pub(crate) fn without_number(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
+/// Makes durable what has happened to a name in the directory that holds it; tests note which.
+type SyncParent<'a> = dyn FnMut(&Path) -> io::Result<()> + 'a;
+
 
 #[cfg(test)]
 mod tests {
@@ -357,6 +370,24 @@ mod tests {
     }
 
     #[test]
+    #[test]
+    fn what_has_got_a_name_has_it_after_a_power_cut() {
+        let directory = Directory::new("durable");
+        let place = directory.place();
+        let mut synced = Vec::new();
+        let mut note = |path: &Path| {
+            synced.push(path.to_path_buf());
+            sync_parent(path)
+        };
+        fs::create_dir(place.store()).expect("can be made");
+        place.put_marker_by(&mut note).expect("can be written");
+        let line = directory.0.join("mosquitto.db");
+        fs::remove_file(&line).expect("is there");
+        place.set_aside_by(&mut note).expect("can be moved");
+        let remembered = fs::canonicalize(&directory.0).expect("is there").join("sori.store/marker");
+        assert_eq!(synced, [line, remembered, directory.0.join("sori.store.removed-1")]);
+    }
+
     fn databases_are_known_by_what_is_in_them() {
         let directory = Directory::new("foreign");
         let mut place = directory.place();
