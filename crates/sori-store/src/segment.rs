@@ -111,6 +111,11 @@ pub(crate) fn number(file: &str) -> Option<u32> {
     (name(segment) == file && (1..SEGMENTS_MAX).contains(&segment)).then_some(segment)
 }
 
+/// Whether a file of this name is a part of a store's log.
+pub fn is_segment(file: &str) -> bool {
+    number(file).is_some()
+}
+
 /// All segments of a directory, in order.
 pub(crate) fn numbers(disk: &dyn Disk) -> io::Result<Vec<u32>> {
     let mut found: Vec<u32> = disk.list()?.iter().filter_map(|file| number(file)).collect();

@@ -23,12 +23,13 @@ use crate::failure::Failure;
 const EXAMPLES: &str = "\
 Examples:
   sori store verify /var/lib/sori                     is it whole?
-  sori store backup /var/lib/sori /backup/sori.store  a copy, while the broker runs
+  sori store backup /var/lib/sori /backup/monday      a copy, while the broker runs
   sori store export -c mosquitto.conf > store.jsonl   everything as lines of JSON
   sori store import /var/lib/new < store.jsonl        a new store of them
 
 DIR is the store (a directory sori.store) or the directory that holds it. Instead, -c names a
-configuration file; with neither, it is where plain `sori` keeps its store.
+configuration file; with neither, it is where plain `sori` keeps its store. A copy or a new store
+gets its name when it is whole; until then it is called NAME.new.
 
 Exit status:
   0 success, 1 error, 2 wrong usage, 3 the store is damaged";
@@ -91,7 +92,8 @@ impl Where {
     /// A store that is there.
     fn existing(&self) -> Result<PathBuf, Failure> {
         let path = self.path()?;
-        if path.is_dir() { Ok(path) } else { Err(Failure::new(format!("there is no store in {}", path.display()))) }
+        place::examine(&path)?;
+        Ok(path)
     }
 
     fn path(&self) -> Result<PathBuf, Failure> {

@@ -6,14 +6,12 @@ use crate::import::{
 use crate::progress::Progress;
 use crate::startup::RunError;
 use crate::store::opening::refused;
-use crate::store::place::without_number;
+use crate::store::unfinished::Unfinished;
 use sori_broker::{Identity, Owner, PlainDelivery, PlainMessage, PlainSession, PlainWill, RecordsWriter, Time};
 use sori_mqtt::{QoS, RetainHandling, SubscribeOptions};
 use sori_store::{Committer, FileDisk, Options, Outcome, Piece, State};
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Records are written when there are so many bytes of them.
@@ -40,17 +38,9 @@ pub struct Made {
 /// # Errors
 /// It is there already, or cannot be written.
 pub fn make(path: &Path, imported: &Imported) -> Result<Made, RunError> {
-    if path.exists() {
-        return Err(RunError::new(format!("There is a store in {} already.", path.display())));
-    }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let unfinished = PathBuf::from(name);
-    remove(&unfinished)?;
-    let made = write(&unfinished, imported)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let named = fs::rename(&unfinished, path).and_then(|()| File::open(parent)?.sync_all());
-    named.map_err(|error| failed("name", path, &error))?;
+    let unfinished = Unfinished::begin(path)?;
+    let made = write(unfinished.path(), imported)?;
+    unfinished.finish()?;
     Ok(made)
 }
 
@@ -245,15 +235,4 @@ fn disconnected(session: &ImportedSession) -> Option<(Time, Time)> {
         (None, Some(left)) => Some((after(left), will_at)),
         (None, None) => None,
     }
-}
-
-fn remove(directory: &Path) -> Result<(), RunError> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("remove", directory, &error)),
-        _ => Ok(()),
-    }
-}
-
-fn failed(what: &str, path: &Path, error: &io::Error) -> RunError {
-    RunError::new(format!("Unable to {what} {}: {}.", path.display(), without_number(error)))
 }

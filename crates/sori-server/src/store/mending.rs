@@ -3,8 +3,10 @@
 use crate::progress::Progress;
 use crate::startup::RunError;
 use crate::store::opening::refused_beside;
+use crate::store::place::failed;
+use crate::store::unfinished::Unfinished;
 use sori_broker::Recovered;
-use sori_store::{FileDisk, Records};
+use sori_store::{BackupError, FileDisk, OpenError, Records};
 pub use sori_store::{Finding, Repaired, Severity};
 use std::path::Path;
 
@@ -29,14 +31,28 @@ pub fn repair(path: &Path) -> Result<Repaired, RunError> {
         .map_err(|error| refused_beside(path, &error))
 }
 
-/// Copies the store at `from`, also while a broker uses it, to the directory `to`, which must be empty or not there.
+/// Copies the store at `from`, also while a broker uses it, to the directory `to`, which must be empty or not there. The copy
+/// gets this name when it is whole.
 ///
 /// # Errors
 /// One cannot be read, or the other not be written.
 pub fn backup(from: &Path, to: &Path) -> Result<(), RunError> {
     let source = FileDisk::open_read_only(from).map_err(|error| refused_beside(from, &error))?;
-    let target = FileDisk::open(to).map_err(|error| refused_beside(to, &error))?;
-    sori_store::backup(&source, &target, &mut shown("Copying the store")).map_err(|error| refused_beside(from, &error))
+    let unfinished = Unfinished::begin(to)?;
+    let target = FileDisk::open(unfinished.path()).map_err(|error| not_copied(to, &error))?;
+    let copied = sori_store::backup(&source, &target, &mut shown("Copying the store"));
+    copied.map_err(|error| match error {
+        BackupError::Store(error) => refused_beside(from, &error),
+        BackupError::Copy(error) => not_copied(to, &error),
+    })?;
+    unfinished.finish()
+}
+
+fn not_copied(to: &Path, error: &OpenError) -> RunError {
+    match error {
+        OpenError::Io { error, .. } => failed("copy the store to", to, error),
+        error => refused_beside(to, error),
+    }
 }
 
 fn shown(what: &'static str) -> impl FnMut(sori_store::Progress) {

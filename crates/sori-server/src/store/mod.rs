@@ -21,3 +21,4 @@ pub(crate) mod portion;
 pub(crate) mod reading;
 pub mod rewriting;
 pub(crate) mod running;
+pub(crate) mod unfinished;

@@ -82,7 +82,8 @@ pub(crate) struct Reading {
 impl Reading {
     pub(crate) fn new(disk: &dyn Disk) -> Reading {
         let names = disk.list().unwrap_or_default();
-        let of = names.iter().filter(|name| name.ends_with(".log")).filter_map(|name| disk.length(name).ok()).sum();
+        let of =
+            names.iter().filter(|name| sori_store::is_segment(name)).filter_map(|name| disk.length(name).ok()).sum();
         Reading { recovered: Recovered::new(), progress: Progress::start("Reading the store"), done: 0, of }
     }
 

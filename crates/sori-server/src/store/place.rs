@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::startup::RunError;
+use crate::store::unfinished;
 use sori_store::{make_directory, sync_parent};
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -80,17 +81,35 @@ fn default_location(is_root: bool, data_home: Option<OsString>, home: Option<OsS
 #[must_use]
 pub fn store_in(directory: &Path) -> PathBuf {
     let inner = directory.join(STORE);
-    if inner.is_dir() || (directory.file_name() != Some(OsStr::new(STORE)) && !has_segments(directory)) {
-        inner
-    } else {
-        directory.to_path_buf()
+    let is_store = || directory.file_name() == Some(OsStr::new(STORE)) || has_segments(directory).unwrap_or(false);
+    if inner.is_dir() || !is_store() { inner } else { directory.to_path_buf() }
+}
+
+/// Whether a directory holds something of a store. Whatever else ends in `.log` does not count.
+pub(super) fn has_segments(directory: &Path) -> io::Result<bool> {
+    let is_segment = |entry: fs::DirEntry| entry.file_name().to_str().is_some_and(sori_store::is_segment);
+    fs::read_dir(directory)?.try_fold(false, |found, entry| Ok(found || is_segment(entry?)))
+}
+
+/// Says why the directory of a store holds none.
+///
+/// # Errors
+/// There is no store in it, or only a part of one.
+pub fn examine(store: &Path) -> Result<(), RunError> {
+    match has_segments(store) {
+        Ok(true) if store.join(unfinished::NOTE).exists() => Err(RunError::new(format!(
+            "The store in {} is not whole: it was being made, and that was interrupted. Make it again.",
+            store.display()
+        ))),
+        Ok(true) => Ok(()),
+        Ok(false) => Err(no_store(store)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(no_store(store)),
+        Err(error) => Err(unreadable(store, &error)),
     }
 }
 
-fn has_segments(directory: &Path) -> bool {
-    fs::read_dir(directory).is_ok_and(|files| {
-        files.flatten().any(|file| file.path().extension().is_some_and(|extension| extension == "log"))
-    })
+fn no_store(path: &Path) -> RunError {
+    RunError::new(format!("There is no store in {}.", path.display()))
 }
 
 impl Place {
@@ -125,6 +144,10 @@ impl Place {
     /// Who removes Mosquitto's database wants to begin anew: likewise who removes our line that stands in its place. The
     /// store is moved aside then, and nothing of it is lost; gives where it is now.
     pub fn set_aside(&self) -> io::Result<Option<PathBuf>> {
+        self.set_aside_by(&mut sync_parent)
+    }
+
+    fn set_aside_by(&self, sync_parent: &mut SyncParent<'_>) -> io::Result<Option<PathBuf>> {
         let Some(file) = &self.file else { return Ok(None) };
         let store = self.store();
         let Ok(marker) = fs::read_to_string(store.join(MARKER_NAME)) else { return Ok(None) };
@@ -137,6 +160,7 @@ impl Place {
             let aside = PathBuf::from(aside);
             if aside.symlink_metadata().is_err() {
                 fs::rename(&store, &aside)?;
+                sync_parent(&aside)?;
                 return Ok(Some(aside));
             }
         }
@@ -144,10 +168,6 @@ impl Place {
     }
 
     /// Make the directory, unless it is there. True: it was not. Only the last one is nobody else's: whoever it is handed over to
-        self.set_aside_by(&mut sync_parent)
-    }
-
-    fn set_aside_by(&self, sync_parent: &mut SyncParent<'_>) -> io::Result<Option<PathBuf>> {
     /// must get through those above it.
     pub fn make_location(&self) -> Result<bool, RunError> {
         make_directory(&self.location).map_err(|error| self.no_location(&error))
@@ -155,7 +175,6 @@ impl Place {
 
     fn no_location(&self, error: &io::Error) -> RunError {
         RunError::new(format!(
-                sync_parent(&aside)?;
             "Unable to make the directory {} for what is kept on disk: {}. Choose another one with \
              persistence_location or the environment variable MOSQUITTO_PERSISTENCE_LOCATION, or switch persistence off.",
             self.location.display(),
@@ -199,6 +218,10 @@ impl Place {
 
     /// Put the line that says where the data is to where people look for Mosquitto's database, if nothing is there.
     pub fn put_marker(&self) -> io::Result<()> {
+        self.put_marker_by(&mut sync_parent)
+    }
+
+    fn put_marker_by(&self, sync_parent: &mut SyncParent<'_>) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let store = fs::canonicalize(self.store())?;
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
@@ -210,6 +233,8 @@ impl Place {
                     store.display()
                 )?;
                 made.sync_all()?;
+                // Before it is remembered: a line that is gone with the power must not look as if somebody had removed it.
+                sync_parent(file)?;
                 let path = std::path::absolute(file)?;
                 let remembered = store.join(MARKER_NAME);
                 let mut options = OpenOptions::new();
@@ -221,12 +246,11 @@ impl Place {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(error),
         }
-        self.put_marker_by(&mut sync_parent)
-    }
-
-    fn put_marker_by(&self, sync_parent: &mut SyncParent<'_>) -> io::Result<()> {
     }
 }
+
+/// Makes durable what has happened to a name in the directory that holds it; tests note which.
+type SyncParent<'a> = dyn FnMut(&Path) -> io::Result<()> + 'a;
 
 fn beginning(path: &Path, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -236,12 +260,19 @@ fn beginning(path: &Path, length: usize) -> io::Result<Vec<u8>> {
 
 fn written_at(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
-                // Before it is remembered: a line that is gone with the power must not look as if somebody had removed it.
-                sync_parent(file)?;
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> RunError {
-    RunError::new(format!("Unable to read {}: {}.", path.display(), without_number(error)))
+    failed("read", path, error)
+}
+
+/// What could not be done with a file or a directory.
+pub(super) fn failed(what: &str, path: &Path, error: &io::Error) -> RunError {
+    let advice = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => " Make room on that disk.",
+        _ => "",
+    };
+    RunError::new(format!("Unable to {what} {}: {}.{advice}", path.display(), without_number(error)))
 }
 
 /// The system's words alone.
@@ -249,9 +280,6 @@ pub(crate) fn without_number(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
-/// Makes durable what has happened to a name in the directory that holds it; tests note which.
-type SyncParent<'a> = dyn FnMut(&Path) -> io::Result<()> + 'a;
-
 
 #[cfg(test)]
 mod tests {
@@ -343,6 +371,24 @@ mod tests {
     }
 
     #[test]
+    fn what_has_got_a_name_has_it_after_a_power_cut() {
+        let directory = Directory::new("durable");
+        let place = directory.place();
+        let mut synced = Vec::new();
+        let mut note = |path: &Path| {
+            synced.push(path.to_path_buf());
+            sync_parent(path)
+        };
+        fs::create_dir(place.store()).expect("can be made");
+        place.put_marker_by(&mut note).expect("can be written");
+        let line = directory.0.join("mosquitto.db");
+        fs::remove_file(&line).expect("is there");
+        place.set_aside_by(&mut note).expect("can be moved");
+        let remembered = fs::canonicalize(&directory.0).expect("is there").join("sori.store/marker");
+        assert_eq!(synced, [line, remembered, directory.0.join("sori.store.removed-1")]);
+    }
+
+    #[test]
     fn brokers_that_share_a_directory_have_a_store_each() {
         let directory = Directory::new("shared");
         let other = Place { file: Some(directory.0.join("other.db")), ..directory.place() };
@@ -370,24 +416,6 @@ mod tests {
     }
 
     #[test]
-    #[test]
-    fn what_has_got_a_name_has_it_after_a_power_cut() {
-        let directory = Directory::new("durable");
-        let place = directory.place();
-        let mut synced = Vec::new();
-        let mut note = |path: &Path| {
-            synced.push(path.to_path_buf());
-            sync_parent(path)
-        };
-        fs::create_dir(place.store()).expect("can be made");
-        place.put_marker_by(&mut note).expect("can be written");
-        let line = directory.0.join("mosquitto.db");
-        fs::remove_file(&line).expect("is there");
-        place.set_aside_by(&mut note).expect("can be moved");
-        let remembered = fs::canonicalize(&directory.0).expect("is there").join("sori.store/marker");
-        assert_eq!(synced, [line, remembered, directory.0.join("sori.store.removed-1")]);
-    }
-
     fn databases_are_known_by_what_is_in_them() {
         let directory = Directory::new("foreign");
         let mut place = directory.place();

@@ -5,7 +5,7 @@ mod inspect;
 mod repair;
 mod verify;
 
-pub use backup::backup;
+pub use backup::{BackupError, backup};
 pub use repair::{Records, Repaired, repair};
 pub use verify::{Finding, Severity, verify};
 

@@ -4,7 +4,8 @@ use crate::chance::Chance;
 use crate::damage::Sample;
 use crate::keeper::{Found, Keeper, content, open};
 use sori_store::{
-    Disk, Finding, MemoryDisk, OpenError, Options, Progress, Records, Repaired, Severity, backup, repair, verify,
+    BackupError, Disk, Finding, MemoryDisk, OpenError, Operation, Options, Progress, Records, Repaired, Severity,
+    backup, repair, verify,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -276,7 +277,7 @@ fn a_damaged_store_is_not_backed_up_as_if_it_were_whole() {
     let (first, _) = sample.segments().next().expect("a segment");
     files.get_mut(first).expect("a segment")[1000] ^= 1;
     match backup(&MemoryDisk::with_files(files), &MemoryDisk::new(), &mut |_| ()) {
-        Err(OpenError::Damaged { file, .. }) => assert_eq!(file, first),
+        Err(BackupError::Store(OpenError::Damaged { file, .. })) => assert_eq!(file, first),
         other => panic!("{other:?}"),
     }
 }
@@ -290,3 +291,23 @@ fn every_length_of_the_last_segments_header_can_be_looked_at_and_mended() {
         mend(&sample, &files, None);
     }
 }
+#[test]
+fn a_copy_that_finds_no_room_says_that_it_is_the_copy() {
+    let sample = Sample::new(60 << 10);
+    let source = MemoryDisk::with_files(sample.files.clone());
+    let copy = MemoryDisk::new();
+    copy.set_capacity(Some(40 << 10));
+    match backup(&source, &copy, &mut |_| ()) {
+        Err(BackupError::Copy(OpenError::Io { what, error })) => {
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+            assert!(what.starts_with("write 000000"), "{what}");
+        }
+        other => panic!("{other:?}"),
+    }
+    source.set_faults(Some(Box::new(|operation, _| (operation == Operation::Read).then(|| io::Error::other("no")))));
+    match backup(&source, &MemoryDisk::new(), &mut |_| ()) {
+        Err(BackupError::Store(OpenError::Io { what, .. })) => assert!(what.starts_with("read 000000"), "{what}"),
+        other => panic!("{other:?}"),
+    }
+}
+

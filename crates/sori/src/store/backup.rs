@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use sori_server::store::{mending, place};
+use sori_server::store::mending;
 
-use super::print_json;
+use super::{Where, print_json};
 use crate::failure::Failure;
 
+// The first of two places may be left out.
 #[derive(Args, Debug)]
+#[command(allow_missing_positional = true)]
 pub(crate) struct Arguments {
-    /// The store, or the directory that holds it
-    #[arg(value_name = "DIR")]
-    from: PathBuf,
+    #[command(flatten)]
+    place: Where,
     /// The copy: a directory that is empty or not there
     #[arg(value_name = "TO")]
     to: PathBuf,
@@ -29,10 +30,7 @@ struct Copied {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let from = place::store_in(&arguments.from);
-    if !from.is_dir() {
-        return Err(Failure::new(format!("there is no store in {}", from.display())));
-    }
+    let from = arguments.place.existing()?;
     mending::backup(&from, &arguments.to)?;
     let copied = Copied { store: from.display().to_string(), copy: arguments.to.display().to_string() };
     if arguments.json {

@@ -1,7 +1,9 @@
 //! `sori store` from outside, with the store of a broker that runs or has run.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Output};
 
 use super::broker::unused_port;
 use super::serve::{Directory, Running};
@@ -114,14 +116,86 @@ fn a_damaged_store_refuses_the_start_and_can_be_repaired() {
     assert_eq!(running.end("TERM").0, Some(0));
 }
 
+/// All of a directory: names, and what is in the files.
+fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(directory).expect("is there").map(|file| file.expect("can be read"));
+    files
+        .map(|file| (file.file_name().into_string().expect("is text"), fs::read(file.path()).expect("can be read")))
+        .collect()
+}
+
+/// A backup that is ended, or refused, by the system in the middle of a file: no file may have more than one block.
+fn cut_short(begin: &str, words: &str) -> Output {
+    let script = format!("ulimit -c 0; {begin}ulimit -f 1; exec {} store backup {words}", env!("CARGO_BIN_EXE_sori"));
+    Command::new("sh").args(["-c", &script]).output().expect("there is a shell")
+}
+
+#[test]
+fn a_backup_that_was_cut_short_never_passes_for_a_store() {
+    let directory = Directory::new("cut-short");
+    let location = directory.0.display().to_string();
+    assert_eq!(broker(&directory, unused_port()).end("TERM").0, Some(0));
+    let (from, to) = (format!("{location}/sori.store"), format!("{location}/copy"));
+
+    let killed = cut_short("", &format!("{from} {to}"));
+    assert_eq!(killed.status.code(), None, "{killed:?}");
+    assert!(!Path::new(&to).exists());
+    let (status, out, err) = run(&format!("store verify {to}.new"));
+    assert_eq!((status, out.as_str()), (1, ""), "{err}");
+    assert!(err.contains("copy.new is not whole: it was being made, and that was interrupted"), "{err}");
+
+    let (status, out, err) = result(&cut_short("trap '' XFSZ; ", &format!("{from} {to}")));
+    assert_eq!((status, out.as_str()), (1, ""), "{err}");
+    assert_eq!(err, format!("sori: Unable to copy the store to {to}: File too large.\n"));
+    assert!(!Path::new(&to).exists() && !Path::new(&format!("{to}.new")).exists());
+
+    assert!(cut_short("", &format!("{from} {to}")).status.code().is_none());
+    succeeds(&format!("store backup {from} {to}"));
+    assert!(!Path::new(&format!("{to}.new")).exists());
+    assert!(succeeds(&format!("store verify {to}")).ends_with("/copy is whole\n"));
+    assert_eq!(lines(&succeeds(&format!("store export {to}"))), lines(&succeeds(&format!("store export {from}"))));
+    let (status, _, err) = run(&format!("store backup {from} {to}"));
+    assert_eq!((status, err), (1, format!("sori: There is a store in {to} already.\n")));
+}
+
+#[test]
+fn the_store_to_be_copied_is_named_as_for_the_other_commands() {
+    let directory = Directory::new("named");
+    let location = directory.0.display().to_string();
+    assert_eq!(broker(&directory, unused_port()).end("TERM").0, Some(0));
+    let copied = |to: &str| format!("{location}/sori.store is copied to {location}/{to}\n");
+    assert_eq!(succeeds(&format!("store backup -c {location}/broker.conf {location}/a")), copied("a"));
+    let mut command = sori(&format!("store backup {location}/b"), 0);
+    let output = command.env("MOSQUITTO_PERSISTENCE_LOCATION", &location).output().expect("starts");
+    assert_eq!(result(&output), (0, copied("b"), String::new()));
+    let (status, _, err) = run(&format!("store backup -c {location}/broker.conf {location} {location}/c"));
+    assert!(status == 2 && err.contains("cannot be used with"), "{status} {err}");
+    let (status, _, err) = run("store backup");
+    assert!(status == 2 && err.contains("<TO>"), "{status} {err}");
+}
+
 #[test]
 fn what_is_no_store_and_what_is_no_export_is_named() {
     let directory = Directory::new("no-store");
     let location = directory.0.display().to_string();
-    for words in ["verify", "export", "compact", "repair"] {
-        let expected = format!("sori: there is no store in {location}/sori.store\n");
-        assert_eq!(run(&format!("store {words} {location}")), (1, String::new(), expected));
-    }
+    let refuse_all = || {
+        for words in ["verify", "export", "compact", "repair", "backup"] {
+            let expected = format!("sori: There is no store in {location}/sori.store.\n");
+            let to = if words == "backup" { " /nowhere/at/all" } else { "" };
+            assert_eq!(run(&format!("store {words} {location}{to}")), (1, String::new(), expected));
+        }
+    };
+    refuse_all();
+    // What ends in `.log` makes no store.
+    directory.file("mosquitto.log", "1764550000: mosquitto version 2.0.22 starting\n");
+    refuse_all();
+    fs::create_dir(directory.0.join("sori.store")).expect("can be made");
+    refuse_all();
+    assert_eq!(contents(&directory.0.join("sori.store")), BTreeMap::new(), "nothing was made in it");
+    let file = directory.file("export.jsonl", "{\"type\":\"store\",\"format\":1,\"version\":\"x\"}\n");
+    succeeds(&format!("store import {location} -i {file}"));
+    assert!(succeeds(&format!("store verify {location}")).ends_with("/sori.store is whole\n"));
+    fs::remove_dir_all(directory.0.join("sori.store")).expect("is there");
     let file = directory.file("export.jsonl", "{\"type\":\"store\",\"format\":1,\"version\":\"x\"}\n{}\n");
     let (status, _, err) = run(&format!("store import {location} -i {file}"));
     assert!(status == 1 && err.contains("export.jsonl, line 2: "), "{err}");
