@@ -68,7 +68,7 @@ pub(crate) fn open_at(path: &Path, options: Options, writers: u16) -> Result<Ope
     let disk = until_free(|| FileDisk::open(path), |error| matches!(error, OpenError::InUse { .. }))?;
     let mut reading = Reading::new(&disk);
     let committer = Committer::open(Arc::new(disk), options, writers, &mut |place, bytes| reading.apply(place, bytes))?;
-    Ok(Opened { committer, recovered: reading.recovered })
+    Ok(Opened { committer, recovered: reading.into_recovered() })
 }
 
 /// Records on their way to sessions.
@@ -102,6 +102,10 @@ pub(crate) fn refused_beside(path: &Path, error: &OpenError) -> RunError {
             path.display(),
             process(*pid)
         )),
+    pub(crate) fn into_recovered(self) -> Recovered {
+        self.recovered
+    }
+
         error => refused(path, error),
     }
 }

@@ -17,8 +17,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Steps without any outcome after which something must be wrong.
-const IDLE_STEPS_MAX: u32 = 10_000;
+/// So many steps in a row that tell nothing and write nothing mean that something is wrong.
+const SILENT_STEPS_MAX: u64 = 10_000;
+/// And one more for so many bytes of the store: measuring looks at 16 blobs or the rest of a segment in a step, both of which are longer.
+const BYTES_PER_SILENT_STEP: u64 = 64;
 
 /// Makes the store at `path` as small as it can be. How it was before, and how it is then.
 ///
@@ -40,6 +42,7 @@ struct Rewriting {
     now: Time,
     /// What has been submitted and is not durable yet.
     unsettled: VecDeque<Records>,
+    silent_steps_max: u64,
 }
 
 impl Rewriting {
@@ -55,18 +58,22 @@ impl Rewriting {
             portion.begin(ShardId(0), &mut shard);
             portion.restore(&mut shard, now);
         }
-        Rewriting { committer, reader, shard, now, unsettled: VecDeque::new() }
+        Rewriting { committer, reader, shard, now, unsettled: VecDeque::new(), silent_steps_max: SILENT_STEPS_MAX }
     }
 
     fn run(mut self) -> Result<Figures, RunError> {
-        let before = self.committer.figures().checkpoints;
+        let begun = self.committer.figures();
+        let silent_max = self.silent_steps_max + begun.disk_bytes / BYTES_PER_SILENT_STEP;
         self.committer.request_checkpoint();
-        let mut idle = 0;
-        while self.committer.figures().checkpoints == before || self.committer.wants_step() {
+        let (mut silent, mut bytes_written) = (0, begun.bytes_written);
+        while self.committer.figures().checkpoints == begun.checkpoints || self.committer.wants_step() {
             self.turn();
             let outcomes = self.committer.step(self.now.0);
-            idle = if outcomes.is_empty() { idle + 1 } else { 0 };
-            if idle > IDLE_STEPS_MAX {
+            let figures = self.committer.figures();
+            let is_silent = outcomes.is_empty() && figures.bytes_written == bytes_written;
+            silent = if is_silent { silent + 1 } else { 0 };
+            bytes_written = figures.bytes_written;
+            if silent > silent_max {
                 return Err(RunError::new(
                     "The store does not come to an end with its checkpoint; please report this.",
                 ));
@@ -114,5 +121,72 @@ impl Rewriting {
             Outcome::Cleaned { .. } => {}
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::opening::Reading;
+    use sori_broker::{MemoryUse, PlainMessage, RecordsWriter};
+    use sori_mqtt::QoS;
+    use sori_store::{MemoryDisk, Piece};
+
+    const SEGMENTS: u64 = 60;
+
+    /// With a retained message in each segment, and one that has been replaced.
+    fn store() -> Arc<MemoryDisk> {
+        let disk = Arc::new(MemoryDisk::new());
+        let mut committer = open(&disk, 1).committer;
+        let mut records = RecordsWriter::new();
+        for upto in 1..=SEGMENTS {
+            for payload in [b"old".to_vec(), vec![b'x'; 40]] {
+                let topic = format!("t/{upto}");
+                let message = records.message(&message(&topic, payload));
+                records.retained(message, &topic, None);
+            }
+            let records = records.take();
+            let (bytes, blobs) = (records.bytes, records.blobs);
+            committer.submit(Piece { upto, is_awaited: true, bytes, blobs, ..Piece::default() });
+            committer.step(0);
+        }
+        committer.close();
+        disk
+    }
+
+    fn message(topic: &str, payload: Vec<u8>) -> PlainMessage {
+        let (topic, properties) = (topic.to_owned(), Vec::new());
+        PlainMessage { topic, payload, properties, qos: QoS::AtLeastOnce, retain: true, expires: Time::NEVER }
+    }
+
+    fn open(disk: &Arc<MemoryDisk>, writers: u16) -> opening::Opened {
+        let mut reading = Reading::new(&**disk);
+        let options = Options { segment_bytes: 1, reserve_bytes: 0, ..Options::default() };
+        let disk: Arc<dyn sori_store::Disk> = Arc::clone(disk) as _;
+        let committer = Committer::open(disk, options, writers, &mut |place, bytes| reading.apply(place, bytes));
+        opening::Opened { committer: committer.expect("it is whole"), recovered: reading.into_recovered() }
+    }
+
+    fn rewriting(disk: &Arc<MemoryDisk>, writers: u16) -> Rewriting {
+        let opening::Opened { committer, recovered } = open(disk, writers);
+        Rewriting { silent_steps_max: SEGMENTS / 4, ..Rewriting::new(committer, recovered, Time(1)) }
+    }
+
+    #[test]
+    fn a_large_store_may_be_measured_for_as_long_as_it_takes() {
+        let disk = store();
+        let after = rewriting(&disk, 1).run().expect("it comes to an end");
+        assert_eq!(after.checkpoints, 1);
+        assert!(after.segments_removed > SEGMENTS / 2, "{after:?}");
+        let opening::Opened { committer, mut recovered } = open(&disk, 1);
+        recovered.finish(&MemoryUse::default(), &mut |place| committer.reader().read(place).ok());
+        assert_eq!(recovered.take_retained().len() as u64, SEGMENTS);
+    }
+
+    #[test]
+    fn a_checkpoint_that_nobody_goes_on_with_is_given_up() {
+        // The second of two writers is not there.
+        let error = rewriting(&store(), 2).run().expect_err("it does not come to an end");
+        assert!(error.to_string().contains("does not come to an end"), "{error}");
     }
 }
