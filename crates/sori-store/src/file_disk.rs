@@ -20,7 +20,8 @@ pub struct FileDisk {
     head: Mutex<Option<Head>>,
     /// Files that were read from last, newest at the end.
     readers: Mutex<Vec<(String, Arc<File>)>>,
-    /// `None`: only for reading, while another process may write.
+    may_write: bool,
+    /// `None`: another process may write.
     _lock: Option<Flock<File>>,
 }
 
@@ -35,16 +36,19 @@ impl FileDisk {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(path.join(LOCK)).map_err(failed("open the lock file in"))?;
-        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((mut file, Errno::EWOULDBLOCK)) => {
-                return Err(OpenError::InUse { path: path.display().to_string(), pid: pid_in(&mut file) });
-            }
-            Err((_, errno)) => return Err(failed("lock")(errno.into())),
-        };
+        let mut lock = locked(path, file, FlockArg::LockExclusiveNonblock)?;
         // Only a help for people: a full disk does not keep the store from being opened.
         let _ = lock.set_len(0).and_then(|()| lock.write_all(format!("{}\n", std::process::id()).as_bytes()));
-        Ok(FileDisk::new(path, Some(lock)))
+        Ok(FileDisk { may_write: true, ..FileDisk::new(path, Some(lock)) })
+    }
+
+    /// Opens a directory only for reading, and nobody writes meanwhile. A store without a lock has no writer.
+    pub fn open_to_read(path: &Path) -> Result<FileDisk, OpenError> {
+        match File::open(path.join(LOCK)) {
+            Ok(file) => Ok(FileDisk::new(path, Some(locked(path, file, FlockArg::LockSharedNonblock)?))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => FileDisk::open_read_only(path),
+            Err(error) => Err(OpenError::Io { what: format!("open the lock file in {}", path.display()), error }),
+        }
     }
 
     /// Opens a directory only for reading, also while another process writes.
@@ -54,7 +58,8 @@ impl FileDisk {
     }
 
     fn new(path: &Path, lock: Option<Flock<File>>) -> FileDisk {
-        FileDisk { path: path.to_owned(), head: Mutex::new(None), readers: Mutex::new(Vec::new()), _lock: lock }
+        let (head, readers) = (Mutex::new(None), Mutex::new(Vec::new()));
+        FileDisk { path: path.to_owned(), head, readers, may_write: false, _lock: lock }
     }
 
     /// The directory.
@@ -63,9 +68,9 @@ impl FileDisk {
     }
 
     fn may_write(&self) -> io::Result<()> {
-        match self._lock {
-            Some(_) => Ok(()),
-            None => Err(io::Error::new(io::ErrorKind::PermissionDenied, "opened only for reading")),
+        match self.may_write {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::PermissionDenied, "opened only for reading")),
         }
     }
 
@@ -188,6 +193,13 @@ impl Disk for FileDisk {
         self.close(name);
         std::fs::remove_file(self.path.join(name))
     }
+}
+
+fn locked(path: &Path, file: File, how: FlockArg) -> Result<Flock<File>, OpenError> {
+    Flock::lock(file, how).map_err(|(mut file, errno)| match errno {
+        Errno::EWOULDBLOCK => OpenError::InUse { path: path.display().to_string(), pid: pid_in(&mut file) },
+        errno => OpenError::Io { what: format!("lock {}", path.display()), error: errno.into() },
+    })
 }
 
 /// Who holds the lock, as far as the file says so.

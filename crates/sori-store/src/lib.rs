@@ -72,7 +72,7 @@ pub use error::{OpenError, ReadError};
 pub use figures::Figures;
 pub use file_disk::FileDisk;
 pub use memory_disk::{Faults, MemoryDisk, Operation};
-pub use offline::{BackupError, Finding, Progress, Records, Repaired, Severity, backup, repair, verify};
+pub use offline::{BackupError, Finding, Progress, Records, Repaired, Severity, backup, read, repair, verify};
 pub use open::Replay;
 pub use options::{Durability, Options};
 pub use piece::{CheckpointOrder, Outcome, Piece, State, Step};

@@ -5,10 +5,10 @@ use crate::import::{
     ImportedSubscription, ImportedWill, InflightState,
 };
 use crate::startup::RunError;
-use crate::store::opening::{self, Opened};
+use crate::store::opening::{self, ToRead};
 use sori_broker::{MemoryUse, Owner, PlainDelivery, PlainMessage, PlainSession, PlainWill, Recovered, Time};
 use sori_mqtt::{Properties, PropertyBuffer};
-use sori_store::{Committer, Options, Reader};
+use sori_store::Reader;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,22 +27,20 @@ pub enum Thing {
 
 /// An open store, to be read.
 pub struct Contents {
-    /// As long as it lives nobody else changes the store.
-    committer: Committer,
+    reader: Reader,
     recovered: Recovered,
 }
 
 impl Contents {
-    /// Opens the store at `path`.
+    /// Opens the store at `path`. Nobody else may change it meanwhile, and nothing in it is changed.
     ///
     /// # Errors
     /// It is in use, or cannot be read.
     pub fn open(path: &Path) -> Result<Contents, RunError> {
-        let opened = opening::open_at(path, Options::default(), 1);
-        let Opened { committer, mut recovered } = opened.map_err(|error| opening::refused_beside(path, &error))?;
-        let reader = committer.reader();
+        let opened = opening::open_to_read(path);
+        let ToRead { reader, mut recovered } = opened.map_err(|error| opening::refused_beside(path, &error))?;
         recovered.finish(&MemoryUse::default(), &mut |place| reader.read(place).ok());
-        Ok(Contents { committer, recovered })
+        Ok(Contents { reader, recovered })
     }
 
     /// Gives everything, one thing after the other, and then how many messages could not be read.
@@ -50,7 +48,7 @@ impl Contents {
     /// # Errors
     /// Those of `take`.
     pub fn read<E>(mut self, mut take: impl FnMut(Thing) -> Result<(), E>) -> Result<u64, E> {
-        let mut reading = Reading { reader: self.committer.reader(), lost: 0 };
+        let mut reading = Reading { reader: self.reader, lost: 0 };
         for session in self.recovered.plain_sessions() {
             take(Thing::Session(Box::new(reading.session(session))))?;
         }

@@ -7,7 +7,7 @@ use crate::progress::Progress;
 use crate::startup::RunError;
 use crate::store::place::{Place, without_number};
 use sori_broker::Recovered;
-use sori_store::{Committer, Disk, FileDisk, OpenError, Options};
+use sori_store::{Committer, Disk, FileDisk, OpenError, Options, Reader};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -69,6 +69,21 @@ pub(crate) fn open_at(path: &Path, options: Options, writers: u16) -> Result<Ope
     let mut reading = Reading::new(&disk);
     let committer = Committer::open(Arc::new(disk), options, writers, &mut |place, bytes| reading.apply(place, bytes))?;
     Ok(Opened { committer, recovered: reading.into_recovered() })
+}
+
+/// What a store holds, and how its messages are read.
+pub(crate) struct ToRead {
+    /// As long as it lives nobody else changes the store.
+    pub(crate) reader: Reader,
+    pub(crate) recovered: Recovered,
+}
+
+/// Opens the store in a directory without changing anything in it.
+pub(crate) fn open_to_read(path: &Path) -> Result<ToRead, OpenError> {
+    let disk = until_free(|| FileDisk::open_to_read(path), |error| matches!(error, OpenError::InUse { .. }))?;
+    let mut reading = Reading::new(&disk);
+    let reader = sori_store::read(Arc::new(disk), &mut |place, bytes| reading.apply(place, bytes))?;
+    Ok(ToRead { reader, recovered: reading.into_recovered() })
 }
 
 /// Records on their way to sessions.

@@ -1,11 +1,13 @@
-//! What people do with a store beside a broker: look whether it is whole, mend it, copy it.
+//! What people do with a store beside a broker: look whether it is whole, mend it, copy it, read it.
 
 mod backup;
 mod inspect;
+mod reading;
 mod repair;
 mod verify;
 
 pub use backup::{BackupError, backup};
+pub use reading::read;
 pub use repair::{Records, Repaired, repair};
 pub use verify::{Finding, Severity, verify};
 

@@ -5,7 +5,7 @@ use crate::damage::Sample;
 use crate::keeper::{Found, Keeper, content, open};
 use sori_store::{
     BackupError, Disk, Finding, MemoryDisk, OpenError, Operation, Options, Progress, Records, Repaired, Severity,
-    backup, repair, verify,
+    backup, read, repair, verify,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -188,6 +188,27 @@ fn a_torn_end_is_no_damage() {
 struct InUse {
     disk: Arc<MemoryDisk>,
     keeper: Mutex<(Keeper, Chance)>,
+    /// No read gives more.
+    read_bytes_max: usize,
+}
+
+impl InUse {
+    fn look<T>(&self, look: impl FnOnce(&Keeper) -> T) -> T {
+        look(&self.keeper.lock().expect("no panic").0)
+    }
+
+    fn new(seed: u64, read_bytes_max: usize) -> InUse {
+        let options = Options {
+            segment_bytes: 16 << 10,
+            reserve_bytes: 100,
+            checkpoint_bytes_min: 16 << 10,
+            store_id: seed,
+            ..Options::default()
+        };
+        let (mut keeper, mut chance) = (Keeper::new(options, 2), Chance(seed));
+        (0..300).for_each(|_| keeper.random_turn(&mut chance));
+        InUse { disk: Arc::clone(&keeper.disk), keeper: Mutex::new((keeper, chance)), read_bytes_max }
+    }
 }
 
 impl Disk for InUse {
@@ -202,8 +223,7 @@ impl Disk for InUse {
         for _ in 0..chance.below(6) {
             keeper.random_turn(chance);
         }
-        // In small bits, so that much happens in between.
-        let bytes = into.len().min(4000);
+        let bytes = into.len().min(self.read_bytes_max);
         self.disk.read(name, offset, &mut into[..bytes])
     }
     fn create(&self, _: &str) -> io::Result<()> {
@@ -236,17 +256,9 @@ impl Disk for InUse {
 fn a_backup_of_a_store_in_use_is_a_state_that_there_was() {
     let mut deleted_meanwhile = 0;
     for seed in 0..12 {
-        let options = Options {
-            segment_bytes: 16 << 10,
-            reserve_bytes: 100,
-            checkpoint_bytes_min: 16 << 10,
-            store_id: seed,
-            ..Options::default()
-        };
-        let (mut keeper, mut chance) = (Keeper::new(options, 2), Chance(seed));
-        (0..300).for_each(|_| keeper.random_turn(&mut chance));
-        let (durable, before) = (keeper.durable, keeper.cleaned_segments);
-        let source = InUse { disk: Arc::clone(&keeper.disk), keeper: Mutex::new((keeper, chance)) };
+        // In small bits, so that much happens in between.
+        let source = InUse::new(seed, 4000);
+        let (durable, before) = source.look(|keeper| (keeper.durable, keeper.cleaned_segments));
         let copy = MemoryDisk::new();
         let mut last = None;
         backup(&source, &copy, &mut |progress| last = Some(progress)).expect("it can be copied");
@@ -261,6 +273,33 @@ fn a_backup_of_a_store_in_use_is_a_state_that_there_was() {
 }
 
 #[test]
+fn who_reads_a_store_changes_nothing_in_it() {
+    let sample = Sample::new(60 << 10);
+    let mut files = sample.files.clone();
+    files.get_mut(&sample.tail).expect("a segment").extend_from_slice(&[7; 1000]);
+    files.insert("00099999.log".to_owned(), vec![0; 50]);
+    files.remove("reserve");
+    let disk = Arc::new(MemoryDisk::with_files(files.clone()));
+    let fails = |operation, _: &str| (operation != Operation::Read).then(|| io::Error::other("it is only read"));
+    disk.set_faults(Some(Box::new(fails)));
+    let mut found = Found::default();
+    let reader = read(disk.clone(), &mut |place, bytes| found.apply(place, bytes)).expect("it is whole");
+    assert_eq!(found.live.keys().copied().collect::<Vec<_>>(), without(&sample, |_, _, _| false));
+    for (id, place) in &found.live {
+        assert!(reader.read(*place).is_ok_and(|bytes| bytes == content(*id)));
+    }
+    assert_eq!(disk.files(), files);
+}
+
+#[test]
+fn where_no_store_is_none_is_read() {
+    match read(Arc::new(MemoryDisk::new()), &mut |_, _| Ok(())) {
+        Err(OpenError::Io { error, .. }) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
+        other => panic!("{:?}", other.map(drop)),
+    }
+}
+
+#[test]
 fn a_backup_does_not_replace_another() {
     let sample = Sample::new(60 << 10);
     let source = MemoryDisk::with_files(sample.files.clone());
@@ -268,6 +307,26 @@ fn a_backup_does_not_replace_another() {
     backup(&source, &copy, &mut |_| ()).expect("an empty directory");
     let refused = backup(&source, &copy, &mut |_| ()).expect_err("it is not empty");
     assert!(refused.to_string().contains("there is a store already"), "{refused}");
+}
+
+#[test]
+fn a_copy_that_finds_no_room_says_that_it_is_the_copy() {
+    let sample = Sample::new(60 << 10);
+    let source = MemoryDisk::with_files(sample.files.clone());
+    let copy = MemoryDisk::new();
+    copy.set_capacity(Some(40 << 10));
+    match backup(&source, &copy, &mut |_| ()) {
+        Err(BackupError::Copy(OpenError::Io { what, error })) => {
+            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+            assert!(what.starts_with("write 000000"), "{what}");
+        }
+        other => panic!("{other:?}"),
+    }
+    source.set_faults(Some(Box::new(|operation, _| (operation == Operation::Read).then(|| io::Error::other("no")))));
+    match backup(&source, &MemoryDisk::new(), &mut |_| ()) {
+        Err(BackupError::Store(OpenError::Io { what, .. })) => assert!(what.starts_with("read 000000"), "{what}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -291,23 +350,3 @@ fn every_length_of_the_last_segments_header_can_be_looked_at_and_mended() {
         mend(&sample, &files, None);
     }
 }
-#[test]
-fn a_copy_that_finds_no_room_says_that_it_is_the_copy() {
-    let sample = Sample::new(60 << 10);
-    let source = MemoryDisk::with_files(sample.files.clone());
-    let copy = MemoryDisk::new();
-    copy.set_capacity(Some(40 << 10));
-    match backup(&source, &copy, &mut |_| ()) {
-        Err(BackupError::Copy(OpenError::Io { what, error })) => {
-            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-            assert!(what.starts_with("write 000000"), "{what}");
-        }
-        other => panic!("{other:?}"),
-    }
-    source.set_faults(Some(Box::new(|operation, _| (operation == Operation::Read).then(|| io::Error::other("no")))));
-    match backup(&source, &MemoryDisk::new(), &mut |_| ()) {
-        Err(BackupError::Store(OpenError::Io { what, .. })) => assert!(what.starts_with("read 000000"), "{what}"),
-        other => panic!("{other:?}"),
-    }
-}
-

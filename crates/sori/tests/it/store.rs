@@ -175,6 +175,28 @@ fn the_store_to_be_copied_is_named_as_for_the_other_commands() {
 }
 
 #[test]
+fn who_writes_a_store_down_changes_nothing_in_it() {
+    let directory = Directory::new("unchanged");
+    let location = directory.0.display().to_string();
+    assert_eq!(broker(&directory, unused_port()).end("TERM").0, Some(0));
+    let store = directory.0.join("sori.store");
+    let exported = succeeds(&format!("store export {location}"));
+    // The end is torn, and a segment had just been begun when the power went.
+    let mut bytes = fs::read(store.join("00000001.log")).expect("is there");
+    bytes.extend_from_slice(&[7; 1000]);
+    fs::write(store.join("00000001.log"), bytes).expect("can be written");
+    fs::write(store.join("00000002.log"), [0; 50]).expect("can be written");
+    fs::remove_file(store.join("reserve")).expect("is there");
+    let before = contents(&store);
+    assert_eq!(lines(&succeeds(&format!("store export {location}"))), lines(&exported));
+    assert_eq!(contents(&store), before);
+    // A copy that was made by hand may have no lock.
+    fs::remove_file(store.join("lock")).expect("is there");
+    assert_eq!(lines(&succeeds(&format!("store export {location}"))), lines(&exported));
+    assert!(!store.join("lock").exists());
+}
+
+#[test]
 fn what_is_no_store_and_what_is_no_export_is_named() {
     let directory = Directory::new("no-store");
     let location = directory.0.display().to_string();
