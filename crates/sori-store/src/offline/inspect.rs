@@ -229,9 +229,13 @@ impl Inspected {
     fn compare(&mut self) {
         let mut findings = self.gaps();
         findings.extend(self.wrong_lengths());
-        let leftovers = self.segments.keys().filter(|number| self.is_leftover(**number));
-        let text = "nobody needs this segment; it will be deleted";
-        findings.extend(leftovers.map(|number| finding(*number, 0, text, Severity::Note)));
+        let leftovers: Vec<u32> = self.segments.keys().copied().filter(|number| self.is_leftover(*number)).collect();
+        for number in leftovers {
+            // Whatever is wrong with it, nobody looks at it again.
+            let file = segment::name(number);
+            self.findings.retain(|finding| finding.file != file);
+            findings.push(finding(number, 0, "nobody needs this segment; it will be deleted", Severity::Note));
+        }
         self.findings.extend(findings);
     }
 

@@ -4,7 +4,9 @@ use super::Progress;
 use super::inspect::Inspected;
 use crate::disk::Disk;
 use crate::error::OpenError;
-use std::fmt;
+use crate::open::io_error;
+use crate::segment;
+use std::{fmt, io};
 
 /// Something that is worth telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +36,25 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Looks at every frame of every segment. The store may be in use: what is written meanwhile may show as a torn end, and a segment
-/// that is deleted meanwhile as an error.
+/// Looks at every frame of every segment. The store may be in use: what is written meanwhile may show as a torn end.
 pub fn verify(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Finding>, OpenError> {
+    for _ in 1..PASSES_MAX {
+        let before = segment::numbers(disk).map_err(|error| io_error("read the directory", error))?;
+        match Inspected::new(disk, progress) {
+            // A segment was deleted after the directory had been read.
+            Err(OpenError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+            // What seems to be missing may be what was deleted meanwhile, and what says so may stand in a segment that came meanwhile.
+            Ok(inspected) if is_damaged(&inspected.findings) && segment::numbers(disk).ok() != Some(before) => {}
+            Ok(inspected) => return Ok(inspected.findings),
+        }
+    }
     Ok(Inspected::new(disk, progress)?.findings)
 }
+
+fn is_damaged(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Damage)
+}
+
+/// Segments are deleted after a checkpoint, many at once, and then none for a while.
+const PASSES_MAX: usize = 100;

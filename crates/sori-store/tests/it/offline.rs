@@ -273,6 +273,52 @@ fn a_backup_of_a_store_in_use_is_a_state_that_there_was() {
 }
 
 #[test]
+fn a_store_in_use_is_whole_whatever_is_deleted_meanwhile() {
+    let mut deleted_meanwhile = 0;
+    for seed in 0..40 {
+        let store = InUse::new(seed, usize::MAX);
+        let before = store.look(|keeper| keeper.cleaned_segments);
+        let findings = verify(&store, &mut |_| ()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let damage: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Damage).collect();
+        assert!(damage.is_empty(), "seed {seed}: {damage:?}");
+        deleted_meanwhile += store.look(|keeper| keeper.cleaned_segments) - before;
+    }
+    assert!(deleted_meanwhile > 10, "{deleted_meanwhile}");
+}
+
+#[test]
+fn damage_to_what_nobody_needs_is_none() {
+    let options =
+        Options { segment_bytes: 4 << 10, reserve_bytes: 100, checkpoint_bytes_min: u64::MAX, ..Options::default() };
+    let mut keeper = Keeper::new(options.clone(), 1);
+    (0..40).for_each(|_| {
+        keeper.submit(0, &[500], 0, true);
+        keeper.step();
+    });
+    let before = keeper.disk.files();
+    keeper.submit(0, &[], 40, true);
+    keeper.committer.request_checkpoint();
+    keeper.settle();
+    let mut files = keeper.disk.files();
+    let (name, leftover) = before.into_iter().find(|(name, _)| !files.contains_key(name)).expect("it was deleted");
+    for at in (0..leftover.len()).step_by(97) {
+        let mut leftover = leftover.clone();
+        leftover[at] ^= 1;
+        files.insert(name.clone(), leftover);
+        let findings = verify(&MemoryDisk::with_files(files.clone()), &mut |_| ()).expect("it can be read");
+        let of_leftover: Vec<_> = findings.iter().filter(|finding| finding.file == name).collect();
+        assert!(
+            matches!(&of_leftover[..], [note] if note.severity == Severity::Note && note.text.contains("will be deleted")),
+            "{at}: {of_leftover:?}"
+        );
+        assert_eq!(damage(&files), []);
+        let disk = Arc::new(MemoryDisk::with_files(files.clone()));
+        open(&disk, &options, 1).expect("as whole as it was");
+        assert!(!disk.files().contains_key(&name), "opening deletes it");
+    }
+}
+
+#[test]
 fn who_reads_a_store_changes_nothing_in_it() {
     let sample = Sample::new(60 << 10);
     let mut files = sample.files.clone();
