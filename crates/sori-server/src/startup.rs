@@ -153,12 +153,25 @@ impl Startup {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunError {
     text: String,
+    is_damage: bool,
 }
 
 impl RunError {
     /// An error with this text, for people.
     pub fn new(text: impl Into<String>) -> RunError {
-        RunError { text: text.into() }
+        RunError { text: text.into(), is_damage: false }
+    }
+
+    /// The same, for a store that is damaged.
+    #[must_use]
+    pub(crate) fn of_damage(self) -> RunError {
+        RunError { is_damage: true, ..self }
+    }
+
+    /// Whether a store is damaged.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        self.is_damage
     }
 }
 
@@ -167,7 +180,7 @@ impl RunError {
     #[must_use]
     pub fn from_line(self, at: Option<&Location>) -> RunError {
         match at {
-            Some(at) => RunError { text: format!("{} ({at})", self.text) },
+            Some(at) => RunError { text: format!("{} ({at})", self.text), ..self },
             None => self,
         }
     }
@@ -180,7 +193,7 @@ impl RunError {
     /// Several errors as one, each on a line of its own.
     pub fn all(errors: Vec<RunError>) -> RunError {
         let texts: Vec<String> = errors.into_iter().map(|error| error.text).collect();
-        RunError { text: texts.join("\nError: ") }
+        RunError::new(texts.join("\nError: "))
     }
 }
 

@@ -145,6 +145,7 @@ fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Failure {
         let text = error.to_string();
-        Failure::new(text.strip_prefix("Error: ").unwrap_or(&text))
+        let failure = Failure::new(text.strip_prefix("Error: ").unwrap_or(&text));
+        if error.is_damage() { failure.with_status(DAMAGED) } else { failure }
     }
 }

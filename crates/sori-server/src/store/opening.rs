@@ -102,6 +102,10 @@ impl Reading {
         Reading { recovered: Recovered::new(), progress: Progress::start("Reading the store"), done: 0, of }
     }
 
+    pub(crate) fn into_recovered(self) -> Recovered {
+        self.recovered
+    }
+
     pub(crate) fn apply(&mut self, place: u64, bytes: &[u8]) -> Result<(), String> {
         self.done += bytes.len() as u64;
         self.progress.show(self.done, self.of);
@@ -117,10 +121,6 @@ pub(crate) fn refused_beside(path: &Path, error: &OpenError) -> RunError {
             path.display(),
             process(*pid)
         )),
-    pub(crate) fn into_recovered(self) -> Recovered {
-        self.recovered
-    }
-
         error => refused(path, error),
     }
 }
@@ -132,7 +132,7 @@ fn process(pid: Option<u32>) -> String {
 /// Why a store could not be opened, and what can be done about it.
 pub(crate) fn refused(path: &Path, error: &OpenError) -> RunError {
     let path = path.display();
-    RunError::new(match error {
+    let told = RunError::new(match error {
         OpenError::InUse { pid, .. } => format!(
             "The store {path} is in use by {}. Is another broker running? Give each its own directory with \
              persistence_location.",
@@ -160,7 +160,8 @@ pub(crate) fn refused(path: &Path, error: &OpenError) -> RunError {
             "The store {path} holds records that this version of sori cannot read: {file}, offset {offset}: {text}. \
              `sori store verify {path}` tells more."
         ),
-    })
+    });
+    if matches!(error, OpenError::Damaged { .. }) { told.of_damage() } else { told }
 }
 
 #[cfg(test)]

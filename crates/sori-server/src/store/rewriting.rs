@@ -117,7 +117,7 @@ impl Rewriting {
             Outcome::State(State::Failed { text }) => {
                 return Err(RunError::new(format!("The store has failed: {text}.")));
             }
-            Outcome::Unreadable(error) => return Err(RunError::new(format!("{error}."))),
+            Outcome::Unreadable(error) => return Err(RunError::new(format!("{error}.")).of_damage()),
             Outcome::Cleaned { .. } => {}
         }
         Ok(())

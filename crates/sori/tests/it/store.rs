@@ -197,6 +197,20 @@ fn who_writes_a_store_down_changes_nothing_in_it() {
 }
 
 #[test]
+fn a_damaged_store_is_told_by_the_exit_status_of_each_command() {
+    let directory = Directory::new("status");
+    let location = directory.0.display().to_string();
+    assert_eq!(broker(&directory, unused_port()).end("TERM").0, Some(0));
+    damage(&directory.0.join("sori.store"));
+    for words in ["verify DIR", "export DIR", "compact DIR", "backup DIR DIR/copy"] {
+        let (status, out, err) = run(&format!("store {}", words.replace("DIR", &location)));
+        assert_eq!(status, 3, "{words}: {out}{err}");
+        assert!(format!("{out}{err}").contains("is damaged"), "{words}: {out}{err}");
+    }
+    assert!(!directory.0.join("copy").exists() && !directory.0.join("copy.new").exists());
+}
+
+#[test]
 fn what_is_no_store_and_what_is_no_export_is_named() {
     let directory = Directory::new("no-store");
     let location = directory.0.display().to_string();
