@@ -86,8 +86,10 @@ impl Shard {
             self.space.retained(&mut |retained| version = retained.version());
             self.recorder.write_counters(version);
         }
-        let end = self.recorder.piece_len() + BYTES_IN_A_TURN;
+        let begin = self.recorder.piece_len();
+        let end = begin + BYTES_IN_A_TURN;
         let is_done = self.walk_sessions(&mut checkpoint, end) && self.walk_retained(&mut checkpoint, end);
+        self.recorder.note_repeated(self.recorder.piece_len() - begin);
         if is_done {
             self.recorder.note_step(RecordsStep::Walked(checkpoint.number));
         } else {
@@ -222,7 +224,7 @@ impl Shard {
             after = String::from(last.message.topic());
             for retained in &messages {
                 retained.message.move_to(|place| space.current_place(place));
-                self.recorder.write_retained(retained);
+                self.recorder.write_retained(&retained.message, retained.version, retained.owner.as_deref());
             }
         }
         checkpoint.retained = Some(after);

@@ -507,8 +507,9 @@ impl Shard {
         if is_recorded {
             message.recorded.number = self.recorder.next_number();
         }
-        let (mut next_expiry, mut stored) = (None, None);
+        let (mut next_expiry, mut stored, mut is_change) = (None, None, false);
         self.space.retained(&mut |retained| {
+            let before = retained.len();
             message.retained_version = retained.next_version();
             if message.payload.is_empty() {
                 retained.remove(message.topic);
@@ -519,6 +520,7 @@ impl Shard {
                 retained.store(RetainedMessage { message: kept, version, owner: owner.clone() });
             }
             next_expiry = retained.next_expiry();
+            is_change = retained.len() != before;
         });
         // A subscriber that has looked into the store before this message was there is in the index by now. What this
         // input knows of the index may be older than that.
@@ -526,11 +528,11 @@ impl Shard {
         match stored {
             Some(kept) if is_recorded => {
                 self.recorder.note_message(&kept);
-                self.recorder.note_retained(&kept, message.retained_version, owner.as_deref());
+                self.recorder.note_retained(&kept, message.retained_version, owner.as_deref(), is_change);
                 *shared = Some(kept);
             }
             None if is_recorded => {
-                self.recorder.note_retained_gone(message.topic, message.retained_version);
+                self.recorder.note_retained_gone(message.topic, message.retained_version, is_change);
                 message.recorded.number = shared.as_ref().map_or(0, |shared| shared.number());
             }
             _ => {}

@@ -6,7 +6,6 @@ use crate::message::{Message, Owner};
 use crate::queue::Gone;
 use crate::record::write as w;
 use crate::record::{Kind, Records, RecordsStep};
-use crate::retained::RetainedMessage;
 use crate::session::Session;
 use crate::shared::GroupNumber;
 use alloc::vec::Vec;
@@ -32,6 +31,17 @@ pub(crate) struct Recorder {
     /// The last publication of each shard that came here.
     seen: Vec<u64>,
 }
+
+/// What a checkpoint writes down of a delivery that is owed, by estimate;
+const OWED_BYTES: i64 = 36;
+/// of a message of QoS 2 that was taken over;
+const RECEIVED_BYTES: i64 = 24;
+/// of a session, beside its client identifier;
+const SESSION_BYTES: i64 = 64;
+/// of a subscription, beside its filter;
+const SUBSCRIPTION_BYTES: i64 = 12;
+/// of a retained message, beside its topic.
+const RETAINED_BYTES: i64 = 64;
 
 /// Numbers of messages and publications begin with their shard's.
 const SHARD_SHIFT: u32 = 48;
@@ -146,6 +156,27 @@ impl Recorder {
         }
     }
 
+    /// What a checkpoint would write grows by so many bytes.
+    fn grow(&mut self, bytes: i64) {
+        self.piece.growth += bytes;
+    }
+
+    /// So many bytes were written for a checkpoint.
+    pub(crate) fn note_repeated(&mut self, bytes: usize) {
+        self.piece.repeated += bytes as u32;
+    }
+
+    /// A session is there again with what it had: nothing has told the store of it in this run.
+    pub(crate) fn note_restored(&mut self, session: &Session, subscriptions: usize, filters_bytes: usize) {
+        self.grow(session_bytes(session) + held_bytes(session));
+        self.grow(SUBSCRIPTION_BYTES * subscriptions as i64 + filters_bytes as i64);
+    }
+
+    /// The same of retained messages.
+    pub(crate) fn note_retained_restored(&mut self, topic: &str) {
+        self.grow(RETAINED_BYTES + topic.len() as i64);
+    }
+
     // Records of one session.
 
     fn begin(&mut self, kind: Kind, of: SessionRef) -> &mut Vec<u8> {
@@ -171,6 +202,9 @@ impl Recorder {
         let out = self.begin(Kind::Connected, me);
         out.push(u8::from(is_new));
         session_head(out, session);
+        if is_new {
+            self.grow(session_bytes(session));
+        }
     }
 
     pub(crate) fn note_run(&mut self) {
@@ -206,6 +240,7 @@ impl Recorder {
     pub(crate) fn note_ended(&mut self, me: SessionRef, session: &Session) {
         if self.is_on && session.is_recorded {
             self.begin(Kind::Ended, me);
+            self.grow(-session_bytes(session) - held_bytes(session));
         }
     }
 
@@ -225,6 +260,7 @@ impl Recorder {
     ) {
         if self.keeps(session) {
             self.write_subscription(me, filter, options, identifier);
+            self.grow(SUBSCRIPTION_BYTES + filter.len() as i64);
         }
     }
 
@@ -242,6 +278,7 @@ impl Recorder {
         if self.keeps(session) {
             let out = self.begin(Kind::Unsubscribed, me);
             w::text(out, filter);
+            self.grow(-SUBSCRIPTION_BYTES - filter.len() as i64);
         }
     }
 
@@ -260,6 +297,7 @@ impl Recorder {
         let key = delivery.key;
         w::number(self.begin(Kind::Queued, me), key);
         write_delivery(&mut self.piece, delivery, number, place);
+        self.grow(OWED_BYTES);
     }
 
     fn numbered(&mut self, message: &Message) -> Message {
@@ -295,6 +333,7 @@ impl Recorder {
             Gone::Stored(stored) => {
                 if self.is_on && is_unwritten(session, stored.order) {
                     self.write_waiting_stored(me, stored.copied(), stored.place, stored.length);
+                    self.note_repeated(OWED_BYTES as usize);
                 }
                 self.note_refused(me, stored.copied());
             }
@@ -306,6 +345,7 @@ impl Recorder {
         if self.is_on && copied.key != 0 {
             let out = self.begin(Kind::Dropped, me);
             write_copied(out, copied);
+            self.grow(-OWED_BYTES);
         }
     }
 
@@ -314,6 +354,7 @@ impl Recorder {
     fn write_if_unwritten(&mut self, me: SessionRef, session: &Session, delivery: &Delivery) {
         if is_unwritten(session, delivery.order) {
             self.write_waiting(me, delivery);
+            self.note_repeated(OWED_BYTES as usize);
         }
     }
 
@@ -323,6 +364,9 @@ impl Recorder {
 
     pub(crate) fn note_finished(&mut self, me: SessionRef, session: &Session, packet_id: PacketId) {
         self.note_packet(Kind::Finished, me, session, packet_id);
+        if self.keeps(session) {
+            self.grow(-OWED_BYTES);
+        }
     }
 
     fn note_packet(&mut self, kind: Kind, me: SessionRef, session: &Session, packet_id: PacketId) {
@@ -334,6 +378,13 @@ impl Recorder {
 
     /// A QoS 2 message is kept until PUBREL; it has been numbered, and written by [`Recorder::note_message`].
     pub(crate) fn note_received(&mut self, me: SessionRef, packet_id: PacketId, message: &Message) {
+        if self.is_on && message.number() != 0 {
+            self.write_received(me, packet_id, message);
+            self.grow(RECEIVED_BYTES);
+        }
+    }
+
+    pub(crate) fn write_received(&mut self, me: SessionRef, packet_id: PacketId, message: &Message) {
         if !self.is_on || message.number() == 0 {
             return;
         }
@@ -348,6 +399,7 @@ impl Recorder {
         if self.is_on {
             let out = self.begin(Kind::Forwarded, me);
             w::packet_id(out, packet_id);
+            self.grow(-RECEIVED_BYTES);
         }
     }
 
@@ -380,6 +432,7 @@ impl Recorder {
         w::varint(out, u64::from(owed.session.slot));
         w::varint(out, u64::from(owed.session.generation));
         w::delivery(out, owed.qos, owed.retain, owed.group, owed.identifiers);
+        self.grow(OWED_BYTES);
     }
 
     pub(crate) fn end_publication(&mut self) {
@@ -387,8 +440,15 @@ impl Recorder {
         self.piece.bytes.push(0);
     }
 
-    /// A retained message was stored; it has been numbered and written.
-    pub(crate) fn note_retained(&mut self, message: &Message, version: u64, owner: Option<&Owner>) {
+    /// A retained message was stored, maybe the first of its topic; it has been numbered and written.
+    pub(crate) fn note_retained(&mut self, message: &Message, version: u64, owner: Option<&Owner>, is_first: bool) {
+        self.write_retained(message, version, owner);
+        if is_first {
+            self.note_retained_restored(message.topic());
+        }
+    }
+
+    pub(crate) fn write_retained(&mut self, message: &Message, version: u64, owner: Option<&Owner>) {
         if !self.is_on {
             return;
         }
@@ -406,8 +466,10 @@ impl Recorder {
         w::owner(out, owner);
     }
 
-    pub(crate) fn note_retained_gone(&mut self, topic: &str, version: u64) {
+    pub(crate) fn note_retained_gone(&mut self, topic: &str, version: u64, was_there: bool) {
         if self.is_on {
+            let growth = if was_there { RETAINED_BYTES + topic.len() as i64 } else { 0 };
+            self.grow(-growth);
             self.piece.bytes.push(Kind::RetainedGone as u8);
             let out = &mut self.piece.bytes;
             w::number(out, version);
@@ -461,19 +523,21 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn write_received(&mut self, me: SessionRef, packet_id: PacketId, message: &Message) {
-        self.note_received(me, packet_id, message);
-    }
-
-    pub(crate) fn write_retained(&mut self, retained: &RetainedMessage) {
-        self.note_retained(&retained.message, retained.version, retained.owner.as_deref());
-    }
-
     pub(crate) fn write_counters(&mut self, retained_version: u64) {
         self.piece.bytes.push(Kind::Counters as u8);
         w::number(&mut self.piece.bytes, self.counter);
         w::number(&mut self.piece.bytes, retained_version);
     }
+}
+
+fn session_bytes(session: &Session) -> i64 {
+    SESSION_BYTES + session.client_id.len() as i64
+}
+
+/// What a session is owed, and was given to release.
+fn held_bytes(session: &Session) -> i64 {
+    let owed = session.queue.len() + session.outgoing.in_flight();
+    OWED_BYTES * owed as i64 + RECEIVED_BYTES * session.unreleased.iter().count() as i64
 }
 
 /// Is it still to be written down for a checkpoint?

@@ -62,6 +62,8 @@ impl Shard {
         let me = self.session_ref(key);
         if let Some(session) = self.sessions.get(slot, generation) {
             self.recorder.note_named(me, session);
+            let filters_bytes = recovered.subscriptions.keys().map(|filter| filter.len()).sum();
+            self.recorder.note_restored(session, recovered.subscriptions.len(), filters_bytes);
         }
         self.restore_end(key, &recovered);
     }
@@ -145,6 +147,7 @@ impl Shard {
     pub fn restore_retained<'a>(&mut self, version: u64, messages: impl IntoIterator<Item = &'a RetainedMessage>) {
         let mut next_expiry = None;
         for message in messages {
+            self.recorder.note_retained_restored(message.message.topic());
             self.space.retained(&mut |retained| {
                 retained.restore(message.clone());
                 next_expiry = retained.next_expiry();

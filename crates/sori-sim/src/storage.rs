@@ -133,6 +133,8 @@ impl Storage {
             bytes: std::mem::take(&mut records.bytes),
             blobs: std::mem::take(&mut records.blobs),
             references: std::mem::take(&mut records.references),
+            growth: records.growth,
+            repeated: records.repeated,
             step,
         });
         self.waiting.push_back(Waiting { shard, upto: records.upto, turn, records, messages });

@@ -73,12 +73,13 @@ pub(crate) fn settings_with_disk(random: &mut Random) -> Settings {
     Settings { keeps_records: true, memory_limit, ..settings(random) }
 }
 
-/// A store of many small segments.
+/// A store of many small segments, that may be full at any time.
 pub(crate) fn store_options(random: &mut Random) -> Options {
     Options {
         segment_bytes: random.pick(&[4 << 10, 16 << 10, 64 << 10]),
         reserve_bytes: 4 << 10,
         checkpoint_bytes_min: random.pick(&[8 << 10, 32 << 10, 1 << 20]),
+        size_limit: random.pick(&[None, None, None, None, Some(100_000), Some(400_000)]),
         store_id: random.next(),
         ..Options::default()
     }

@@ -1,7 +1,7 @@
 //! What follows a checkpoint: segments without live blobs are deleted, sparse ones emptied and then deleted, a bit at a time.
 
 use crate::blob;
-use crate::checkpoint::End;
+use crate::checkpoint::{End, Needed};
 use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::frame::Kind;
@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub(crate) struct Cleaning {
     /// Segments whose files can go.
     dead: VecDeque<u32>,
-    /// Segments to be emptied.
-    sparse: VecDeque<u32>,
+    /// Segments to be emptied, with the bytes that moving writes.
+    sparse: VecDeque<(u32, u64)>,
     /// Offsets of the live blobs of each.
     references: BTreeMap<u32, Vec<u32>>,
     /// How many of the first sparse segment's are moved.
@@ -35,7 +35,7 @@ impl Cleaning {
     pub(crate) fn after(end: &End, segments: &BTreeMap<u32, u64>, references: BTreeMap<u32, Vec<u32>>) -> Cleaning {
         let older = segments.range(..end.checkpoint.first).map(|(segment, _)| *segment);
         let dead = older.filter(|segment| !end.needed.contains_key(segment)).collect();
-        Cleaning { dead, sparse: sparse(end), references, ..Cleaning::default() }
+        Cleaning { dead, sparse: sparse(end, &references), references, ..Cleaning::default() }
     }
 
     /// Whether segments are left that can be deleted without writing anything.
@@ -51,6 +51,17 @@ impl Cleaning {
     /// Nothing more is moved: there is no room. The next checkpoint finds what is left.
     pub(crate) fn stop_moving(&mut self) {
         self.sparse.clear();
+    }
+
+    /// How much is going to be written until the next sparse segment is empty. `None`: there is none, or it is half done.
+    pub(crate) fn bytes_to_move(&self) -> Option<u64> {
+        let (_, moved_bytes) = self.sparse.front().filter(|_| self.next == 0)?;
+        Some(moved_bytes + moved_bytes / 64 + FRAMES_BYTES)
+    }
+
+    /// The next sparse segment stays as it is.
+    pub(crate) fn leave_one(&mut self) {
+        self.sparse.pop_front();
     }
 
     /// Deletes one dead segment.
@@ -70,7 +81,7 @@ impl Cleaning {
         log: &mut Log,
         shared: &Shared,
     ) -> Result<Option<ReadError>, Trouble> {
-        let Some(segment) = self.sparse.front().copied() else { return Ok(None) };
+        let Some((segment, _)) = self.sparse.front().copied() else { return Ok(None) };
         let mut batch = Batch::default();
         let offsets = self.references.entry(segment).or_default();
         if self.next == 0 {
@@ -142,22 +153,30 @@ impl Batch {
     }
 }
 
-/// The sparsest segments, as many as it takes until what is dead in old segments is an eighth of what is alive.
-fn sparse(end: &End) -> VecDeque<u32> {
-    let mut segments: Vec<_> = end.needed.iter().map(|(segment, needed)| (*segment, *needed)).collect();
-    segments.sort_by_key(|(_, needed)| needed.live_bytes * 1024 / needed.bytes.max(1));
-    let dead_bytes = |bytes: u64, live_bytes: u64| bytes.saturating_sub(live_bytes);
-    let mut dead: u64 = segments.iter().map(|(_, needed)| dead_bytes(needed.bytes, needed.live_bytes)).sum();
+/// The sparsest segments, as many as it takes until what is dead in old segments is an eighth of what is alive. What moving adds
+/// counts as alive: else short blobs would be moved for ever.
+fn sparse(end: &End, references: &BTreeMap<u32, Vec<u32>>) -> VecDeque<(u32, u64)> {
+    let moved_bytes = |(segment, needed): (&u32, &Needed)| {
+        let count = references.get(segment).map_or(0, Vec::len);
+        let moved_bytes = needed.live_bytes + relocations::table_bytes(count) as u64;
+        (*segment, needed.bytes, moved_bytes)
+    };
+    let mut segments: Vec<(u32, u64, u64)> = end.needed.iter().map(moved_bytes).collect();
+    segments.sort_by_key(|(_, bytes, moved_bytes)| moved_bytes * 1024 / bytes.max(&1));
+    let mut dead: u64 = segments.iter().map(|(_, bytes, moved_bytes)| bytes.saturating_sub(*moved_bytes)).sum();
     let mut chosen = VecDeque::new();
-    for (segment, needed) in segments {
+    for (segment, bytes, moved_bytes) in segments {
         if dead <= end.live_bytes / 8 {
             break;
         }
-        dead -= dead_bytes(needed.bytes, needed.live_bytes);
-        chosen.push_back(segment);
+        dead -= bytes.saturating_sub(moved_bytes);
+        chosen.push_back((segment, moved_bytes));
     }
     chosen
 }
 
 /// How many bytes of blobs one step moves, so that nobody waits for it for long.
 const MOVED_PER_STEP: usize = 128 << 10;
+
+/// What frames and the header of a segment need beside what is in them.
+const FRAMES_BYTES: u64 = 4 << 10;

@@ -15,8 +15,8 @@ use crate::open::{self, Replay};
 use crate::options::{Durability, Options};
 use crate::piece::{CheckpointOrder, Outcome, Piece, State};
 use crate::reader::{Reader, Shared};
-use crate::reserve::Reserve;
-use crate::segment::Checkpoint;
+use crate::room::Room;
+use crate::segment::{Checkpoint, HEADER_BYTES};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -30,7 +30,9 @@ pub struct Committer {
     writers: u16,
     log: Log,
     shared: Arc<Shared>,
-    reserve: Reserve,
+    room: Room,
+    /// What a write that fails must leave of the reserve.
+    reserve_floor: u64,
     state: State,
     /// The state was told last.
     state_told: State,
@@ -51,6 +53,8 @@ pub struct Committer {
     retry_due: Option<u64>,
     /// There was no room: when to see whether the reserve can be made again.
     room_due: Option<u64>,
+    /// The time of the running step.
+    now: u64,
 
     checkpoint_number: u64,
     is_checkpoint_requested: bool,
@@ -78,9 +82,12 @@ impl Committer {
         writers: u16,
         replay: &mut Replay<'_>,
     ) -> Result<Committer, OpenError> {
-        let mut reserve = Reserve::find(Arc::clone(&disk), options.reserve_bytes);
+        let options = options.within_limit();
+        let mut room = Room::find(Arc::clone(&disk), options.size_limit, options.reserve_bytes);
         let opened = open::open(&disk, &options, replay)?;
-        let state = if reserve.make() { State::Ok } else { State::Full };
+        let log_bytes = opened.log.bytes();
+        let is_whole = room.is_whole(log_bytes) || room.make_whole_with_ease(log_bytes);
+        let state = if is_whole { State::Ok } else { State::Full };
         let checkpoint_number = opened.log.checkpoint.number;
         let opened_bytes_written = opened.log.bytes_written;
         Ok(Committer {
@@ -89,7 +96,9 @@ impl Committer {
             options,
             writers,
             log: opened.log,
-            reserve,
+            room,
+            reserve_floor: 0,
+            now: 0,
             room_due: (state == State::Full).then_some(0),
             state,
             state_told: State::Ok,
@@ -120,27 +129,22 @@ impl Committer {
 
     /// Takes a piece. Pieces become durable in the order in which they are submitted. After a failure they are dropped.
     pub fn submit(&mut self, piece: Piece) {
-        if !self.has_failed() {
-            self.is_awaited |= piece.is_awaited;
-            self.is_fresh = true;
-            self.waiting.push_back(piece);
+        if self.has_failed() {
+            return;
         }
+        self.is_awaited |= piece.is_awaited;
+        self.is_fresh = true;
+        self.waiting.push_back(piece);
     }
 
     /// One step: writes, and by [`Durability`] syncs, what was submitted; checks room; cleans a bounded bit.
     pub fn step(&mut self, now_millis: u64) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(self.waiting.len() + self.written.len());
+        self.now = now_millis;
         if !self.has_failed() {
-            let mut result = self.run(now_millis, &mut outcomes);
-            if matches!(result, Err(Trouble::Full)) {
-                self.become_full(now_millis);
-                if self.reserve.release() {
-                    result = self.run(now_millis, &mut outcomes);
-                }
-            }
-            match result {
+            match self.with_reserve(&mut outcomes, |committer, outcomes| committer.run(now_millis, outcomes)) {
                 Ok(()) => {}
-                Err(Trouble::Full) => self.retry_due = Some(now_millis + RETRY_MILLIS),
+                Err(Trouble::Full) => self.wait_for_room(),
                 Err(Trouble::Failed(text)) => self.fail(text),
             }
         }
@@ -149,6 +153,25 @@ impl Committer {
             outcomes.push(Outcome::State(self.state.clone()));
         }
         outcomes
+    }
+
+    /// Does something, again and again while it finds no room and the reserve has some. It goes on where it stopped.
+    fn with_reserve(
+        &mut self,
+        outcomes: &mut Vec<Outcome>,
+        act: impl Fn(&mut Committer, &mut Vec<Outcome>) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        loop {
+            match act(self, outcomes) {
+                Err(Trouble::Full) => {
+                    self.become_full();
+                    if !self.room.give_to_disk(self.log.refused_bytes, self.reserve_floor) {
+                        return Err(Trouble::Full);
+                    }
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Whether [`Committer::step`] has something to do now.
@@ -191,7 +214,7 @@ impl Committer {
         let log_bytes = self.log.bytes();
         Figures {
             state: self.state.clone(),
-            disk_bytes: log_bytes + self.reserve.bytes(),
+            disk_bytes: log_bytes + self.room.reserve_bytes(),
             live_bytes: self.liveness.live_bytes(self.shared.bytes_forgotten()).min(log_bytes),
             segments: self.log.segments.len() as u64,
             syncs: self.log.syncs,
@@ -215,11 +238,7 @@ impl Committer {
         if self.has_failed() {
             return outcomes;
         }
-        let mut result = self.finish(&mut outcomes);
-        if matches!(result, Err(Trouble::Full)) && self.reserve.release() {
-            result = self.finish(&mut outcomes);
-        }
-        match result {
+        match self.with_reserve(&mut outcomes, Committer::finish) {
             Ok(()) => {}
             Err(Trouble::Full) => outcomes.push(Outcome::State(State::Full)),
             Err(Trouble::Failed(text)) => outcomes.push(Outcome::State(State::Failed { text })),
@@ -228,7 +247,7 @@ impl Committer {
     }
 
     fn finish(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
-        self.commit(0, outcomes)?;
+        self.commit(self.now, outcomes)?;
         self.sync(outcomes)?;
         if self.figures.commits > 0 {
             // Whatever is damaged from now on had been durable: this frame says so.
@@ -258,7 +277,7 @@ impl Committer {
             return committed;
         }
         // These make room, so they go on when there is none.
-        self.look_for_room(now);
+        self.look_for_room();
         if self.should_begin_checkpoint() {
             self.begin_checkpoint(outcomes)?;
         }
@@ -280,7 +299,7 @@ impl Committer {
     /// waits for it is one small frame at a time, and the sync follows the last.
     fn commit(&mut self, now: u64, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
         let before = self.log.bytes_written;
-        let bytes_max = if self.is_awaited { FRAME_BYTES_MAX } else { SMALL_FRAME_BYTES_MAX };
+        let bytes_max = self.frame_bytes_max();
         let mut result = Ok(());
         while result.is_ok() && !self.waiting.is_empty() {
             result = self.write_frame(bytes_max, outcomes);
@@ -312,15 +331,28 @@ impl Committer {
         result
     }
 
-    /// Writes one frame of waiting pieces.
+    fn frame_bytes_max(&self) -> usize {
+        match self.state {
+            // What is left of the reserve may be little, and a frame is written as a whole.
+            State::Full => SMALL_FRAME_BYTES_MAX.min(self.options.reserve_bytes as usize / RESERVE_PARTS),
+            _ if self.is_awaited => FRAME_BYTES_MAX,
+            _ => SMALL_FRAME_BYTES_MAX,
+        }
+    }
+
+    /// Writes one frame of waiting pieces. When there is no room, messages have frames of their own, so that what makes room does
+    /// not wait for them.
     fn write_frame(&mut self, bytes_max: usize, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        let has_blobs = self.waiting.front().is_some_and(|piece| !piece.blobs.is_empty());
+        self.reserve_floor = if has_blobs { self.room.index.bytes() } else { 0 };
         self.log.prepare()?;
         self.log.begin_frame();
         let first_place = self.log.next_place();
         let mut count = 0;
         let mut blob_bytes = 0;
         for piece in &mut self.waiting {
-            if count > 0 && self.log.payload_bytes() + piece.bytes.len() > bytes_max {
+            let is_apart = self.state == State::Full && has_blobs == piece.blobs.is_empty();
+            if count > 0 && (is_apart || self.log.payload_bytes() + piece.bytes.len() > bytes_max) {
                 break;
             }
             self.shared.make_current(&mut piece.bytes, &piece.references);
@@ -328,7 +360,7 @@ impl Committer {
             count += 1;
         }
         self.log.end_frame(Kind::Records);
-        self.check_room()?;
+        self.make_way(self.log.built_bytes());
         self.log.write()?;
         self.liveness.blob_bytes += blob_bytes;
         let mut place = first_place;
@@ -343,6 +375,7 @@ impl Committer {
 
     fn note_written(&mut self, mut piece: Piece, place: u64, outcomes: &mut Vec<Outcome>) {
         self.figures.pieces += 1;
+        self.room.index.note(piece.growth, piece.repeated.into());
         if let Some(running) = &mut self.running {
             let named = piece.references.iter().filter_map(|at| u64_at(&piece.bytes, *at as usize));
             named.for_each(|place| running.refer(place));
@@ -383,37 +416,41 @@ impl Committer {
         self.cleaning = None;
     }
 
-    fn become_full(&mut self, now: u64) {
+    fn become_full(&mut self) {
         self.state = State::Full;
-        self.room_due.get_or_insert(now + RETRY_MILLIS);
+        self.room_due.get_or_insert(self.now + RETRY_MILLIS);
+    }
+
+    /// There is none, not even in the reserve.
+    fn wait_for_room(&mut self) {
+        self.retry_due = Some(self.now + RETRY_MILLIS);
         if let Some(cleaning) = &mut self.cleaning {
             cleaning.stop_moving();
         }
     }
 
-    /// Refuses what is built if the store would be larger than it may be. A checkpoint may go on, because it makes room.
-    fn check_room(&mut self) -> Result<(), Trouble> {
-        let Some(limit) = self.options.size_limit else { return Ok(()) };
-        let is_within = self.log.bytes() + self.log.built_bytes() + self.reserve.bytes() <= limit;
-        if is_within || self.reserve.bytes() == 0 && self.running.is_some() {
-            return Ok(());
+    /// So much is going to be written: the store is full if the reserve has to give something for it.
+    fn make_way(&mut self, bytes: u64) {
+        let log_bytes = self.log.bytes() + bytes;
+        if !self.room.is_within(log_bytes) {
+            self.become_full();
+            self.room.give_within_limit(log_bytes, self.reserve_floor);
         }
-        self.log.discard();
-        Err(Trouble::Full)
     }
 
-    /// Whether there is room again: then the reserve can be made.
-    fn look_for_room(&mut self, now: u64) {
-        if self.room_due.is_none_or(|due| now < due) {
-            return;
-        }
-        let wanted = self.log.bytes() + self.reserve.bytes_to_make();
-        let is_within = self.options.size_limit.is_none_or(|limit| wanted <= limit);
-        if is_within && self.reserve.make() {
-            self.state = State::Ok;
-            self.room_due = None;
-        } else {
-            self.room_due = Some(now + RETRY_MILLIS);
+    /// Keeps the reserve as large as it has to be, and sees whether there is room again.
+    fn look_for_room(&mut self) {
+        let log_bytes = self.log.bytes();
+        if self.state == State::Ok {
+            if !self.room.make_whole(log_bytes) {
+                self.become_full();
+            }
+        } else if self.room_due.is_some_and(|due| due <= self.now) {
+            self.room_due = Some(self.now + RETRY_MILLIS);
+            if self.room.make_whole_with_ease(log_bytes) {
+                self.state = State::Ok;
+                self.room_due = None;
+            }
         }
     }
 
@@ -423,17 +460,23 @@ impl Committer {
         }
         let (log_bytes, forgotten) = (self.log.bytes(), self.shared.bytes_forgotten());
         let liveness = Liveness { bytes_written: self.bytes_since_checkpoint(), ..self.liveness };
+        let is_full = self.state == State::Full;
+        if is_full && !self.room.is_enough_for_checkpoint() {
+            return false;
+        }
         self.is_checkpoint_requested
             || liveness.wants_checkpoint(log_bytes, forgotten, self.options.checkpoint_bytes_min)
-            || self.state == State::Full
-                && liveness.wants_checkpoint_for_room(log_bytes, forgotten, self.options.reserve_bytes / RESERVE_PARTS)
+            || is_full && liveness.wants_checkpoint_for_room(log_bytes, forgotten, self.room.dead_bytes_min())
     }
 
     fn begin_checkpoint(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        self.reserve_floor = 0;
+        self.make_way(HEADER_BYTES);
         let rolled = self.log.roll();
         outcomes.append(&mut self.written);
         rolled?;
         self.is_checkpoint_requested = false;
+        self.room.index.checkpoint_begins();
         self.forgotten_at_begin = self.shared.bytes_forgotten();
         self.checkpoint_number += 1;
         let checkpoint = Checkpoint { number: self.checkpoint_number, first: self.log.head };
@@ -466,6 +509,7 @@ impl Committer {
         let older_bytes: u64 = needed.values().map(|needed| needed.live_bytes).sum();
         let newer_bytes: u64 = self.log.segments.range(checkpoint.first..).map(|(_, bytes)| *bytes).sum();
         let end = End { checkpoint, live_bytes: older_bytes + newer_bytes, needed };
+        self.reserve_floor = 0;
         self.log.prepare()?;
         self.log.begin_frame();
         end.encode(self.log.payload());
@@ -482,6 +526,7 @@ impl Committer {
         };
         self.bytes_written_at_checkpoint = self.log.bytes_written;
         self.figures.checkpoints += 1;
+        self.room.index.checkpoint_completed();
         let references = self.running.take().map(|running| running.references).unwrap_or_default();
         self.measure = Measure::default();
         self.cleaning = Some(Cleaning::after(&end, &self.log.segments, references));
@@ -490,30 +535,34 @@ impl Committer {
 
     /// Goes on cleaning for a bit.
     fn clean(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
-        let may_move = self.state == State::Ok && self.has_room_to_move();
         let Some(cleaning) = &mut self.cleaning else { return Ok(()) };
-        if !may_move {
-            cleaning.stop_moving();
-        }
+        let (log_bytes, is_full) = (self.log.bytes(), self.state == State::Full);
+        self.reserve_floor = self.room.index.bytes();
         if cleaning.has_dead() {
             cleaning.remove_one(&mut self.log)?;
-        } else if let Some(error) = cleaning.move_some(&*self.disk, &mut self.log, &self.shared)? {
-            outcomes.push(Outcome::Unreadable(error));
+            self.room.take_back(self.log.bytes());
+        } else if cleaning.bytes_to_move().is_some_and(|bytes| !self.room.is_enough_to_move(bytes, log_bytes, is_full))
+        {
+            cleaning.leave_one();
+        } else {
+            let before = self.log.bytes_written;
+            let moved = cleaning.move_some(&*self.disk, &mut self.log, &self.shared);
+            // That is no change which another checkpoint could be for.
+            self.bytes_written_at_checkpoint += self.log.bytes_written - before;
+            outcomes.extend(moved?.map(Outcome::Unreadable));
         }
         if cleaning.is_done() {
             let (segments, bytes, bytes_moved) = (cleaning.segments, cleaning.bytes, cleaning.bytes_moved);
             self.figures.segments_removed += u64::from(segments);
             self.figures.bytes_moved += bytes_moved;
             self.cleaning = None;
+            self.room_due = self.room_due.map(|_| self.now);
+            if !is_full {
+                self.room.give_back();
+            }
             outcomes.push(Outcome::Cleaned { segments, bytes, bytes_moved });
         }
         Ok(())
-    }
-
-    /// Moved blobs stand twice until their old segment is deleted.
-    fn has_room_to_move(&self) -> bool {
-        let wanted = self.log.bytes() + self.options.segment_bytes + self.reserve.bytes();
-        self.options.size_limit.is_none_or(|limit| wanted <= limit)
     }
 }
 
@@ -526,9 +575,8 @@ const SMALL_FRAME_BYTES_MAX: usize = 256 << 10;
 /// How long a piece may wait that nobody waits for.
 const RIDE_ALONG_MILLIS: u64 = 100;
 
-/// With so small a part of the reserve dead a store without room is cleaned. The whole of it would be too much: what is left over when
-/// it is just missed may be what room is missing for, and nothing more comes that would make it more.
-const RESERVE_PARTS: u64 = 16;
+/// When there is no room, a frame is no larger than such a part of the least reserve.
+const RESERVE_PARTS: usize = 8;
 
 /// How long to wait for room before the next try.
 const RETRY_MILLIS: u64 = 1000;

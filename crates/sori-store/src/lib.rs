@@ -50,6 +50,7 @@ mod figures;
 mod file_disk;
 mod frame;
 mod head;
+mod index;
 mod liveness;
 mod log;
 mod measure;
@@ -62,6 +63,7 @@ mod place;
 mod reader;
 mod relocations;
 mod reserve;
+mod room;
 mod segment;
 mod window;
 

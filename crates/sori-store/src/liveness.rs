@@ -35,9 +35,9 @@ impl Liveness {
         dead >= dead_bytes_min && dead > live / 10 * 3 && self.changed_bytes(forgotten) >= dead_bytes_min
     }
 
-    /// Whether a checkpoint is worth a try when there is no room: an eighth is dead.
+    /// Whether a checkpoint is worth a try when there is no room: so much is dead, and not all from before the last one.
     pub(crate) fn wants_checkpoint_for_room(&self, log_bytes: u64, forgotten: u64, dead_bytes_min: u64) -> bool {
         let dead = log_bytes.saturating_sub(self.live_bytes(forgotten));
-        dead >= dead_bytes_min && dead > log_bytes / 8 && self.changed_bytes(forgotten) >= dead_bytes_min
+        dead >= dead_bytes_min && self.changed_bytes(forgotten) >= dead_bytes_min
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Log {
     /// Where in `buffer` the frame begins that is being built.
     frame_at: usize,
     frames_built: u64,
+    /// How many bytes the last write had for which there was no room.
+    pub(crate) refused_bytes: u64,
     pub(crate) syncs: u64,
     pub(crate) bytes_written: u64,
 }
@@ -78,6 +80,7 @@ impl Log {
             buffer: Vec::new(),
             frame_at: 0,
             frames_built: 0,
+            refused_bytes: 0,
             syncs: 0,
             bytes_written: 0,
         }
@@ -108,6 +111,7 @@ impl Log {
         if let Err(error) = self.disk.create(&file).and_then(|()| self.disk.append(&file, &header.encode())) {
             // An empty file would not be read again anyway, and the next try needs its name.
             let _ = self.disk.remove(&file);
+            self.refused_bytes = HEADER_BYTES;
             return Err(trouble("begin", &file, &error));
         }
         self.disk.sync(&file).map_err(|error| sync_failed(&file, &error))?;
@@ -190,6 +194,7 @@ impl Log {
             let cut = self.disk.truncate(&self.head_file, self.head_bytes);
             cut.map_err(|cut| Trouble::Failed(format!("cannot cut off {} after {error}: {cut}", self.head_file)))?;
             self.is_cut = true;
+            self.refused_bytes = bytes;
             return Err(trouble("write to", &self.head_file, &error));
         }
         self.head_bytes += bytes;

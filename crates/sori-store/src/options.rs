@@ -23,9 +23,11 @@ pub struct Options {
     pub durability: Durability,
     /// A segment that has as many bytes ends, and a new file begins.
     pub segment_bytes: u64,
-    /// How many bytes all files together may have, but for some room that the last one holds ahead. A checkpoint may take more for a moment, until what it replaces is deleted.
+    /// How many bytes all files together may have, but for some room that the last one holds ahead. What is under way when that is
+    /// reached may go beyond it, and a checkpoint for a moment, until what it replaces is deleted. Segments are small enough then
+    /// that one of them can always be emptied.
     pub size_limit: Option<u64>,
-    /// How many bytes are held in reserve for the time when there is no room any more.
+    /// How many bytes are held in reserve, at least, for the time when there is no room any more.
     pub reserve_bytes: u64,
     /// A checkpoint begins when more than this is dead, and more than three tenths of what is alive.
     pub checkpoint_bytes_min: u64,
@@ -50,3 +52,23 @@ impl Default for Options {
         }
     }
 }
+
+impl Options {
+    /// A store with a limit has small segments: one that is mostly alive has to go into the reserve before it is deleted.
+    pub(crate) fn within_limit(mut self) -> Options {
+        if let Some(limit) = self.size_limit {
+            self.segment_bytes = self.segment_bytes.min((limit / SEGMENTS).max(SEGMENT_BYTES_MIN));
+            let reserve_bytes = if self.reserve_bytes > 0 { self.reserve_bytes.max(2 * self.segment_bytes) } else { 0 };
+            self.reserve_bytes = reserve_bytes.min(limit / RESERVES);
+        }
+        self
+    }
+}
+
+/// A limit has room for so many segments,
+const SEGMENTS: u64 = 64;
+
+/// and for so many reserves.
+const RESERVES: u64 = 8;
+
+const SEGMENT_BYTES_MIN: u64 = 16 << 10;

@@ -20,6 +20,10 @@ pub struct Piece {
     /// now. Whoever names it may have learned its place before it was moved, and replay knows only moves that stand in the log
     /// behind the beginning of the last checkpoint.
     pub references: Vec<u32>,
+    /// By how many bytes this makes longer, or shorter, what a checkpoint has to repeat, by estimate: so much is held in reserve.
+    pub growth: i64,
+    /// How many of `bytes` repeat something for a checkpoint.
+    pub repeated: u32,
     /// How far the writer is with a checkpoint.
     pub step: Option<Step>,
 }
@@ -48,8 +52,8 @@ pub enum State {
     /// It can.
     #[default]
     Ok,
-    /// There is no room: new work is to be refused. What is submitted nevertheless goes into the reserve, or waits until there
-    /// is room.
+    /// There is no room: new work is to be refused. What is submitted nevertheless goes into the reserve. Beyond that, a size limit
+    /// gives way; on a disk without room it waits until there is some.
     Full,
     /// A write or a sync failed: nothing is durable any more until the store has been opened again.
     Failed {

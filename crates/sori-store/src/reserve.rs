@@ -1,4 +1,4 @@
-//! Room that is held back for the time when there is no other: a file of real zeros, deleted to go on writing for a while.
+//! Room that is held back for the time when there is no other: a file of real zeros, made shorter to go on writing for a while.
 
 use crate::disk::Disk;
 use std::io;
@@ -6,63 +6,68 @@ use std::sync::Arc;
 
 pub(crate) struct Reserve {
     disk: Arc<dyn Disk>,
-    /// How many bytes it is to have.
-    wanted: u64,
+    bytes: u64,
     is_there: bool,
 }
 
 impl Reserve {
-    /// Takes the one that is there, if it is whole.
-    pub(crate) fn find(disk: Arc<dyn Disk>, wanted: u64) -> Reserve {
-        let is_there = disk.length(FILE).is_ok_and(|bytes| bytes == wanted);
-        Reserve { disk, wanted, is_there }
+    /// Takes the one that is there.
+    pub(crate) fn find(disk: Arc<dyn Disk>) -> Reserve {
+        let bytes = disk.length(FILE);
+        Reserve { is_there: bytes.is_ok(), bytes: bytes.unwrap_or(0), disk }
     }
 
     /// How many bytes it has.
     pub(crate) fn bytes(&self) -> u64 {
-        if self.is_there { self.wanted } else { 0 }
+        self.bytes
     }
 
-    /// Makes it anew, if there is room for twice as much: else the next write would take it away again.
-    pub(crate) fn make(&mut self) -> bool {
-        if !self.is_there {
-            let made = self.write_twice_as_much().and_then(|()| self.disk.truncate(FILE, self.wanted));
-            self.is_there = made.is_ok();
-            if made.is_err() {
-                let _ = self.disk.remove(FILE);
-            }
+    /// Makes it so long, as far as there is room. True: it is.
+    pub(crate) fn grow(&mut self, bytes: u64) -> bool {
+        if bytes <= self.bytes {
+            return true;
         }
-        self.is_there
-    }
-
-    fn write_twice_as_much(&self) -> io::Result<()> {
-        if self.disk.list()?.iter().any(|name| name == FILE) {
-            self.disk.remove(FILE)?;
-        }
-        self.disk.create(FILE)?;
-        let zeros = vec![0; CHUNK_BYTES];
-        let mut left = self.wanted * 2;
-        while left > 0 {
-            let chunk = left.min(CHUNK_BYTES as u64);
-            self.disk.append(FILE, zeros.get(..chunk as usize).unwrap_or_default())?;
-            left -= chunk;
+        let zeros = vec![0; CHUNK_BYTES.min(bytes - self.bytes) as usize];
+        let mut grown = self.be_there();
+        while grown.is_ok() && self.bytes < bytes {
+            let chunk = CHUNK_BYTES.min(bytes - self.bytes);
+            grown = self.disk.append(FILE, zeros.get(..chunk as usize).unwrap_or_default());
+            self.bytes += if grown.is_ok() { chunk } else { 0 };
         }
         // Some file systems take the room only now.
-        self.disk.sync(FILE)
+        if grown.and_then(|()| self.disk.sync(FILE)).is_ok() {
+            return true;
+        }
+        self.cut(self.bytes);
+        false
     }
 
-    /// Gives the room back. False: there was none.
-    pub(crate) fn release(&mut self) -> bool {
-        let was_there = std::mem::take(&mut self.is_there);
-        was_there && self.disk.remove(FILE).is_ok()
+    fn be_there(&mut self) -> io::Result<()> {
+        if !self.is_there {
+            self.disk.create(FILE)?;
+            self.is_there = true;
+        }
+        Ok(())
     }
 
-    /// How many bytes there have to be for [`Reserve::make`].
-    pub(crate) fn bytes_to_make(&self) -> u64 {
-        self.wanted * 2
+    /// Gives room back, so that it is no longer than this. False: there was nothing to be given, or it cannot be.
+    pub(crate) fn shrink(&mut self, bytes: u64) -> bool {
+        self.bytes > bytes && self.cut(bytes)
+    }
+
+    fn cut(&mut self, bytes: u64) -> bool {
+        let is_cut = if bytes > 0 {
+            self.disk.truncate(FILE, bytes).is_ok()
+        } else {
+            self.is_there = false;
+            self.disk.remove(FILE).is_ok()
+        };
+        // Of one that cannot be cut nobody knows what it is good for.
+        self.bytes = if is_cut { bytes } else { 0 };
+        is_cut
     }
 }
 
 const FILE: &str = "reserve";
 
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: u64 = 256 << 10;

@@ -140,6 +140,10 @@ pub struct Records {
     /// Where in `bytes` stand places of messages (8 bytes, little endian). Whoever keeps the records writes there where those
     /// messages are now: a shard may not have heard that they were moved.
     pub references: Vec<u32>,
+    /// By how many bytes this makes longer, or shorter, what a checkpoint has to write down, by estimate.
+    pub growth: i64,
+    /// How many of `bytes` write something down again for a checkpoint.
+    pub repeated: u32,
     /// For [`Shard::durable`](crate::Shard::durable), once the piece is.
     pub upto: u64,
     /// Does anybody wait for it? If not, it may wait for company.

@@ -52,6 +52,8 @@ pub(crate) fn piece(shard: ShardId, records: &mut Records) -> Piece {
         bytes: std::mem::take(&mut records.bytes),
         blobs: std::mem::take(&mut records.blobs),
         references: std::mem::take(&mut records.references),
+        growth: records.growth,
+        repeated: records.repeated,
         step: records.step.map(|step| match step {
             RecordsStep::Walked(number) => Step::Walked(number),
             RecordsStep::Passed(number) => Step::Passed(number),

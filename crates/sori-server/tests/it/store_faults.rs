@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use sori_mqtt::{PacketId, PacketType, QoS};
+use sori_mqtt::{PacketId, PacketType, QoS, Version};
 
 use super::broker::{Broker, command, wait_until};
-use super::client::{Client, Received};
+use super::client::{Client, Received, publish};
 
 const KEPT: &str = "persistence true";
 
@@ -139,6 +140,33 @@ fn fill(publisher: &mut Client) -> u32 {
     0
 }
 
+/// The same with many short ones, some at a time.
+fn fill_with_small(publisher: &mut Client) -> u32 {
+    const AT_ONCE: u16 = 50;
+    let mut taken = 0;
+    loop {
+        let packets: Vec<u8> = (1..=AT_ONCE).flat_map(|number| packet("a", &[b'x'; 20], number)).collect();
+        publisher.send(&packets);
+        let mut refused = 0;
+        for _ in 0..AT_ONCE {
+            match publisher.receive() {
+                Received::Ack(PacketType::PubAck, _) => taken += 1,
+                Received::Refused(PacketType::PubAck, _, 0x97) => refused += 1,
+                other => unreachable!("{other:?}"),
+            }
+        }
+        if refused > 0 {
+            return taken;
+        }
+    }
+}
+
+fn packet(topic: &str, payload: &[u8], number: u16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    publish(topic, payload, QoS::AtLeastOnce, number).encode(Version::V5, &mut bytes);
+    bytes
+}
+
 /// The client that was away takes so many messages.
 fn take_all(broker: &Broker, count: u32) -> u32 {
     let (mut away, was_there) = Client::resume(broker.port, "away");
@@ -215,4 +243,51 @@ fn a_full_disk_refuses_and_recovers() {
         fs::remove_file(ballast).expect("is there");
         0
     });
+}
+
+/// Short messages: what is to be written to be rid of them is much beside what they are. The client that takes them makes the room.
+fn small_messages_are_drained(mut broker: Broker) {
+    let (mut away, _) = Client::resume(broker.port, "away");
+    away.subscribe("a", QoS::AtLeastOnce);
+    drop(away);
+    let taken = fill_with_small(&mut Client::connect(broker.port, "publisher"));
+    assert!(taken > 3000, "{taken}");
+    broker.wait_for_log("Error: The store is full.");
+    assert_eq!(take_all(&broker, taken / 2), taken / 2);
+    broker.restart(Signal::SIGKILL, |_| ());
+    // What was sent and not acknowledged, or acknowledged a moment before, comes again.
+    let (mut away, was_there) = Client::resume(broker.port, "away");
+    assert!(was_there);
+    let mut came = 0;
+    while let Some(Received::Message { packet_id: Some(packet_id), .. }) = away.receive_within(PATIENCE) {
+        away.acknowledge(PacketType::PubAck, packet_id);
+        came += 1;
+    }
+    assert!(came >= taken - taken / 2, "{came} of {taken}");
+    let mut publisher = Client::connect(broker.port, "publisher");
+    wait_until("there is room again", || {
+        publisher.publish("a", b"again", QoS::AtLeastOnce, 1);
+        publisher.receive() == Received::Ack(PacketType::PubAck, id(1))
+    });
+    assert_eq!(broker.stop(), Some(0));
+}
+
+/// So long nothing comes when everything has come.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+const NO_QUEUE_LIMIT: &str = "max_queued_messages 0\nmax_inflight_messages 100";
+
+#[test]
+fn a_store_at_its_limit_with_small_messages_is_drained() {
+    small_messages_are_drained(Broker::start(&format!("{KEPT}\nstore_size_limit 1000000\n{NO_QUEUE_LIMIT}")));
+}
+
+#[test]
+fn a_full_disk_with_small_messages_is_drained() {
+    let mut broker = ended();
+    let Some(mount) = Mount::new(broker.file("small"), "size=12m") else { return };
+    broker.rewrite(&format!("{KEPT}\n{NO_QUEUE_LIMIT}\npersistence_location {}", mount.0.display()));
+    broker.start_again();
+    broker.wait_for_log(" running\n");
+    small_messages_are_drained(broker);
 }

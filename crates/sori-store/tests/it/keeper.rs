@@ -25,6 +25,10 @@ pub(crate) struct Keeper {
     next_id: u64,
     pub(crate) cleaned_segments: u32,
     pub(crate) moved_bytes: u64,
+    /// How often a checkpoint says of a message where it is: once for each who is owed it.
+    pub(crate) names_each: usize,
+    /// How many messages a piece names for a checkpoint.
+    pub(crate) named_at_once: usize,
 }
 
 #[derive(Default)]
@@ -80,7 +84,11 @@ impl Found {
 
 impl Keeper {
     pub(crate) fn new(options: Options, writers: u16) -> Keeper {
-        let disk = Arc::new(MemoryDisk::new());
+        Keeper::on(MemoryDisk::new(), options, writers)
+    }
+
+    pub(crate) fn on(disk: MemoryDisk, options: Options, writers: u16) -> Keeper {
+        let disk = Arc::new(disk);
         let (committer, _) = open(&disk, &options, writers).expect("a new store");
         Keeper {
             disk,
@@ -94,6 +102,8 @@ impl Keeper {
             next_id: 1,
             cleaned_segments: 0,
             moved_bytes: 0,
+            names_each: 1,
+            named_at_once: 7,
         }
     }
 
@@ -114,6 +124,7 @@ impl Keeper {
             piece.bytes.extend_from_slice(&[0; 4]);
             piece.bytes.extend_from_slice(&content(id));
             writer.live.insert(id, None);
+            piece.growth += NAME_BYTES * self.names_each as i64;
             changes.push(Change::Add(id));
             added.push(id);
         }
@@ -123,12 +134,38 @@ impl Keeper {
             writer.live.remove(&id);
             reader.forget(place, id & 0xf_ffff);
             put(&mut piece.bytes, 2, id);
+            piece.growth -= NAME_BYTES * self.names_each as i64;
             changes.push(Change::Drop(id));
         }
-        piece.step = writer.go_on(&reader, &mut piece.bytes, &mut piece.references);
+        let before = piece.bytes.len();
+        piece.step =
+            writer.go_on(&reader, &mut piece.bytes, &mut piece.references, (self.named_at_once, self.names_each));
+        piece.repeated = (piece.bytes.len() - before) as u32;
         writer.in_flight.push_back((number, added));
         self.history.push(changes);
         self.committer.submit(piece);
+    }
+
+    /// Submits a piece that holds something which is not worth keeping for long.
+    pub(crate) fn submit_note(&mut self, writer: usize, length: usize, is_awaited: bool) {
+        let number = self.history.len() as u64;
+        let mut piece = Piece { writer: writer as u16, upto: number, is_awaited, ..Piece::default() };
+        (0..length.div_ceil(9)).for_each(|_| put(&mut piece.bytes, 0, number));
+        self.writers[writer].in_flight.push_back((number, Vec::new()));
+        self.history.push(Vec::new());
+        self.committer.submit(piece);
+    }
+
+    /// Every second message of the first writer is another one's from now on.
+    pub(crate) fn share_every_second(&mut self) {
+        let all = std::mem::take(&mut self.writers[0].live);
+        for (at, (id, place)) in all.into_iter().enumerate() {
+            self.writers[at % 2].live.insert(id, place);
+        }
+    }
+
+    pub(crate) fn live_count(&self) -> u64 {
+        self.writers.iter().map(|writer| writer.live.len() as u64).sum()
     }
 
     /// Submits a piece that says of messages where they stand, as far as the writer knows.
@@ -165,7 +202,7 @@ impl Keeper {
                 self.submit(writer, &[], 0, true);
             }
         }
-        panic!("the checkpoint never ends");
+        panic!("the checkpoint never ends: {:?}", self.committer.figures());
     }
 
     pub(crate) fn hear(&mut self, outcome: Outcome) {
@@ -180,8 +217,8 @@ impl Keeper {
                         *known = Some(place + u64::from(blob));
                     }
                 }
-                assert!(upto > self.durable, "in the order in which they were submitted");
-                self.durable = upto;
+                assert!(upto == 0 || upto > self.durable, "in the order in which they were submitted");
+                self.durable = self.durable.max(upto);
             }
             Outcome::Checkpoint { number, order: CheckpointOrder::Begin } => {
                 for writer in &mut self.writers {
@@ -228,7 +265,15 @@ impl Keeper {
         // A broker gives each session to some writer; here all goes to the first.
         self.writers.iter_mut().for_each(|writer| *writer = Writer::default());
         self.writers[0].live = found.live.into_iter().map(|(id, place)| (id, Some(place))).collect();
+        self.tell_growth();
         Ok(())
+    }
+
+    /// After a restart the store has to learn how much there is to be repeated.
+    fn tell_growth(&mut self) {
+        let growth = NAME_BYTES * (self.names_each as u64 * self.live_count()) as i64;
+        self.committer.submit(Piece { growth, ..Piece::default() });
+        self.writers[0].in_flight.push_back((0, Vec::new()));
     }
 
     /// All messages can be read where they are said to be.
@@ -266,13 +311,19 @@ impl Writer {
     }
 
     /// Tells a few messages for the checkpoint.
-    fn go_on(&mut self, reader: &Reader, bytes: &mut Vec<u8>, references: &mut Vec<u32>) -> Option<Step> {
+    fn go_on(
+        &mut self,
+        reader: &Reader,
+        bytes: &mut Vec<u8>,
+        references: &mut Vec<u32>,
+        (at_once, names_each): (usize, usize),
+    ) -> Option<Step> {
         if let Some((number, left)) = &mut self.walk {
             let number = *number;
-            for id in left.split_off(left.len().saturating_sub(7)) {
+            for id in left.split_off(left.len().saturating_sub(at_once)) {
                 if let Some(Some(place)) = self.live.get_mut(&id) {
                     *place = reader.current(*place);
-                    name(bytes, references, id, *place);
+                    (0..names_each).for_each(|_| name(bytes, references, id, *place));
                 }
             }
             if left.is_empty() {
@@ -303,6 +354,9 @@ pub(crate) fn check_content(reader: &Reader, live: &BTreeMap<u64, u64>) {
 pub(crate) fn content(id: u64) -> Vec<u8> {
     (0..id & 0xf_ffff).map(|at| (id >> 20).wrapping_mul(31).wrapping_add(at * 7) as u8).collect()
 }
+
+/// How many bytes [`name`] puts.
+const NAME_BYTES: i64 = 17;
 
 /// The message stands at this place. The store knows whether that is still so.
 fn name(bytes: &mut Vec<u8>, references: &mut Vec<u32>, id: u64, place: u64) {
