@@ -470,11 +470,10 @@ impl Committer {
     }
 
     fn begin_checkpoint(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        self.sync(outcomes)?;
         self.reserve_floor = 0;
         self.make_way(HEADER_BYTES);
-        let rolled = self.log.roll();
-        outcomes.append(&mut self.written);
-        rolled?;
+        self.log.roll()?;
         self.is_checkpoint_requested = false;
         self.room.index.checkpoint_begins();
         self.forgotten_at_begin = self.shared.bytes_forgotten();

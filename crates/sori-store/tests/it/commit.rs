@@ -234,3 +234,23 @@ fn replay_gives_what_was_submitted_in_order() {
     let mut found = Found::default();
     assert!(found.apply(0, &[9; 9]).is_err(), "the test's own reader refuses what it does not know");
 }
+
+/// So much that one frame of what nobody waits for does not hold two of them.
+const LONG: usize = 200 << 10;
+
+#[test]
+fn nothing_is_told_durable_when_the_sync_before_a_checkpoint_fails() {
+    let mut keeper = Keeper::new(Options::default(), 1);
+    keeper.submit(0, &[10], 0, true);
+    keeper.step();
+    (0..3).for_each(|_| keeper.submit(0, &[LONG], 0, false));
+    keeper.step();
+    keeper.committer.request_checkpoint();
+    keeper.disk.set_faults(Some(Box::new(|operation, _| {
+        (operation == Operation::Sync).then(|| io::Error::other("it is broken"))
+    })));
+    keeper.now += 100;
+    keeper.step();
+    assert!(matches!(&keeper.state, State::Failed { text } if text.contains("it is broken")), "{:?}", keeper.state);
+    assert_eq!(keeper.durable, 1, "what was written since is not synced");
+}
