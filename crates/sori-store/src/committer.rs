@@ -247,6 +247,8 @@ impl Committer {
     }
 
     fn finish(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
+        // Otherwise one frame at a time is written.
+        self.is_awaited = true;
         self.commit(self.now, outcomes)?;
         self.sync(outcomes)?;
         if self.figures.commits > 0 {

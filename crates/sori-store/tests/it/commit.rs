@@ -254,3 +254,14 @@ fn nothing_is_told_durable_when_the_sync_before_a_checkpoint_fails() {
     assert!(matches!(&keeper.state, State::Failed { text } if text.contains("it is broken")), "{:?}", keeper.state);
     assert_eq!(keeper.durable, 1, "what was written since is not synced");
 }
+
+#[test]
+fn closing_writes_all_that_is_left_though_nobody_waits() {
+    let mut keeper = Keeper::new(Options::default(), 1);
+    (0..3).for_each(|_| keeper.submit(0, &[LONG], 0, false));
+    let submitted = keeper.submitted();
+    keeper.close();
+    assert_eq!(keeper.durable, submitted);
+    let files = keeper.disk.files();
+    keeper.reopen(MemoryDisk::with_files(files), submitted).expect("a whole store");
+}

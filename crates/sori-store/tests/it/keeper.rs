@@ -205,6 +205,13 @@ impl Keeper {
         panic!("the checkpoint never ends: {:?}", self.committer.figures());
     }
 
+    /// Closes the store. What it says is heard; it is to be opened again.
+    pub(crate) fn close(&mut self) {
+        let (other, _) = open(&Arc::new(MemoryDisk::new()), &self.options, 1).expect("a new store");
+        let committer = std::mem::replace(&mut self.committer, other);
+        committer.close().into_iter().for_each(|outcome| self.hear(outcome));
+    }
+
     pub(crate) fn hear(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Durable { writer, upto, place, blobs, .. } => {
