@@ -462,6 +462,13 @@ impl Shard {
         }
     }
 
+    /// How many bytes [`Shard::take_records`] would give.
+    #[inline]
+    #[must_use]
+    pub fn records_len(&self) -> usize {
+        self.recorder.piece_len()
+    }
+
     /// What must survive of all that happened since the last call; nothing unless the settings say that records are kept.
     /// To be handed over before the mail of this turn is posted.
     #[inline]

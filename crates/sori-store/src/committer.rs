@@ -132,6 +132,10 @@ impl Committer {
         if self.has_failed() {
             return;
         }
+        if piece.bytes.len() > PIECE_BYTES_MAX {
+            // Offsets in a segment have 32 bits, and a piece is never divided.
+            return self.fail(format!("{} bytes were to be written at once, which are too many", piece.bytes.len()));
+        }
         self.is_awaited |= piece.is_awaited;
         self.is_fresh = true;
         self.waiting.push_back(piece);
@@ -569,6 +573,9 @@ impl Committer {
 
 /// A frame holds several pieces as long as it is not longer than this.
 const FRAME_BYTES_MAX: usize = 8 << 20;
+
+/// A piece is no longer. A segment, which ends before it has as many bytes, and one more piece have offsets of 32 bits.
+const PIECE_BYTES_MAX: usize = 1 << 30;
 
 /// A frame that nobody waits for is no larger, so that it takes less than a millisecond.
 const SMALL_FRAME_BYTES_MAX: usize = 256 << 10;

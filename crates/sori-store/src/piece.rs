@@ -11,7 +11,7 @@ pub struct Piece {
     pub upto: u64,
     /// Somebody waits: it is committed at once. Otherwise it rides along with others, at most 100 ms later.
     pub is_awaited: bool,
-    /// The records. May be empty: such a fence is durable when all that was submitted before it is.
+    /// The records, at most 1 GiB. May be empty: such a fence is durable when all that was submitted before it is.
     pub bytes: Vec<u8>,
     /// Offsets in `bytes` at which a blob begins: its length and its CRC-32, both `u32` little-endian, then its bytes. The store
     /// fills in the CRC.

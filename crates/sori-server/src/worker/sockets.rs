@@ -10,6 +10,9 @@ use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Records of one turn are handed in as soon as there are so many bytes of them: what is handed in at once is written at once.
+const RECORDS_BYTES_MAX: usize = 16 << 20;
+
 /// Pieces of output that are written at once.
 const PIECES_MAX: usize = 16;
 /// How long a connection that the broker has closed is still read, so that the peer sees the broker's last words
@@ -152,6 +155,9 @@ impl Worker {
                 continue;
             }
             self.read(token);
+            if self.b.shard.records_len() > RECORDS_BYTES_MAX {
+                self.hand_in_records();
+            }
             if self.b.shard.is_flush_urgent() {
                 self.flush();
             }

@@ -265,3 +265,12 @@ fn closing_writes_all_that_is_left_though_nobody_waits() {
     let files = keeper.disk.files();
     keeper.reopen(MemoryDisk::with_files(files), submitted).expect("a whole store");
 }
+
+#[test]
+fn a_piece_that_is_too_long_is_a_failure() {
+    let mut keeper = Keeper::new(Options::default(), 1);
+    keeper.committer.submit(Piece { upto: 1, bytes: vec![0; (1 << 30) + 1], is_awaited: true, ..Piece::default() });
+    keeper.step();
+    assert!(matches!(&keeper.state, State::Failed { text } if text.contains("1073741825 bytes")), "{:?}", keeper.state);
+    assert!(!keeper.committer.wants_step());
+}
