@@ -87,7 +87,7 @@ impl Places {
         match self {
             Places::None => IntoIter::One(None),
             Places::One(place) => IntoIter::One(Some(place)),
-            Places::Many(many) => IntoIter::Many(many.shared.into_iter().chain(many.plain)),
+            Places::Many(many) => IntoIter::Many(Box::new(many.shared.into_iter().chain(many.plain))),
         }
     }
 }
@@ -113,7 +113,7 @@ impl Many {
 #[derive(Debug)]
 pub(crate) enum IntoIter {
     One(Option<Place>),
-    Many(Chain<small_table::IntoIter<Place>, small_table::IntoIter<Place>>),
+    Many(Box<Chain<small_table::IntoIter<Place>, small_table::IntoIter<Place>>>),
 }
 
 impl Iterator for IntoIter {

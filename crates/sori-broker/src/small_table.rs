@@ -203,8 +203,7 @@ mod tests {
             }
         }
         check(&table, &model);
-        let SmallTable::Whole(whole) = &table else { panic!("it is small") };
-        assert!(whole.capacity() < 64);
+        assert!(matches!(&table, SmallTable::Whole(whole) if whole.capacity() < 64), "{table:?}");
         let mut left = table.into_iter();
         assert_eq!(left.size_hint(), (10, Some(10)));
         left.next();
