@@ -1,15 +1,19 @@
 //! `sori-bench compare`, with the broker of this build and a few messages: every scenario has all its figures.
 
 use std::fs;
-use std::net::TcpListener;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use sori_bench::broker::{Broker, BrokerOptions};
 use sori_bench::measure::compare::{Options, Peer, Row, SCENARIOS, Scenario, Told, run};
 
 /// A broker that a scenario can start and end as often as it likes.
 fn peer(name: &str) -> Peer {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
-    let config = std::env::temp_dir().join(format!("sori-compare-{}-{port}.conf", std::process::id()));
+    // Not one that the system gives to outgoing connections: a client that knocks before the broker is there could meet itself.
+    static SEED: AtomicU64 = AtomicU64::new(61);
+    let broker = Broker::new(&BrokerOptions::default(), SEED.fetch_add(1, Ordering::Relaxed));
+    let port = broker.expect("a free port").port;
+    let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("compare-{port}.conf"));
     let own = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../sori-bench/peers/sori.conf"));
     let own = own.expect("the configuration of docs/performance.md").replace("21100", &port.to_string());
     fs::write(&config, own).expect("a configuration");
