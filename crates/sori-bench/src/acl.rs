@@ -42,4 +42,8 @@ impl Access for FileAccess {
         let client = Client { client_id, user_name: identity.user_name.as_deref() };
         self.rules.decide(client, action, topic).is_allowed()
     }
+
+    fn is_steady(&self) -> bool {
+        true
+    }
 }

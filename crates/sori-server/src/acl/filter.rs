@@ -2,9 +2,12 @@
 
 use super::Client;
 
-/// A filter as its levels.
+/// A filter as its levels. Those with which a topic must begin stand together, as most topics differ there already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Filter {
+    /// `None`: the first level is no name.
+    beginning: Option<Box<str>>,
+    /// The levels after that.
     levels: Box<[Level]>,
     /// It begins with `$`.
     is_reserved: bool,
@@ -28,8 +31,12 @@ enum Level {
 impl Filter {
     /// The levels of a legal filter. Only in a pattern `%c` and `%u` stand for something.
     pub(super) fn new(text: &str, is_pattern: bool) -> Filter {
+        let mut levels: Vec<_> = text.split('/').map(|level| Level::new(level, is_pattern)).collect();
+        let names = levels.iter().take_while(|level| matches!(level, Level::Name(_))).count();
+        let beginning: Vec<_> = text.split('/').take(names).collect();
         Filter {
-            levels: text.split('/').map(|level| Level::new(level, is_pattern)).collect(),
+            beginning: (names > 0).then(|| beginning.join("/").into()),
+            levels: levels.split_off(names).into(),
             is_reserved: text.starts_with('$'),
             needs_user: is_pattern && text.contains("%u"),
         }
@@ -45,7 +52,14 @@ impl Filter {
         if topic.starts_with('$') && !self.is_reserved || self.needs_user && client.user_name.is_none() {
             return false;
         }
-        let mut names = topic.split('/');
+        let mut names = match &self.beginning {
+            None => topic.split('/'),
+            Some(beginning) => match topic.strip_prefix(&**beginning).map(|rest| (rest, rest.strip_prefix('/'))) {
+                Some((_, Some(names))) => names.split('/'),
+                Some(("", None)) => return matches!(&*self.levels, [] | [Level::Rest]),
+                _ => return false,
+            },
+        };
         for level in &self.levels {
             if *level == Level::Rest {
                 return true;
