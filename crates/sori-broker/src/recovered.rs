@@ -17,7 +17,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use sori_mqtt::{PacketId, QoS, RetainHandling, SubscribeOptions};
 
 /// What records add up to: give all pieces to [`Recovered::apply`], in their order, then call [`Recovered::finish`].
@@ -359,6 +359,32 @@ impl Recovered {
     #[must_use]
     pub fn retained_version(&self) -> u64 {
         self.retained_version
+    }
+
+    /// Bytes of the messages in these records that somebody is owed still, has to release, or that are retained. To be asked before
+    /// [`Recovered::finish`].
+    #[must_use]
+    pub fn message_bytes(&self) -> u64 {
+        let (mut numbers, mut places) = (HashSet::new(), HashSet::new());
+        let mut note = |number: u64, place: u64| match number {
+            // It is known by its place only.
+            0 => places.insert(place),
+            number => numbers.insert(number),
+        };
+        for session in self.sessions.values() {
+            let in_flight = session.in_flight.iter().filter_map(|(_, owed)| owed.as_ref());
+            for owed in session.written.iter().chain(session.owed.iter()).chain(in_flight) {
+                note(owed.number, owed.place);
+            }
+            session.unreleased.iter().for_each(|(_, number, place)| _ = note(*number, *place));
+        }
+        self.retained
+            .values()
+            .filter_map(|retained| retained.message)
+            .for_each(|(number, place)| _ = note(number, place));
+        let is_needed =
+            |(number, (place, _)): &(&u64, &(u64, u32))| numbers.contains(*number) || places.contains(place);
+        self.messages.iter().filter(is_needed).map(|(_, (_, length))| u64::from(*length)).sum()
     }
 
     /// The count that the last message or publication had; see [`Shard::begin_run`](crate::Shard::begin_run).

@@ -77,7 +77,8 @@ impl Storage {
             let times = if sabotage == Some(Sabotage::Record) && frames % ONE_IN == 0 { 2 } else { 1 };
             (0..times).try_for_each(|_| recovered.apply(place, bytes)).map_err(|error| error.to_string())
         };
-        let committer = Committer::open(Arc::new(disk.clone()), options.clone(), shards, &mut replay)?;
+        let mut committer = Committer::open(Arc::new(disk.clone()), options.clone(), shards, &mut replay)?;
+        committer.note_replayed(recovered.message_bytes());
         let storage = Storage {
             disk,
             options,

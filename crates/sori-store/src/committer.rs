@@ -127,6 +127,11 @@ impl Committer {
         Reader::new(Arc::clone(&self.shared))
     }
 
+    /// So many bytes of blobs in the records that were replayed are alive. Without that they count as dead until the next checkpoint.
+    pub fn note_replayed(&mut self, blob_bytes: u64) {
+        self.liveness.blob_bytes += blob_bytes;
+    }
+
     /// Takes a piece. Pieces become durable in the order in which they are submitted. After a failure they are dropped.
     pub fn submit(&mut self, piece: Piece) {
         if self.has_failed() {

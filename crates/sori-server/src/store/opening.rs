@@ -67,7 +67,9 @@ pub(crate) fn open(config: &Config, shards: u16, log: &Log) -> Result<Opened, Ru
 pub(crate) fn open_at(path: &Path, options: Options, writers: u16) -> Result<Opened, OpenError> {
     let disk = until_free(|| FileDisk::open(path), |error| matches!(error, OpenError::InUse { .. }))?;
     let mut reading = Reading::new(&disk);
-    let committer = Committer::open(Arc::new(disk), options, writers, &mut |place, bytes| reading.apply(place, bytes))?;
+    let mut committer =
+        Committer::open(Arc::new(disk), options, writers, &mut |place, bytes| reading.apply(place, bytes))?;
+    committer.note_replayed(reading.recovered.message_bytes());
     Ok(Opened { committer, recovered: reading.into_recovered() })
 }
 

@@ -392,3 +392,22 @@ fn a_line_says_where_the_data_is() {
     assert!(text.contains("/my.db.sori.store, and nothing in this file."), "{text}");
     wait_until("the store is there", || broker.file("my.db.sori.store/00000001.log").exists());
 }
+
+#[test]
+fn a_start_says_how_much_is_in_use() {
+    let mut broker = Broker::start(KEPT);
+    let (mut away, _) = Client::resume(broker.port, "away");
+    away.subscribe("a", QoS::AtLeastOnce);
+    drop(away);
+    let mut publisher = Client::connect(broker.port, "publisher");
+    (0..40).for_each(|_| publisher.publish_and_wait("a", &[b'x'; 1024]));
+    (0..10).for_each(|_| publisher.publish_and_wait("nobody", &[b'x'; 1024]));
+    retain(&mut publisher, "kept", &[b'x'; 1024]);
+    retain(&mut publisher, "kept", &[b'x'; 1024]);
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        broker.restart(signal, |_| ());
+        broker.wait_for_log(" 40 messages queued and 0 in flight, 1 retained; ");
+        let log = broker.log();
+        assert!(log.contains("about 41.0 KiB of them in use"), "{log}");
+    }
+}

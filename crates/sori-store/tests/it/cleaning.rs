@@ -198,3 +198,16 @@ fn random_lives_without_faults_are_clean_at_the_end() {
     assert_eq!(keeper.durable, keeper.submitted());
     keeper.check_live();
 }
+
+#[test]
+fn what_is_alive_is_known_after_a_restart() {
+    let mut keeper = Keeper::new(options(), 1);
+    (0..100).for_each(|_| keeper.submit(0, &[500, 700], 0, true));
+    keeper.settle();
+    assert_eq!(keeper.committer.figures().checkpoints, 0);
+    let (live, files) = (keeper.live_bytes(), keeper.disk.files());
+    keeper.reopen(MemoryDisk::with_files(files), keeper.durable).expect("a whole store");
+    assert_eq!(keeper.committer.figures().live_bytes, live);
+    keeper.settle();
+    assert_eq!(keeper.committer.figures().checkpoints, 0, "{:?}", keeper.committer.figures());
+}

@@ -7,7 +7,7 @@ use crate::chance::Chance;
 use sori_store::{
     CheckpointOrder, Committer, Disk, MemoryDisk, OpenError, Options, Outcome, Piece, Reader, State, Step,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The writers, their store, and what they have done in all lives of the store.
@@ -53,6 +53,8 @@ enum Change {
 pub(crate) struct Found {
     pub(crate) number: u64,
     pub(crate) live: BTreeMap<u64, u64>,
+    /// Those that stand in what was replayed.
+    written: BTreeSet<u64>,
 }
 
 impl Found {
@@ -68,6 +70,7 @@ impl Found {
                 0 => self.number = value,
                 1 => {
                     self.live.insert(value, base + at as u64);
+                    self.written.insert(value);
                     at += 8 + (number(at)? & 0xffff_ffff) as usize;
                 }
                 2 => drop(self.live.remove(&value)),
@@ -247,7 +250,7 @@ impl Keeper {
 
     /// What must be there if the log goes as far as the piece with this number.
     fn expected(&self, number: u64) -> Vec<u64> {
-        let mut live = std::collections::BTreeSet::new();
+        let mut live = BTreeSet::new();
         for change in self.history[..=number as usize].iter().flatten() {
             match change {
                 Change::Add(id) => drop(live.insert(*id)),
@@ -260,7 +263,10 @@ impl Keeper {
     /// Goes on with what is left on a disk. All that was told durable must be there, and nothing that was not submitted.
     pub(crate) fn reopen(&mut self, disk: MemoryDisk, durable: u64) -> Result<(), OpenError> {
         self.disk = Arc::new(disk);
-        let (committer, found) = open(&self.disk, &self.options, self.writers.len() as u16)?;
+        let (mut committer, found) = open(&self.disk, &self.options, self.writers.len() as u16)?;
+        committer.note_replayed(
+            found.live.iter().filter(|(id, _)| found.written.contains(id)).map(|(id, _)| id & 0xf_ffff).sum(),
+        );
         assert!(found.number >= durable, "piece {durable} was durable, but the log ends with {}", found.number);
         let ids: Vec<u64> = found.live.keys().copied().collect();
         assert_eq!(ids, self.expected(found.number), "what the pieces up to {} made", found.number);
