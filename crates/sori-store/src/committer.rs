@@ -174,7 +174,9 @@ impl Committer {
             match act(self, outcomes) {
                 Err(Trouble::Full) => {
                     self.become_full();
-                    if !self.room.give_to_disk(self.log.refused_bytes, self.reserve_floor) {
+                    let has_given = self.room.give_to_disk(self.log.refused_bytes, self.reserve_floor);
+                    self.room.check()?;
+                    if !has_given {
                         return Err(Trouble::Full);
                     }
                 }
@@ -288,7 +290,7 @@ impl Committer {
             return committed;
         }
         // These make room, so they go on when there is none.
-        self.look_for_room();
+        self.look_for_room()?;
         if self.should_begin_checkpoint() {
             self.begin_checkpoint(outcomes)?;
         }
@@ -371,7 +373,7 @@ impl Committer {
             count += 1;
         }
         self.log.end_frame(Kind::Records);
-        self.make_way(self.log.built_bytes());
+        self.make_way(self.log.built_bytes())?;
         self.log.write()?;
         self.liveness.blob_bytes += blob_bytes;
         let mut place = first_place;
@@ -441,16 +443,17 @@ impl Committer {
     }
 
     /// So much is going to be written: the store is full if the reserve has to give something for it.
-    fn make_way(&mut self, bytes: u64) {
+    fn make_way(&mut self, bytes: u64) -> Result<(), Trouble> {
         let log_bytes = self.log.bytes() + bytes;
         if !self.room.is_within(log_bytes) {
             self.become_full();
             self.room.give_within_limit(log_bytes, self.reserve_floor);
         }
+        self.room.check()
     }
 
     /// Keeps the reserve as large as it has to be, and sees whether there is room again.
-    fn look_for_room(&mut self) {
+    fn look_for_room(&mut self) -> Result<(), Trouble> {
         let log_bytes = self.log.bytes();
         if self.state == State::Ok {
             if !self.room.make_whole(log_bytes) {
@@ -463,6 +466,7 @@ impl Committer {
                 self.room_due = None;
             }
         }
+        self.room.check()
     }
 
     fn should_begin_checkpoint(&self) -> bool {
@@ -483,7 +487,7 @@ impl Committer {
     fn begin_checkpoint(&mut self, outcomes: &mut Vec<Outcome>) -> Result<(), Trouble> {
         self.sync(outcomes)?;
         self.reserve_floor = 0;
-        self.make_way(HEADER_BYTES);
+        self.make_way(HEADER_BYTES)?;
         self.log.roll()?;
         self.is_checkpoint_requested = false;
         self.room.index.checkpoint_begins();
@@ -551,6 +555,7 @@ impl Committer {
         if cleaning.has_dead() {
             cleaning.remove_one(&mut self.log)?;
             self.room.take_back(self.log.bytes());
+            self.room.check()?;
         } else if cleaning.bytes_to_move().is_some_and(|bytes| !self.room.is_enough_to_move(bytes, log_bytes, is_full))
         {
             cleaning.leave_one();
@@ -569,6 +574,7 @@ impl Committer {
             self.room_due = self.room_due.map(|_| self.now);
             if !is_full {
                 self.room.give_back();
+                self.room.check()?;
             }
             outcomes.push(Outcome::Cleaned { segments, bytes, bytes_moved });
         }

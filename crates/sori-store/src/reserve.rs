@@ -8,13 +8,29 @@ pub(crate) struct Reserve {
     disk: Arc<dyn Disk>,
     bytes: u64,
     is_there: bool,
+    /// What failed, if it was not for want of room.
+    failure: Option<io::Error>,
 }
 
 impl Reserve {
     /// Takes the one that is there.
     pub(crate) fn find(disk: Arc<dyn Disk>) -> Reserve {
         let bytes = disk.length(FILE);
-        Reserve { is_there: bytes.is_ok(), bytes: bytes.unwrap_or(0), disk }
+        Reserve { is_there: bytes.is_ok(), bytes: bytes.unwrap_or(0), disk, failure: None }
+    }
+
+    /// What failed last, and says nothing about room. On the way the file of the log may have been synced, and that may be it.
+    pub(crate) fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
+    }
+
+    fn note(&mut self, error: io::Error) {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {}
+            // Somebody wanted its room.
+            io::ErrorKind::NotFound => (self.is_there, self.bytes) = (false, 0),
+            _ => self.failure = Some(error),
+        }
     }
 
     /// How many bytes it has.
@@ -35,10 +51,13 @@ impl Reserve {
             self.bytes += if grown.is_ok() { chunk } else { 0 };
         }
         // Some file systems take the room only now.
-        if grown.and_then(|()| self.disk.sync(FILE)).is_ok() {
-            return true;
+        match grown.and_then(|()| self.disk.sync(FILE)) {
+            Ok(()) => return true,
+            Err(error) => self.note(error),
         }
-        self.cut(self.bytes);
+        if self.is_there {
+            self.cut(self.bytes);
+        }
         false
     }
 
@@ -56,15 +75,14 @@ impl Reserve {
     }
 
     fn cut(&mut self, bytes: u64) -> bool {
-        let is_cut = if bytes > 0 {
-            self.disk.truncate(FILE, bytes).is_ok()
+        self.bytes = bytes;
+        let cut = if bytes > 0 {
+            self.disk.truncate(FILE, bytes)
         } else {
             self.is_there = false;
-            self.disk.remove(FILE).is_ok()
+            self.disk.remove(FILE)
         };
-        // Of one that cannot be cut nobody knows what it is good for.
-        self.bytes = if is_cut { bytes } else { 0 };
-        is_cut
+        cut.map_err(|error| self.note(error)).is_ok()
     }
 }
 

@@ -12,6 +12,7 @@
 
 use crate::disk::Disk;
 use crate::index::Index;
+use crate::log::Trouble;
 use crate::reserve::Reserve;
 use std::sync::Arc;
 
@@ -35,6 +36,14 @@ impl Room {
 
     pub(crate) fn reserve_bytes(&self) -> u64 {
         self.reserve.bytes()
+    }
+
+    /// Whether the disk has failed at something else than room.
+    pub(crate) fn check(&mut self) -> Result<(), Trouble> {
+        match self.reserve.take_failure() {
+            Some(error) => Err(Trouble::Failed(format!("cannot change the reserve: {error}"))),
+            None => Ok(()),
+        }
     }
 
     /// How many bytes the reserve has when it is whole.

@@ -414,3 +414,38 @@ fn a_store_that_is_beyond_its_limit_has_room_again() {
     assert!(keeper.committer.figures().disk_bytes < limit);
     keeper.check_live();
 }
+
+#[test]
+fn a_reserve_that_cannot_be_written_is_a_failure_unless_there_is_no_room() {
+    // Whatever is open beside it may have been synced on the way.
+    for operation in [Operation::Append, Operation::Sync, Operation::Truncate] {
+        let mut keeper = Keeper::new(options(), 1);
+        // So that it grows, and is cut when there is no room.
+        keeper.names_each = 10;
+        keeper.disk.set_capacity(Some(100_000));
+        keeper.disk.set_faults(Some(Box::new(move |tried, name| {
+            (tried == operation && name == "reserve").then(|| io::Error::other("it is broken"))
+        })));
+        for _ in 0..300 {
+            keeper.submit(0, &[300], 0, true);
+            keeper.step();
+            if keeper.state != State::Ok {
+                break;
+            }
+        }
+        assert!(matches!(&keeper.state, State::Failed { text } if text.contains("it is broken")), "{:?}", keeper.state);
+    }
+}
+
+#[test]
+fn a_reserve_that_somebody_deletes_is_made_anew() {
+    let mut keeper = Keeper::new(options(), 1);
+    sori_store::Disk::remove(&*keeper.disk, "reserve").expect("it is there");
+    keeper.disk.set_capacity(Some(100_000));
+    fill(&mut keeper);
+    keeper.disk.set_capacity(None);
+    keeper.now += 1000;
+    keeper.step();
+    assert_eq!(keeper.state, State::Ok);
+    assert!(reserve_bytes(&keeper) >= options().reserve_bytes);
+}
