@@ -61,6 +61,8 @@ impl Room {
     /// limit gives way: what comes to a full store was under way already, or makes room.
     pub(crate) fn give_within_limit(&mut self, log_bytes: u64, floor: u64) {
         if let Some(limit) = self.limit {
+            // Some more than that, so that not each write changes two files.
+            let log_bytes = log_bytes + self.least / GIVEN_PARTS;
             self.reserve.shrink(limit.saturating_sub(log_bytes).max(floor));
         }
     }
@@ -144,7 +146,7 @@ impl Room {
     }
 }
 
-/// At least such a part of the reserve is given at once, so that a full disk is not asked for every few bytes.
+/// Such a part of the reserve is given at once, so that a full disk is not asked for every few bytes.
 const GIVEN_PARTS: u64 = 64;
 
 /// With so small a part of the reserve dead a store without room is cleaned. The whole of it would be too much: what is left over when
