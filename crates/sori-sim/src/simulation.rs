@@ -92,6 +92,8 @@ struct Simulation {
     weather: Weather,
     sabotage: Option<Sabotage>,
     trouble: Option<Trouble>,
+    /// The store may not be larger than its options say.
+    has_limit: bool,
     /// Shards that have not taken a turn since the broker was back.
     asleep: Vec<u16>,
     /// What earlier lives of the broker have counted.
@@ -163,6 +165,7 @@ impl Simulation {
             weather,
             sabotage,
             trouble: None,
+            has_limit: true,
             asleep: Vec::new(),
             earlier: Totals::default(),
         }
@@ -656,6 +659,10 @@ impl Simulation {
                 }
             }
             self.come_to_rest();
+            self.lift_limit_if_full();
+        }
+        if self.failed() {
+            return;
         }
         self.everybody_is_back();
         let probe = self.probe();

@@ -14,6 +14,7 @@ use crate::disk::{Fault, SimDisk};
 use crate::facts::What;
 use crate::host::LinkId;
 use crate::sabotage::Sabotage;
+use crate::storage::Storage;
 
 /// How the broker's life ends.
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
@@ -206,7 +207,8 @@ impl Simulation {
     }
 
     fn start_again(&mut self, mut death: Death) {
-        let Some((disk, options)) = self.host.bury() else { return };
+        let Some((disk, mut options)) = self.host.bury() else { return };
+        options.size_limit = options.size_limit.filter(|_| self.has_limit);
         disk.heal();
         disk.set_capacity(u64::MAX);
         for attempt in 0.. {
@@ -292,11 +294,13 @@ impl Simulation {
         self.come_to_rest();
         self.advance(2_000);
         self.clean_store();
-        if self.wires.facts.store_refused {
+        self.lift_limit_if_full();
+        if self.wires.facts.store_refused && !self.failed() {
             self.try_again();
             // All that had waited may have come at one moment.
             self.advance(2_000);
             self.clean_store();
+            self.lift_limit_if_full();
         }
     }
 
@@ -305,6 +309,23 @@ impl Simulation {
             storage.committer().request_checkpoint();
         }
         self.come_to_rest();
+    }
+
+    /// What is alive fills the store: whoever runs the broker gives it more room, for which it is started again. Until then an MQTT 3
+    /// client is thrown out with the first message that it sends again, before it can take anything.
+    pub(super) fn lift_limit_if_full(&mut self) {
+        let is_full = |storage: &mut Storage| storage.committer().figures().state == State::Full;
+        if self.failed() || !self.host.storage().is_some_and(is_full) {
+            return;
+        }
+        self.wires.remark("the store gets more room");
+        self.has_limit = false;
+        self.crash(Death::Kill, false);
+        if !self.failed() {
+            self.come_to_rest();
+            self.advance(2_000);
+            self.clean_store();
+        }
     }
 
     /// MQTT 3 clients wait for ever for what a full store did not acknowledge; the others have been told.
