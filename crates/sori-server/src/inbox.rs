@@ -19,7 +19,7 @@ use std::sync::Arc;
 const MAIL_BYTES_MAX: usize = 512 * 1024;
 
 /// Memory of delivered mail that is kept for those who send the next; else it would come from the system anew, page by page.
-const KEPT_BYTES_MAX: usize = 2 * MAIL_BYTES_MAX;
+const KEPT_BYTES_MAX: usize = MAIL_BYTES_MAX / 2;
 
 /// Something for a worker.
 pub(crate) enum Letter {
