@@ -34,7 +34,7 @@ struct Constant {
 
 const SHARED_BYTES: Constant = Constant { file: "crates/sori-broker/src/sending.rs", name: "SHARED_BYTES_MIN" };
 const SHARED_WEIGHT: Constant = Constant { file: "crates/sori-broker/src/routing.rs", name: "SHARED_WEIGHT_MIN" };
-const REMOVED: Constant = Constant { file: "crates/sori-broker/src/leaving.rs", name: "REMOVED_MAX" };
+const REMOVED: Constant = Constant { file: "crates/sori-broker/src/budget.rs", name: "PLACES_IN_A_GO" };
 const IN_A_GO: Constant = Constant { file: "crates/sori-broker/src/subscribing.rs", name: "FILTERS_IN_A_GO" };
 const ALL: [Constant; 4] = [SHARED_BYTES, SHARED_WEIGHT, REMOVED, IN_A_GO];
 
