@@ -36,6 +36,8 @@ struct Wanted<'a> {
 struct Found {
     place: Place,
     is_new: bool,
+    /// The records are told of it.
+    is_recorded: bool,
     /// There may be retained messages to be read, up to this version.
     reads: Option<u64>,
 }
@@ -69,18 +71,14 @@ impl Shard {
         let (mount, qos_max) = (listener.mount_point.as_deref(), listener.qos_max);
         let mut codes = Vec::new();
         let mark = self.recorder.mark();
-        let is_refused = self.is_change_refused(key);
+        let may_change = !self.is_change_refused(key);
         let mounted: Vec<String> = match mount {
             Some(mount) => subscribe.filters().map(|(filter, _)| mounted_filter(mount, filter)).collect(),
             None => Vec::new(),
         };
         let mut all = subscribe.filters().enumerate().map(|(at, (filter, options))| {
             let filter = mounted.get(at).map_or(Ok(filter), |mounted| TopicFilter::new(mounted));
-            let refusal = match filter {
-                Ok(_) if is_refused => Some(ReasonCode::QuotaExceeded),
-                Ok(_) => None,
-                Err(_) => Some(ReasonCode::TopicFilterInvalid),
-            };
+            let refusal = filter.is_err().then_some(ReasonCode::TopicFilterInvalid);
             // A listener's highest QoS holds in both directions.
             let options = SubscribeOptions { qos: options.qos.min(qos_max), ..options };
             Wanted { filter: filter.ok(), options, refusal, found: None }
@@ -90,7 +88,7 @@ impl Shard {
             if some.is_empty() {
                 break;
             }
-            self.subscribe(key, &mut some, identifier);
+            self.subscribe(key, &mut some, identifier, may_change);
             // MQTT 3.1 has no code for failure; [MQTT-3.9.3-2] [MQTT311-3.9.3-2] are kept by the two others.
             codes.extend(some.iter().map(|wanted| match (version, wanted.refusal) {
                 (Version::V31, Some(_)) => 0,
@@ -98,6 +96,9 @@ impl Shard {
                 (_, Some(code)) => code.value(),
                 (_, None) => ReasonCode::granted(wanted.options.qos).value(),
             }));
+        }
+        if !may_change && codes.iter().any(|code| *code >= 0x80) {
+            self.note_refused_by_store(key, "the store has no room, or has failed");
         }
         let mut suback = SubAck { packet_id: subscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
         let why = self.refusal(id, &codes, suback.encoded_len(Version::V5));
@@ -107,13 +108,9 @@ impl Shard {
     }
 
     /// A change of the subscriptions of a session that outlives its connection needs the store.
-    fn is_change_refused(&mut self, key: SessionKey) -> bool {
+    fn is_change_refused(&self, key: SessionKey) -> bool {
         let is_persistent = self.sessions.get(key.slot, key.generation).is_some_and(|session| session.is_persistent());
-        let is_refused = is_persistent && self.refuses_to_keep();
-        if is_refused {
-            self.note_refused_by_store(key, "the store has no room, or has failed");
-        }
-        is_refused
+        is_persistent && self.refuses_to_keep()
     }
 
     /// Is an answer with so many reason codes within the client's Maximum Packet Size? [MQTT-3.1.2-24]
@@ -135,7 +132,7 @@ impl Shard {
     }
 
     /// Each is granted, or has its refusal afterwards. [MQTT-3.8.4-7] [MQTT-3.2.2-10]
-    fn subscribe(&mut self, key: SessionKey, all: &mut [Wanted<'_>], identifier: u32) {
+    fn subscribe(&mut self, key: SessionKey, all: &mut [Wanted<'_>], identifier: u32, may_change: bool) {
         let Some(session) = self.sessions.get(key.slot, key.generation) else {
             return all.iter_mut().for_each(|wanted| wanted.refusal = Some(ReasonCode::UnspecifiedError));
         };
@@ -151,14 +148,21 @@ impl Shard {
         }
         let is_durable = session.is_persistent() && self.settings.keeps_records;
         if all.iter().any(|wanted| wanted.refusal.is_none()) {
-            self.put_in_index(key, all, identifier, is_durable);
+            self.put_in_index(key, all, (identifier, is_durable), may_change);
         }
         for wanted in all.iter().filter(|wanted| wanted.refusal.is_none()) {
             self.note_subscription(key, wanted, identifier);
         }
     }
 
-    fn put_in_index(&mut self, key: SessionKey, all: &mut [Wanted<'_>], identifier: u32, is_durable: bool) {
+    /// Without `may_change` only what stands there already, and so needs no record, is granted: clients ask for it each time they come.
+    fn put_in_index(
+        &mut self,
+        key: SessionKey,
+        all: &mut [Wanted<'_>],
+        (identifier, is_durable): (u32, bool),
+        may_change: bool,
+    ) {
         let (me, limit) = (self.session_ref(key), self.settings.memory_limit);
         let space = Arc::clone(&self.space);
         self.space.write_index(&mut |index| {
@@ -186,8 +190,14 @@ impl Shard {
                     options: Options::new(options.qos, options.no_local, options.retain_as_published)
                         .with_durable(is_durable),
                 };
+                let is_known = old.is_some_and(|(_, old)| old == subscriber);
+                if !may_change && (reads || !is_known) {
+                    wanted.refusal = Some(ReasonCode::QuotaExceeded);
+                    continue;
+                }
                 let (place, old) = index.insert(filter, subscriber);
-                wanted.found = Some(Found { place, is_new: old.is_none(), reads: reads.then_some(until) });
+                let (is_new, is_recorded) = (old.is_none(), may_change);
+                wanted.found = Some(Found { place, is_new, is_recorded, reads: reads.then_some(until) });
             }
         });
         self.generation = self.space.generation();
@@ -202,7 +212,9 @@ impl Shard {
             session.places.insert(found.place);
             session.was_member |= found.place.group.is_some();
         }
-        self.recorder.note_subscribed(me, session, filter.as_str(), options, identifier);
+        if found.is_recorded {
+            self.recorder.note_subscribed(me, session, filter.as_str(), options, identifier);
+        }
         if let Some(until) = found.reads {
             session.reads.want(RetainedRead {
                 number: 0,
@@ -236,6 +248,7 @@ impl Shard {
         let mut codes = Vec::new();
         let mark = self.recorder.mark();
         if self.is_change_refused(key) {
+            self.note_refused_by_store(key, "the store has no room, or has failed");
             return self.violated(id, ReasonCode::QuotaExceeded, "the store has no room, or has failed");
         }
         let mounted: Vec<String> = match mount {

@@ -86,6 +86,11 @@ fn a_full_store_refuses_what_it_would_have_to_keep_and_serves_the_rest() {
         old.expect_closed();
         reader.send(subscribe(2).filter("t", 1));
         reader.expect(suback(2, &[0x97]));
+        // What it has already, as clients ask for it whenever they come; not with another QoS, nor what is new.
+        reader.send(subscribe(4).filter("live", 2));
+        reader.expect(suback(4, &[2]));
+        reader.send(subscribe(5).filter("live", 1).filter("live", 2).filter("new", 0));
+        reader.expect(suback(5, &[0x97, 2, 0x97]));
         for (connect, code) in
             [(kept("new"), 0x97), (v311("new").clean(false), 3), (v5("new").will(publish("w")), 0x97)]
         {
