@@ -453,11 +453,10 @@ impl Shard {
         self.mail.iter().any(|mail| mail.size() > MAIL_BYTES_MAX)
     }
 
-    /// Mail that was delivered, for its memory: what goes to that shard next is put in there.
-    pub fn reuse_mail(&mut self, to: ShardId, mut mail: Mail) {
+    /// Mail that was delivered and [cleared](Mail::clear), for its memory: what goes to that shard next is put in there.
+    pub fn reuse_mail(&mut self, to: ShardId, mail: Mail) {
         let next = &mut self.mail[usize::from(to.0)];
         if next.is_empty() {
-            mail.clear();
             *next = mail;
         }
     }

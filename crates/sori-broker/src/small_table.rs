@@ -14,8 +14,6 @@ pub(crate) enum SmallTable<T> {
 const WHOLE_MAX: usize = 4096;
 /// A table of so few is in one piece again.
 const WHOLE_AGAIN: usize = 1024;
-/// Room for so many entries is kept.
-const KEPT_MAX: usize = 16;
 
 impl<T> Default for SmallTable<T> {
     fn default() -> SmallTable<T> {
@@ -72,13 +70,7 @@ impl<T> SmallTable<T> {
         hash_of: impl Fn(&T) -> u64,
     ) -> Option<T> {
         match self {
-            SmallTable::Whole(whole) => {
-                let (value, _) = whole.find_entry(hash, is_it).ok()?.remove();
-                if whole.capacity() > KEPT_MAX.max(4 * whole.len()) {
-                    whole.shrink_to(2 * whole.len(), hash_of);
-                }
-                Some(value)
-            }
+            SmallTable::Whole(whole) => table::remove_from(whole, hash, is_it, hash_of),
             SmallTable::InParts(parts) => {
                 let value = parts.remove(hash, is_it, &hash_of)?;
                 if parts.len() <= WHOLE_AGAIN {

@@ -36,8 +36,6 @@ struct Wanted<'a> {
 struct Found {
     place: Place,
     is_new: bool,
-    /// The records are told of it.
-    is_recorded: bool,
     /// There may be retained messages to be read, up to this version.
     reads: Option<u64>,
 }
@@ -151,7 +149,7 @@ impl Shard {
             self.put_in_index(key, all, (identifier, is_durable), may_change);
         }
         for wanted in all.iter().filter(|wanted| wanted.refusal.is_none()) {
-            self.note_subscription(key, wanted, identifier);
+            self.note_subscription(key, wanted, identifier, may_change);
         }
     }
 
@@ -196,14 +194,14 @@ impl Shard {
                     continue;
                 }
                 let (place, old) = index.insert(filter, subscriber);
-                let (is_new, is_recorded) = (old.is_none(), may_change);
-                wanted.found = Some(Found { place, is_new, is_recorded, reads: reads.then_some(until) });
+                wanted.found = Some(Found { place, is_new: old.is_none(), reads: reads.then_some(until) });
             }
         });
         self.generation = self.space.generation();
     }
 
-    fn note_subscription(&mut self, key: SessionKey, wanted: &Wanted<'_>, identifier: u32) {
+    /// Without `may_change` it is one that the records know.
+    fn note_subscription(&mut self, key: SessionKey, wanted: &Wanted<'_>, identifier: u32, may_change: bool) {
         let me = self.session_ref(key);
         let (Some(filter), Some(found), options) = (wanted.filter, &wanted.found, wanted.options) else { return };
         let report = self.settings.report_subscriptions;
@@ -212,7 +210,7 @@ impl Shard {
             session.places.insert(found.place);
             session.was_member |= found.place.group.is_some();
         }
-        if found.is_recorded {
+        if may_change {
             self.recorder.note_subscribed(me, session, filter.as_str(), options, identifier);
         }
         if let Some(until) = found.reads {

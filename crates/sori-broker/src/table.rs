@@ -8,13 +8,27 @@ use hashbrown::HashTable;
 
 /// How many parts there are. A part of a table of a million entries has some four thousand.
 const PARTS: usize = 256;
-/// Room for so many entries is kept in each part.
+/// Room for so many entries is kept in each table.
 const KEPT_MAX: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     parts: Box<[HashTable<T>]>,
     len: usize,
+}
+
+/// Take one out, and give room back when most of it is empty.
+pub(crate) fn remove_from<T>(
+    table: &mut HashTable<T>,
+    hash: u64,
+    is_it: impl FnMut(&T) -> bool,
+    hash_of: impl Fn(&T) -> u64,
+) -> Option<T> {
+    let (value, _) = table.find_entry(hash, is_it).ok()?.remove();
+    if table.capacity() > KEPT_MAX.max(4 * table.len()) {
+        table.shrink_to(2 * table.len(), hash_of);
+    }
+    Some(value)
 }
 
 impl<T> Default for Table<T> {
@@ -61,11 +75,8 @@ impl<T> Table<T> {
         hash_of: impl Fn(&T) -> u64,
     ) -> Option<T> {
         let part = &mut self.parts[Table::<T>::part(hash)];
-        let (value, _) = part.find_entry(hash, is_it).ok()?.remove();
+        let value = remove_from(part, hash, is_it, hash_of)?;
         self.len -= 1;
-        if part.capacity() > KEPT_MAX.max(4 * part.len()) {
-            part.shrink_to(2 * part.len(), hash_of);
-        }
         Some(value)
     }
 }

@@ -135,17 +135,25 @@ impl Inbox {
         emptied
     }
 
-    /// Mail of this inbox has been delivered. True: there was too much of it until now, and is not any longer.
-    pub(crate) fn give_back(&self, mut mail: Mail) -> bool {
+    /// Mail of this inbox has been delivered. If there was too much of it until now, and is not any longer, the others of `all` are
+    /// told.
+    pub(crate) fn give_back(&self, mut mail: Mail, all: &[Arc<Inbox>]) {
         let size = mail.size();
         mail.clear();
+        self.keep_emptied(mail);
         let before = self.mail_bytes.fetch_sub(size, Ordering::Relaxed);
+        if before > MAIL_BYTES_MAX && before - size <= MAIL_BYTES_MAX {
+            let others = all.iter().filter(|inbox| !core::ptr::eq(&***inbox, self));
+            others.for_each(|inbox| inbox.post(Letter::HasRoom));
+        }
+    }
+
+    fn keep_emptied(&self, mail: Mail) {
         let mut letters = self.lock();
         if letters.emptied_bytes + mail.capacity() <= KEPT_BYTES_MAX {
             letters.emptied_bytes += mail.capacity();
             letters.emptied.push(mail);
         }
-        before > MAIL_BYTES_MAX && before - size <= MAIL_BYTES_MAX
     }
 
     fn wake_if(&self, was_empty: bool) {

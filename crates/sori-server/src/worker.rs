@@ -301,10 +301,7 @@ impl Worker {
     fn deliver(&mut self, mail: Mail) {
         self.note_input();
         self.b.shard.deliver(self.now, &mail);
-        if self.b.inbox().give_back(mail) {
-            let others = self.b.inboxes.iter().filter(|inbox| !Arc::ptr_eq(inbox, self.b.inbox()));
-            others.for_each(|inbox| inbox.post(Letter::HasRoom));
-        }
+        self.b.inbox().give_back(mail, &self.b.inboxes);
     }
 
     fn read_inbox(&mut self) {

@@ -189,10 +189,7 @@ impl Worker {
             match letter {
                 Letter::Mail(mail) => self.counting.work(|| {
                     self.shard.deliver(NOW, &mail);
-                    if self.inbox.give_back(mail) {
-                        let others = self.inboxes.iter().filter(|inbox| !Arc::ptr_eq(inbox, &self.inbox));
-                        others.for_each(|inbox| inbox.post(Letter::HasRoom));
-                    }
+                    self.inbox.give_back(mail, &self.inboxes);
                 }),
                 Letter::HasRoom => {}
                 _ => unreachable!("nothing else is sent from memory"),

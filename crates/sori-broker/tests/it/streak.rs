@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use sori_broker::{
-    Access, Action, Exchange, Identity, ListenerSettings, Login, OpenAccess, PlainSpace, Settings, Shard, ShardId,
-    Time, Verdict,
+    Access, Action, ConnectionId, Exchange, Identity, ListenerSettings, Login, OpenAccess, PlainSpace, Settings, Shard,
+    ShardId, Time, Verdict,
 };
 use sori_mqtt::{Direction, PacketType, Split, decode, split};
 
@@ -407,6 +407,15 @@ fn messages_that_come_together_stay_behind_one_that_waits_for_the_store() {
     });
 }
 
+/// A client that begins with these packets.
+fn open(shard: &mut Shard, packets: &[Packet]) -> ConnectionId {
+    let connection = shard.open(Time(1), Arc::new(ListenerSettings::default()), "127.0.0.1:50000");
+    for packet in packets {
+        shard.receive(Time(1), connection, &packet.encode(Version::V311));
+    }
+    connection
+}
+
 /// One that reads slowly: what waits for it is not overtaken by what comes later.
 #[test]
 #[allow(clippy::arc_with_non_send_sync, reason = "one thread has it all")]
@@ -414,15 +423,8 @@ fn a_message_does_not_overtake_those_that_wait() {
     let with = |access: Arc<dyn Access>| {
         let settings = Arc::new(Settings { queued_messages_max: 1000, ..Settings::default() });
         let mut shard = Shard::new(ShardId(0), 1, settings, Arc::new(PlainSpace::default()), access, 1, Time(1));
-        let mut open = |packets: &[Packet]| {
-            let connection = shard.open(Time(1), Arc::new(ListenerSettings::default()), "127.0.0.1:50000");
-            for packet in packets {
-                shard.receive(Time(1), connection, &packet.encode(Version::V311));
-            }
-            connection
-        };
-        let subscriber = open(&[v311("s"), subscribe(1).filter("t", 0)]);
-        let publisher = open(&[v311("p")]);
+        let subscriber = open(&mut shard, &[v311("s"), subscribe(1).filter("t", 0)]);
+        let publisher = open(&mut shard, &[v311("p")]);
         let mut taken = Vec::new();
         for round in 0..400u16 {
             let message = |n: u8| publish("t").payload([[n, round as u8]; 600].concat()).encode(Version::V311);
@@ -449,26 +451,19 @@ fn a_message_does_not_overtake_those_that_wait() {
 fn rules_that_change_between_two_messages_of_a_topic_count() {
     let one_level = Settings { topic_levels_max: 1, ..Settings::default() };
     let steady = |rules| -> Arc<dyn Access> { Arc::new(AskedAccess { rules, is_steady: true }) };
-    let open = || -> Arc<dyn Access> { Arc::new(OpenAccess) };
+    let all_open = || -> Arc<dyn Access> { Arc::new(OpenAccess) };
     let asked: Arc<dyn Access> = Arc::new(AskedAccess::each_time(Rules::NoPublishing));
     let changes = [
-        (open(), Settings::default(), asked),
-        (open(), Settings::default(), steady(Rules::NoPublishing)),
+        (all_open(), Settings::default(), asked),
+        (all_open(), Settings::default(), steady(Rules::NoPublishing)),
         (steady(Rules::Everything), Settings::default(), steady(Rules::NoPublishing)),
-        (open(), one_level, open()),
+        (all_open(), one_level, all_open()),
     ];
     for (before, settings, access) in changes {
         let space = Arc::new(PlainSpace::default());
         let mut shard = Shard::new(ShardId(0), 1, Arc::default(), space, before, 1, Time(1));
-        let mut open = |packets: &[Packet]| {
-            let connection = shard.open(Time(1), Arc::new(ListenerSettings::default()), "127.0.0.1:50000");
-            for packet in packets {
-                shard.receive(Time(1), connection, &packet.encode(Version::V311));
-            }
-            connection
-        };
-        let subscriber = open(&[v311("s"), subscribe(1).filter("t/#", 0)]);
-        let publisher = open(&[v311("p"), publish("t/1/2")]);
+        let subscriber = open(&mut shard, &[v311("s"), subscribe(1).filter("t/#", 0)]);
+        let publisher = open(&mut shard, &[v311("p"), publish("t/1/2")]);
         let two = [publish("t/1/2").encode(Version::V311), publish("t/1/2").encode(Version::V311)].concat();
         let taken = |shard: &mut Shard| {
             let taken = shard.output_len(subscriber);
@@ -491,15 +486,8 @@ fn a_message_that_is_released_under_new_rules_permits_no_other() {
     let steady = |rules| Arc::new(AskedAccess { rules, is_steady: true });
     let (space, before) = (Arc::new(PlainSpace::default()), steady(Rules::Everything));
     let mut shard = Shard::new(ShardId(0), 1, Arc::default(), space, before, 1, Time(1));
-    let mut open = |packets: &[Packet]| {
-        let connection = shard.open(Time(1), Arc::new(ListenerSettings::default()), "127.0.0.1:50000");
-        for packet in packets {
-            shard.receive(Time(1), connection, &packet.encode(Version::V311));
-        }
-        connection
-    };
-    let subscriber = open(&[v311("s"), subscribe(1).filter("t", 0)]);
-    let publisher = open(&[v311("p"), publish("t").qos(2).id(1)]);
+    let subscriber = open(&mut shard, &[v311("s"), subscribe(1).filter("t", 0)]);
+    let publisher = open(&mut shard, &[v311("p"), publish("t").qos(2).id(1)]);
     shard.reconfigure(Time(1), Arc::default(), steady(Rules::NoPublishing));
     let before = shard.output_len(subscriber);
     shard.receive(Time(1), publisher, &pubrel(1).encode(Version::V311));
