@@ -8,6 +8,7 @@ use crate::ids::ShardId;
 use crate::record::{CheckpointOrder, RecordsStep};
 use crate::session::{SessionKey, Walk};
 use crate::shard::Shard;
+use crate::space::StoreState;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -70,7 +71,8 @@ impl Shard {
     }
 
     pub(crate) fn is_walking(&self) -> bool {
-        self.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.awaited.is_empty())
+        self.store != StoreState::Stuck
+            && self.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.awaited.is_empty())
     }
 
     /// Write down a part.

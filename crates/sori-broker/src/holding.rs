@@ -350,10 +350,14 @@ impl Shard {
             return;
         }
         self.store = state;
-        if state == StoreState::Failed {
-            self.holds.is_void = true;
-            self.recorder.give_up();
-            self.void_held();
+        match state {
+            StoreState::Ok | StoreState::Full => {}
+            StoreState::Stuck => self.evict_recorded(),
+            StoreState::Failed => {
+                self.holds.is_void = true;
+                self.recorder.give_up();
+                self.void_held();
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! How connections and sessions end: DISCONNECT, a lost network, silence, take-over, expiry, the broker's own end.
 
 use crate::budget::PLACES_IN_A_GO;
-use crate::connection::Phase;
+use crate::connection::{Connection, Phase};
 use crate::event::{Cause, Effect, Event};
 use crate::expiring::end_of;
 use crate::explaining::Teller;
@@ -307,6 +307,19 @@ impl Shard {
     pub(crate) fn evict(&mut self, id: ConnectionId, text: &str) {
         let cause = Cause::Protocol(ReasonCode::QuotaExceeded, Box::from(text));
         self.end_connection(id, Some(ReasonCode::QuotaExceeded), cause);
+    }
+
+    /// The store cannot write anything, and whatever these clients sent would wait for it as well.
+    pub(crate) fn evict_recorded(&mut self) {
+        let is_recorded = |c: &Connection| {
+            let session = self.sessions.get(c.session.slot, c.session.generation);
+            matches!(c.phase, Phase::Open) && session.is_some_and(|session| session.is_recorded)
+        };
+        let all = self.connections.iter().map(|(_, _, c)| c);
+        let recorded: Vec<ConnectionId> = all.filter(|c| is_recorded(c)).map(|c| c.id).collect();
+        for id in recorded {
+            self.evict(id, "the store has no room, and too much waits for it");
+        }
     }
 
     /// An operator has taken away what the connection came by.

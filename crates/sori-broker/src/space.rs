@@ -41,6 +41,9 @@ pub enum StoreState {
     Ok,
     /// There is no room: nothing more is taken over that must be kept.
     Full,
+    /// There is not even room for what makes room, and much waits for it: nothing more is taken over that must be recorded, and
+    /// whose sessions are kept have to go.
+    Stuck,
     /// It keeps nothing any more.
     Failed,
 }

@@ -31,6 +31,10 @@ pub(crate) struct Storage {
     state: State,
     places: Places,
     submitted_bytes: usize,
+    /// Of them, those that are not durable yet.
+    waiting_bytes: usize,
+    /// All have been told that the store is stuck.
+    is_stuck: bool,
     /// The last turn in which something was submitted.
     last_turn: u64,
     /// The last turn of which everything is durable, when the store has failed: shards submit nothing any more then.
@@ -42,6 +46,7 @@ struct Waiting {
     upto: u64,
     /// The turn in which it was submitted.
     turn: u64,
+    bytes: usize,
     records: Records,
     /// Its messages, with their offsets.
     messages: Vec<(u32, Vec<u8>)>,
@@ -54,6 +59,9 @@ pub(crate) enum Told {
     Checkpoint(u64, CheckpointOrder),
     State(StoreState),
 }
+
+/// When more waits for a store that can write nothing, it is stuck.
+const WAITING_BYTES_MAX: usize = 1024;
 
 /// A message with its length and checksum before it.
 fn blob(bytes: &[u8]) -> Vec<u8> {
@@ -91,6 +99,8 @@ impl Storage {
             state: State::Ok,
             places,
             submitted_bytes: 0,
+            waiting_bytes: 0,
+            is_stuck: false,
             last_turn: 0,
             failed_after: None,
         };
@@ -124,7 +134,9 @@ impl Storage {
             RecordsStep::Walked(number) => Step::Walked(number),
             RecordsStep::Passed(number) => Step::Passed(number),
         });
-        self.submitted_bytes += records.bytes.len();
+        let bytes = records.bytes.len();
+        self.submitted_bytes += bytes;
+        self.waiting_bytes += bytes;
         self.last_turn = turn;
         let messages = records.blobs.iter().map(|at| (*at, blob(&records.bytes[*at as usize..]))).collect();
         self.committer.submit(Piece {
@@ -138,7 +150,7 @@ impl Storage {
             repeated: records.repeated,
             step,
         });
-        self.waiting.push_back(Waiting { shard, upto: records.upto, turn, records, messages });
+        self.waiting.push_back(Waiting { shard, upto: records.upto, turn, bytes, records, messages });
     }
 
     /// All that was submitted until the end of this turn is durable; `now` is the present one.
@@ -157,6 +169,7 @@ impl Storage {
         for outcome in outcomes {
             self.take(outcome);
         }
+        self.look_after_room();
         did
     }
 
@@ -165,7 +178,10 @@ impl Storage {
             Outcome::Durable { writer, upto, place, .. } => {
                 let known = |waiting: &Waiting| waiting.shard == writer && waiting.upto == upto;
                 let index = self.waiting.iter().position(known);
-                if let Some(Waiting { records, messages, .. }) = index.and_then(|index| self.waiting.remove(index)) {
+                if let Some(Waiting { bytes, records, messages, .. }) =
+                    index.and_then(|index| self.waiting.remove(index))
+                {
+                    self.waiting_bytes -= bytes;
                     messages.iter().for_each(|(at, bytes)| self.places.put(place + u64::from(*at), bytes));
                     records.placed(place);
                     self.told[usize::from(writer)].push_back(Told::Durable(upto));
@@ -179,6 +195,7 @@ impl Storage {
                 self.tell_all(&Told::Checkpoint(number, order));
             }
             Outcome::State(state) => {
+                self.is_stuck = false;
                 self.tell_all(&Told::State(match state {
                     State::Ok => StoreState::Ok,
                     State::Full => StoreState::Full,
@@ -190,6 +207,18 @@ impl Storage {
                 self.state = state;
             }
             Outcome::Cleaned { .. } | Outcome::Unreadable(_) => {}
+        }
+    }
+
+    /// As a program does it that does not want too much to wait.
+    fn look_after_room(&mut self) {
+        let is_stuck = match self.is_stuck {
+            false => self.committer.waits_for_room() && self.waiting_bytes > WAITING_BYTES_MAX,
+            true => self.waiting_bytes > WAITING_BYTES_MAX / 2,
+        };
+        if self.state == State::Full && is_stuck != self.is_stuck {
+            self.is_stuck = is_stuck;
+            self.tell_all(&Told::State(if is_stuck { StoreState::Stuck } else { StoreState::Full }));
         }
     }
 

@@ -196,6 +196,11 @@ impl Committer {
         self.is_awaited || self.is_fresh || self.frees_room() || self.should_begin_checkpoint()
     }
 
+    /// Whether nothing can be written until there is room: not even the reserve has some.
+    pub fn waits_for_room(&self) -> bool {
+        self.retry_due.is_some()
+    }
+
     /// Whether nobody waits for what [`Committer::step`] has to do: it tidies up.
     pub fn is_at_leisure(&self) -> bool {
         let is_waited_for =

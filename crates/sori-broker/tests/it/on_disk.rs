@@ -167,6 +167,54 @@ fn a_crash_on_a_full_disk_loses_nothing() {
     });
 }
 
+/// Others have taken what the reserve gave: not even that can be written which makes room, and what comes must not wait for it without
+/// end.
+#[test]
+fn a_store_that_can_write_nothing_lets_no_more_wait_than_it_may() {
+    recorded().run(|broker| {
+        waits_offline(broker, &kept("offline"), "owed");
+        let mut reader = broker.connect(kept("reader"));
+        let mut a = fill(broker);
+        let mut clean = broker.connect(v5("clean"));
+        clean.subscribe("free", 2);
+        disk(broker).set_capacity(0);
+        let mut comings = 0;
+        // Each coming and going is recorded, though nobody is told before that is durable.
+        while !reader.is_closed() {
+            assert!(comings < 1000, "it goes on for ever");
+            let mut offline = broker.open();
+            offline.send(kept("offline"));
+            offline.cut();
+            broker.seconds(1);
+            comings += 1;
+        }
+        assert!(comings > 3, "some may wait: {comings}");
+        reader.expect_disconnect(0x97);
+        let records = broker.records();
+        for connect in [kept("offline"), kept("reader"), kept("new"), v5("new").will(publish("w"))] {
+            let mut refused = broker.open();
+            refused.send(connect);
+            refused.expect_refused(0x97);
+        }
+        // What needs no disk goes on.
+        for qos in 0..3 {
+            a.publish(publish("free").payload("x").qos(qos));
+            clean.expect_message(publish("free").payload("x").qos(qos));
+        }
+        a.send(publish("owed").payload("x").qos(1).id(13));
+        a.expect(puback(13).code(0x97));
+        assert_eq!(broker.records(), records, "nothing more waits");
+        disk(broker).set_capacity(u64::MAX);
+        broker.seconds(5);
+        let mut offline = broker.connect(kept("offline"));
+        // It was sent to one of those that went again.
+        offline.expect_message(publish("owed").payload("last").qos(1).dup());
+        a.publish(publish("owed").payload("again").qos(1));
+        offline.expect_message(publish("owed").payload("again").qos(1));
+        assert!(broker.connect(kept("reader")).session_present());
+    });
+}
+
 // Failed.
 
 #[test]

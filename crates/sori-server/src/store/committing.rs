@@ -5,7 +5,7 @@
 
 use crate::inbox::{Inbox, Letter};
 use crate::log::{Kind, Log};
-use crate::store::desk::Desk;
+use crate::store::desk::{Desk, Load};
 use crate::store::gauges::{self, Gauges};
 use crate::worker::Clock;
 use sori_broker::{CheckpointOrder, Records, RecordsStep, ShardId, StoreState};
@@ -110,6 +110,7 @@ pub(crate) fn run(mut committer: Committer, shared: Shared) {
         if !outcomes.is_empty() {
             teller.tell(outcomes);
         }
+        teller.look_after_room(committer.waits_for_room());
         teller.show(committer.figures());
     }
     teller.tell(committer.close());
@@ -122,7 +123,8 @@ struct Teller {
     unsettled: Vec<VecDeque<Unsettled>>,
     /// What each shard is to be told.
     durable: Vec<Option<u64>>,
-    is_failed: bool,
+    /// The state that all have been told.
+    told: StoreState,
     /// Somebody asked for a checkpoint when there had been so many.
     asked_at: Option<u64>,
 }
@@ -136,12 +138,12 @@ impl Teller {
     fn new(shared: Shared) -> Teller {
         let unsettled = shared.inboxes.iter().map(|_| VecDeque::new()).collect();
         let durable = vec![None; shared.inboxes.len()];
-        Teller { shared, unsettled, durable, is_failed: false, asked_at: None }
+        Teller { shared, unsettled, durable, told: StoreState::Ok, asked_at: None }
     }
 
     fn submit(&mut self, committer: &mut Committer, shard: ShardId, mut records: Box<Records>) {
         let size = size(&records);
-        if self.is_failed {
+        if self.told == StoreState::Failed {
             return self.settle(size);
         }
         committer.submit(piece(shard, &mut records));
@@ -210,12 +212,36 @@ impl Teller {
                      acknowledged; what needs no disk goes on. Look after the disk, then start the broker again."
                 ));
                 self.shared.desk.hold_to_limit(false);
-                self.is_failed = true;
                 self.unsettled.iter_mut().for_each(VecDeque::clear);
                 StoreState::Failed
             }
         };
+        self.tell_told(told);
+    }
+
+    fn tell_told(&mut self, told: StoreState) {
+        self.told = told;
         self.tell_all(|| Letter::StoreState(told));
+    }
+
+    /// What comes to a full store makes room, so there is no limit to it, until that cannot be written either.
+    fn look_after_room(&mut self, waits_for_room: bool) {
+        let log = &self.shared.log;
+        match (self.told, self.shared.desk.load()) {
+            (StoreState::Full, Load::BeyondLimit) if waits_for_room => {
+                log.error(format_args!(
+                    "Error: The disk has no room even for what makes room, and more than store_queue_limit waits for it. Clients                      whose sessions are kept are sent away until there is some: free a part of the disk."
+                ));
+                self.tell_told(StoreState::Stuck);
+            }
+            (StoreState::Stuck, Load::Light) => {
+                log.notice(format_args!(
+                    "The store can write again, and is still full: whose sessions are kept may come back."
+                ));
+                self.tell_told(StoreState::Full);
+            }
+            _ => {}
+        }
     }
 
     /// So much need not be waited for any more; who waited for room is told.

@@ -45,6 +45,17 @@ enum Sleep {
     Untimed,
 }
 
+/// How much waits, compared with the limit.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// At most half of it.
+    Light,
+    /// At most the limit.
+    BeyondHalf,
+    /// More.
+    BeyondLimit,
+}
+
 impl<T> Desk<T> {
     /// A desk at which more than `limit` bytes are too many.
     pub(crate) fn new(limit: usize) -> Desk<T> {
@@ -120,6 +131,15 @@ impl<T> Desk<T> {
     /// From now on nothing is too much, because it would not become less by waiting; or the limit holds again.
     pub(crate) fn hold_to_limit(&self, holds: bool) {
         self.is_limitless.store(!holds, Ordering::Relaxed);
+    }
+
+    /// Do more bytes wait than the limit says, whether or not it holds? Or more than half of that?
+    pub(crate) fn load(&self) -> Load {
+        match self.bytes.load(Ordering::Relaxed) {
+            bytes if bytes > self.limit => Load::BeyondLimit,
+            bytes if bytes > self.limit / 2 => Load::BeyondHalf,
+            _ => Load::Light,
+        }
     }
 
     /// Are so many bytes waiting that no more should be produced?

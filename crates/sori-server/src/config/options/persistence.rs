@@ -130,7 +130,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         reload: Reload::Restart,
         standing: Standing::Works,
         help: "Bytes that may wait to be written to the store. When there are more, nothing is read from clients until \
-               the disk has caught up. Not in Mosquitto.",
+               the disk has caught up; when it has no room, clients whose sessions are kept are sent away. Not in Mosquitto.",
     },
     Entry {
         words: &["store_size_limit"],
