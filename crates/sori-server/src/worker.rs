@@ -30,6 +30,8 @@ pub(crate) const WAKE: Token = Token(usize::MAX);
 const READ_BYTES: usize = 32 * 1024;
 /// Readiness reports taken at once.
 const EVENTS_MAX: usize = 1024;
+/// So many connections are written to in one go, which takes one or two milliseconds.
+const FLUSHES_IN_A_TURN: usize = 512;
 /// How often a connection that is to be taken over is read at most: a client that sends without end is not worth more.
 const DRAIN_READS_MAX: usize = 64;
 /// After so many turns each client that had sent something has been heard.
@@ -205,15 +207,16 @@ impl Worker {
         may
     }
 
-    /// Write, post and carry out until nothing is left of this turn.
+    /// Write, post and carry out until nothing is left of this turn. A message for very many is written to some, and to the others in
+    /// the turns that follow at once.
     fn settle(&mut self) {
         // First of all, because the disk takes longest.
         self.hand_in_records();
-        self.flush();
+        self.flush_some(FLUSHES_IN_A_TURN);
         self.post_mail();
         self.carry_out_effects();
         // Closing a connection may have published a will.
-        self.flush();
+        self.flush_some(FLUSHES_IN_A_TURN);
         self.post_mail();
     }
 

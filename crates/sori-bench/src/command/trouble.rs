@@ -21,6 +21,9 @@ pub(super) struct Arguments {
     /// Filters of a client that goes away
     #[arg(long, default_value_t = 100_000)]
     filters: usize,
+    /// Clients that all get the same messages
+    #[arg(long, default_value_t = 8_000)]
+    crowd: usize,
     /// Seconds of calm, and after what has no end to wait for
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -35,6 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<bool> {
         pairs: arguments.pairs,
         retained: arguments.retained,
         filters: arguments.filters,
+        crowd: arguments.crowd,
         time: Duration::from_secs(arguments.seconds),
     })?;
     if !arguments.json {

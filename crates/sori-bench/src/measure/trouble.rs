@@ -24,6 +24,8 @@ pub struct Options {
     pub retained: usize,
     /// Filters of the client that goes away.
     pub filters: usize,
+    /// Clients that all get the same messages.
+    pub crowd: usize,
     /// How long the calm lasts, and how long the canaries go on after what has no end to wait for.
     pub time: Duration,
 }
@@ -89,6 +91,13 @@ fn measure(options: &Options, broker: &Broker, process: u32) -> io::Result<Vec<R
         pause();
         Ok(())
     })?;
+    let mut crowd = gather(port, options.crowd)?;
+    watch("messages for a crowd", &mut || call(&mut filler, options.time))?;
+    watch("the crowd goes away", &mut || {
+        crowd.clear();
+        pause();
+        Ok(())
+    })?;
     watch("retained messages are removed", &mut || retain_all(&mut filler, options.retained, b""))?;
     watch("their memory goes back to the system", &mut || {
         thread::sleep(GIVEN_BACK_AFTER);
@@ -145,6 +154,29 @@ fn subscribe_to_many(wire: &mut Wire, count: usize) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Clients that have subscribed to the same topic.
+fn gather(port: u16, count: usize) -> io::Result<Vec<Wire>> {
+    let enter = |number: usize| -> io::Result<Wire> {
+        let (mut wire, _) = Wire::connect(port, &format!("of the crowd {number}"), true)?;
+        wire.stream.write_all(&subscribe(&["crowd"], QoS::AtMostOnce))?;
+        wire.until(PacketType::SubAck, |_| ())?;
+        Ok(wire)
+    };
+    (0..count).map(enter).collect()
+}
+
+/// Says something to all of them, now and then. It is short and nobody reads it: the system keeps it for them.
+fn call(wire: &mut Wire, time: Duration) -> io::Result<()> {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        wire.publish("crowd", PacketId::FIRST, b"hear, hear")?;
+        thread::sleep(CALL_EVERY);
+    }
+    Ok(())
+}
+
+const CALL_EVERY: Duration = Duration::from_millis(100);
 
 fn signal(name: &str, process: u32) -> io::Result<()> {
     Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status().map(drop)

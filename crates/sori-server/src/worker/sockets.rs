@@ -302,8 +302,14 @@ impl Worker {
         Some(socket)
     }
 
+    /// Write the output of all that have some.
     pub(super) fn flush(&mut self) {
-        for _ in 0..self.b.shard.flushes_due() {
+        self.flush_some(self.b.shard.flushes_due());
+    }
+
+    /// Write the output of so many at most.
+    pub(super) fn flush_some(&mut self, count: usize) {
+        for _ in 0..self.b.shard.flushes_due().min(count) {
             let Some(id) = self.b.shard.next_flush() else { break };
             if let Some(token) = self.socket_of(id) {
                 self.write(token, id);
