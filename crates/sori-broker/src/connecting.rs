@@ -231,9 +231,21 @@ impl Shard {
         self.find_home(id, connect, Admission { client_id, identity, assigned, authentication }, true);
     }
 
+    /// The client's connection to this shard.
+    fn connection_of(&self, client_id: &str) -> Option<ConnectionId> {
+        let key = self.client_ids.find(client_id, &self.sessions)?;
+        let (slot, generation) = self.sessions.get(key.slot, key.generation)?.connection?;
+        Some(ConnectionId { slot, generation })
+    }
+
     /// Ask the registry who is home to this client: us, or another shard where the connection then goes.
     /// `drains`: what the client has said elsewhere before is heard first.
     fn find_home(&mut self, id: ConnectionId, connect: Vec<u8>, admission: Admission, drains: bool) {
+        if self.is_behind()
+            && let Some(old) = self.connection_of(&admission.client_id)
+        {
+            self.finish_input(old);
+        }
         let (mut claim, mut others) = (Claim::Own, 0);
         self.space.registry(&mut |registry| {
             others = registry.len();
@@ -250,10 +262,8 @@ impl Shard {
             self.released.push(admission.client_id);
             return self.refuse(id, ReasonCode::ServerBusy, "the broker has global_max_clients sessions");
         }
-        let key = self.client_ids.find(&admission.client_id, &self.sessions);
-        let old = key.and_then(|key| self.sessions.get(key.slot, key.generation)).and_then(|s| s.connection);
-        let effect = match old {
-            Some((slot, generation)) => Some(Effect::Drain { connection: ConnectionId { slot, generation }, then: id }),
+        let effect = match self.connection_of(&admission.client_id) {
+            Some(connection) => Some(Effect::Drain { connection, then: id }),
             None if claim == Claim::New && self.shards > 1 => Some(Effect::TakeMail { then: id }),
             None => None,
         };

@@ -49,6 +49,8 @@ pub(crate) struct Connection {
     pub(crate) is_flush_due: bool,
     /// It ends with this input, and nothing that it publishes until then is taken.
     pub(crate) is_leaving: bool,
+    /// `input` waits because so much came of what was before it.
+    pub(crate) is_behind: bool,
 }
 
 /// Where a connection is in the protocol.
@@ -118,6 +120,7 @@ impl Connection {
             excess: 0,
             is_flush_due: false,
             is_leaving: false,
+            is_behind: false,
         }
     }
 

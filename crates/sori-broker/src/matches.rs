@@ -93,6 +93,12 @@ impl MatchSet {
         self.has_durable
     }
 
+    /// How many deliveries come of one message, at least.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.recipients.len()
+    }
+
     /// What it takes, in recipients.
     pub(crate) fn weight(&self) -> usize {
         let groups: usize = self.groups.iter().map(|group| group.len() + 1).sum();

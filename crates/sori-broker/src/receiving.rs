@@ -1,5 +1,6 @@
 //! From bytes to packets, and from packets to who handles them.
 
+use crate::budget::DELIVERIES_IN_A_GO;
 use crate::connection::Phase;
 use crate::event::Cause;
 use crate::ids::ConnectionId;
@@ -21,7 +22,12 @@ impl Shard {
         let mut held = core::mem::take(&mut c.input);
         let mut rest = bytes;
         if !held.is_empty() {
-            rest = self.complete(id, &mut held, rest);
+            if rest.is_empty() {
+                let used = self.handle_packets(id, &held);
+                held.drain(..used);
+            } else {
+                rest = self.complete(id, &mut held, rest);
+            }
             if !held.is_empty() {
                 // Not whole yet, or not wanted now.
                 held.extend_from_slice(rest);
@@ -38,10 +44,52 @@ impl Shard {
 
     fn hold_input(&mut self, id: ConnectionId, held: Vec<u8>) {
         match self.connection(id) {
-            Some(c) if !c.is_closing() => c.input = held,
+            Some(c) if !c.is_closing() => {
+                c.input = held;
+                let is_open = c.is_open();
+                if is_open && self.has_delivered_much() {
+                    self.fall_behind(id);
+                }
+            }
             _ => {}
         }
         self.finish_move(id);
+    }
+
+    /// Has this call caused so much that others should be heard before it goes on?
+    #[inline]
+    pub(crate) fn has_delivered_much(&self) -> bool {
+        self.deliveries >= DELIVERIES_IN_A_GO
+    }
+
+    fn fall_behind(&mut self, id: ConnectionId) {
+        let Some(c) = self.connection(id) else { return };
+        if !core::mem::replace(&mut c.is_behind, true) {
+            self.behind.push_back(id);
+        }
+    }
+
+    /// Goes on with those that are behind, in turn, as far as it is time.
+    pub(crate) fn take_up_input(&mut self) {
+        while !self.has_delivered_much()
+            && let Some(id) = self.behind.pop_front()
+        {
+            if let Some(c) = self.connection(id)
+                && core::mem::take(&mut c.is_behind)
+            {
+                self.take_input(id, &[]);
+            }
+        }
+    }
+
+    /// Handles all that has come, whatever that takes: the connection is about to be gone, or to be taken over.
+    pub(crate) fn finish_input(&mut self, id: ConnectionId) {
+        while let Some(c) = self.connection(id)
+            && core::mem::take(&mut c.is_behind)
+        {
+            self.deliveries = 0;
+            self.take_input(id, &[]);
+        }
     }
 
     /// Move bytes from `rest` to `held` until a packet is whole there, handle it and leave `held` empty. Memory grows
@@ -110,7 +158,7 @@ impl Shard {
         let agreed = self.settings.packet_size_max as usize;
         let first = agreed.min(FIRST_PACKET_SIZE_MAX);
         match &self.connections.get(id.slot, id.generation)?.phase {
-            Phase::Open => Some(agreed),
+            Phase::Open => (!self.has_delivered_much()).then_some(agreed),
             Phase::New => Some(first),
             Phase::Waiting(waiting) => waiting.exchange.is_some().then_some(first),
             Phase::Moving(_) | Phase::Draining(_) | Phase::Closing => None,

@@ -81,6 +81,7 @@ impl Shard {
         if set.is_empty() {
             return Routed::Nobody;
         }
+        self.deliveries += set.len();
         let dropped = self.totals.dropped_memory;
         if self.is_to_be_recorded(set, message) || !set.groups().is_empty() {
             self.route_to_chosen(set, *message, &mut shared);

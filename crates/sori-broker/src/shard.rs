@@ -73,6 +73,10 @@ pub struct Shard {
     pub(crate) ready: VecDeque<SessionKey>,
     /// The session that has acknowledged messages in this input, and may get others at its end.
     pub(crate) acknowledged: Option<SessionKey>,
+    /// Deliveries that this call has caused, on all shards.
+    pub(crate) deliveries: usize,
+    /// Connections whose input waits because so much came of what was before it. Some may have ended, or be done.
+    pub(crate) behind: VecDeque<ConnectionId>,
     /// Sessions that have ended, with those of their subscriptions that are still in the index.
     pub(crate) leavers: VecDeque<(SessionRef, places::IntoIter)>,
     /// What waited for sessions that have ended, and is still to be freed.
@@ -141,6 +145,8 @@ impl Shard {
             released: Vec::new(),
             ready: VecDeque::new(),
             acknowledged: None,
+            deliveries: 0,
+            behind: VecDeque::new(),
             leavers: VecDeque::new(),
             ended_queues: VecDeque::new(),
             budget: Budget::default(),
@@ -181,6 +187,7 @@ impl Shard {
     /// The connection's socket is gone; its name is no longer valid.
     pub fn closed(&mut self, now: Time, connection: ConnectionId, cause: Cause) {
         self.begin(now);
+        self.finish_input(connection);
         self.lose_connection(connection, cause);
         self.end();
     }
@@ -238,6 +245,25 @@ impl Shard {
         connection
     }
 
+    /// Does input wait because so much came of what was before it? The next tick goes on with it, or [`Shard::take_up`] before that.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
+    /// Goes on with input that waits because so much came of what was before it.
+    pub fn take_up(&mut self, now: Time) {
+        self.begin(now);
+        self.take_up_input();
+        self.end();
+    }
+
+    /// Does input of this connection wait for that? Then nothing more should be read from it.
+    #[must_use]
+    pub fn is_connection_behind(&self, connection: ConnectionId) -> bool {
+        self.connections.get(connection.slot, connection.generation).is_some_and(|c| c.is_behind)
+    }
+
     /// What an [`Effect::Drain`] or [`Effect::TakeMail`] asked for has been done: the connection goes on.
     pub fn drained(&mut self, now: Time, connection: ConnectionId) {
         self.begin(now);
@@ -257,6 +283,7 @@ impl Shard {
     pub fn tick(&mut self, now: Time) {
         self.begin(now);
         self.budget = Budget::default();
+        self.take_up_input();
         self.go_on_reading();
         self.walk();
         self.remove_subscriptions();
@@ -489,7 +516,8 @@ impl Shard {
     /// When [`Shard::tick`] is to be called.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let has_left = !self.ready.is_empty() || !self.leavers.is_empty() || !self.ended_queues.is_empty();
+        let has_left =
+            self.is_behind() || !self.ready.is_empty() || !self.leavers.is_empty() || !self.ended_queues.is_empty();
         if has_left || self.is_walking() { Some(self.now) } else { self.timers.next() }
     }
 
@@ -516,6 +544,7 @@ impl Shard {
         // A clock that went back expires nothing early, and nothing late either.
         self.now = self.now.max(now);
         self.generation = self.space.generation();
+        self.deliveries = 0;
     }
 
     fn end(&mut self) {

@@ -5,6 +5,7 @@
 //! nothing is looked up. Whatever is not plain (RETAIN, DUP, properties, QoS 2, a right that has to be asked for each time,
 //! a record to be made) ends the streak and goes by [`Shard::handle_publish`].
 
+use crate::budget::DELIVERIES_IN_A_GO;
 use crate::connection::LastTopic;
 use crate::ids::{ConnectionId, SessionRef};
 use crate::matches::MatchSet;
@@ -105,12 +106,16 @@ impl Shard {
         let (mut used, mut packets, mut payload_bytes) = (0, 0, 0);
         let mut takes_runs = terms.takes_runs;
         let publisher = self.session_ref(terms.key);
-        while let Some((frame, packet_id, payload)) = next(&bytes[used..], terms, last) {
+        while !self.has_delivered_much()
+            && let Some((frame, packet_id, payload)) = next(&bytes[used..], terms, last)
+        {
             if takes_runs && packet_id.is_none() && payload.len() < SHARED_BYTES_MIN {
                 let first = (frame.size, payload.len());
-                if let Some(run) = gather(&bytes[used..], first, terms, last, publisher) {
+                let run_max = DELIVERIES_IN_A_GO.saturating_sub(self.deliveries) / set.len().max(1) + 1;
+                if let Some(run) = gather(&bytes[used..], first, run_max, terms, last, publisher) {
                     takes_runs = self.route_run(set, &run);
                     if takes_runs {
+                        self.deliveries += run.count as usize * set.len();
                         used += run.packets.len();
                         packets += run.count;
                         payload_bytes += run.payload_bytes;
@@ -184,12 +189,14 @@ impl Shard {
 fn gather<'a>(
     bytes: &'a [u8],
     (first_size, first_payload): (usize, usize),
+    count_max: usize,
     terms: &Terms,
     last: &'a LastTopic,
     publisher: SessionRef,
 ) -> Option<Run<'a>> {
-    let (mut length, mut count, mut payload_bytes) = (first_size, 1, first_payload as u64);
-    while let Some((frame, None, payload)) = next(&bytes[length..], terms, last)
+    let (mut length, mut count, mut payload_bytes) = (first_size, 1usize, first_payload as u64);
+    while count < count_max
+        && let Some((frame, None, payload)) = next(&bytes[length..], terms, last)
         && payload.len() < SHARED_BYTES_MIN
     {
         length += frame.size;
@@ -197,7 +204,8 @@ fn gather<'a>(
         payload_bytes += payload.len() as u64;
     }
     let packets = &bytes[..length];
-    (count > 1).then_some(Run { topic: &last.topic, packets, count, payload_bytes, is_v5: terms.is_v5, publisher })
+    let run = Run { topic: &last.topic, packets, count: count as u64, payload_bytes, is_v5: terms.is_v5, publisher };
+    (count > 1).then_some(run)
 }
 
 /// The packet at the beginning of `bytes`, if it goes on with the topic; else it is for others to say what it is.

@@ -32,6 +32,10 @@ const READ_BYTES: usize = 32 * 1024;
 const EVENTS_MAX: usize = 1024;
 /// So many connections are written to in one go, which takes one or two milliseconds.
 const FLUSHES_IN_A_TURN: usize = 512;
+/// When the letters, or what can be read, have taken so long, the rest of them is for the next turn.
+const PART_OF_A_TURN: Duration = Duration::from_millis(2);
+/// After so many sockets it is looked how long that took.
+const READS_IN_A_GO: usize = 16;
 /// How often a connection that is to be taken over is read at most: a client that sends without end is not worth more.
 const DRAIN_READS_MAX: usize = 64;
 /// After so many turns each client that had sent something has been heard.
@@ -100,8 +104,14 @@ pub(crate) struct Worker {
     lingering: VecDeque<usize>,
     /// Who has knocked waits for the next turn, whose poll is later than the knock.
     knock: Option<Arc<Knock>>,
-    /// Letters that were found while only mail was looked for.
+    /// The knock that is answered at the end of this turn, or of a later one: when what could be read at its beginning has been.
+    answering: Option<Arc<Knock>>,
+    /// So many of `readable`, at the front, are to be read before that.
+    unheard: usize,
+    /// Letters that are not open yet.
     later: VecDeque<Letter>,
+    /// So many of them, at the front, are to be opened in this turn.
+    due_letters: usize,
     buffer: Vec<u8>,
     /// What a transport makes of the buffer.
     plain: Vec<u8>,
@@ -128,7 +138,10 @@ impl Worker {
             held_back: 0,
             lingering: VecDeque::new(),
             knock: None,
+            answering: None,
+            unheard: 0,
             later: VecDeque::new(),
+            due_letters: 0,
             buffer: vec![0; READ_BYTES],
             plain: Vec::new(),
             inputs: 0,
@@ -152,7 +165,7 @@ impl Worker {
             let patience = self.patience();
             if patience != Some(Duration::ZERO) {
                 self.b.ear.rest();
-            } else if self.knock.is_some() {
+            } else if self.knock.is_some() || self.answering.is_some() {
                 // As `wait` does it before it sleeps.
                 std::thread::yield_now();
             }
@@ -173,10 +186,18 @@ impl Worker {
     }
 
     fn turn(&mut self) {
-        let _answered_at_the_end = self.knock.take();
+        if let Some(knock) = self.knock.take() {
+            (self.answering, self.unheard) = (Some(knock), self.readable.len());
+        }
         self.read_gone();
         self.read_inbox();
-        if !self.is_any_inbox_overfull() && !self.is_store_overfull() {
+        if self.is_any_inbox_overfull() || self.is_store_overfull() {
+            self.unheard = 0;
+        } else {
+            if self.b.shard.is_behind() {
+                self.note_input();
+                self.b.shard.take_up(self.now);
+            }
             self.read_sockets();
         }
         if self.may_tick() && self.b.shard.next_deadline().is_some_and(|due| due <= self.now) {
@@ -190,6 +211,9 @@ impl Worker {
         self.end_lingering();
         let activity = self.b.shard.activity().wrapping_add(self.inputs);
         self.b.board.report(self.b.id, &self.b.shard, activity, self.now);
+        if self.unheard == 0 {
+            self.answering = None;
+        }
     }
 
     /// After a pause of the whole machine all Keep Alives may seem over, while what keeps them alive waits to be read: it
@@ -237,7 +261,8 @@ impl Worker {
         // Who waits for the disk is told when it has caught up.
         let goes_on = !self.is_store_overfull();
         let has_input = goes_on && self.readable.len() > self.held_back;
-        if has_input || !self.later.is_empty() || self.knock.is_some() || self.b.shard.flushes_due() > 0 {
+        let is_waited_for = self.knock.is_some() || self.answering.is_some();
+        if has_input || !self.later.is_empty() || is_waited_for || self.b.shard.flushes_due() > 0 {
             return Some(Duration::ZERO);
         }
         let publisher = self.b.publisher.as_ref().and_then(Publisher::next_due);
@@ -293,9 +318,14 @@ impl Worker {
     /// Deliver the mail that lies in the inbox. Everything else waits for the next turn: a connection that is accepted now
     /// could get the name of one whose effects are still to be carried out.
     fn take_mail(&mut self) {
-        for letter in self.b.inbox().take() {
+        self.later.extend(self.b.inbox().take());
+        let due = self.due_letters;
+        for (at, letter) in std::mem::take(&mut self.later).into_iter().enumerate() {
             match letter {
-                Letter::Mail(mail) => self.deliver(mail),
+                Letter::Mail(mail) => {
+                    self.due_letters -= usize::from(at < due);
+                    self.deliver(mail);
+                }
                 other => self.later.push_back(other),
             }
         }
@@ -307,53 +337,64 @@ impl Worker {
         self.b.inbox().give_back(mail, &self.b.inboxes);
     }
 
+    /// Open the letters that have come, in their order, but with mail for very many some in a later turn.
     fn read_inbox(&mut self) {
-        let mut letters = std::mem::take(&mut self.later);
-        self.b.inbox().take_into(&mut letters);
-        for letter in letters.drain(..) {
-            match letter {
-                Letter::Mail(mail) => self.deliver(mail),
-                Letter::Accepted(stream, listener, address, admittance) => {
-                    self.accept(stream, listener, &address, admittance);
-                }
-                Letter::Moved(stream, handoff, admittance) => {
-                    self.adopt(stream, *handoff, admittance);
-                    // It may have to move on, and then its name is free for the next connection.
-                    self.carry_out_effects();
-                }
-                Letter::Resolved(connection, verdict) => {
-                    self.note_input();
-                    self.b.shard.resolve(self.now, connection, verdict);
-                    // Likewise.
-                    self.carry_out_effects();
-                }
-                Letter::Reconfigure(new) => {
-                    self.note_input();
-                    self.reconfigure(*new);
-                    self.carry_out_effects();
-                }
-                Letter::Show(look) => look(&self.b.shard),
-                Letter::LogLines => {
-                    if let Some(publisher) = &mut self.b.publisher {
-                        publisher.publish_log_lines(&mut self.b.shard, self.now);
-                    }
-                }
-                Letter::Stirred(token) => self.stirred(token),
-                Letter::Durable(_) | Letter::Checkpoint(..) | Letter::StoreState(_) | Letter::Fetched(_) => {
-                    self.note_input();
-                    self.hear_of_store(letter);
-                }
-                // The turn goes on with what it could not read until now.
-                Letter::HasRoom => {}
-                Letter::Knock(knock) => self.knock = Some(knock),
-                Letter::Stop => self.stop(),
-            }
+        self.b.inbox().take_into(&mut self.later);
+        self.due_letters = self.later.len();
+        let began = (self.due_letters > 1).then(Instant::now);
+        while self.due_letters > 0
+            && let Some(letter) = self.later.pop_front()
+        {
+            self.due_letters -= 1;
+            let is_mail = matches!(letter, Letter::Mail(_));
+            self.open(letter);
             if self.b.shard.is_flush_urgent() {
                 self.flush();
             }
+            if is_mail && began.is_some_and(|began| began.elapsed() > PART_OF_A_TURN) {
+                break;
+            }
         }
-        if self.later.is_empty() {
-            self.later = letters;
+        self.due_letters = 0;
+    }
+
+    fn open(&mut self, letter: Letter) {
+        match letter {
+            Letter::Mail(mail) => self.deliver(mail),
+            Letter::Accepted(stream, listener, address, admittance) => {
+                self.accept(stream, listener, &address, admittance);
+            }
+            Letter::Moved(stream, handoff, admittance) => {
+                self.adopt(stream, *handoff, admittance);
+                // It may have to move on, and then its name is free for the next connection.
+                self.carry_out_effects();
+            }
+            Letter::Resolved(connection, verdict) => {
+                self.note_input();
+                self.b.shard.resolve(self.now, connection, verdict);
+                // Likewise.
+                self.carry_out_effects();
+            }
+            Letter::Reconfigure(new) => {
+                self.note_input();
+                self.reconfigure(*new);
+                self.carry_out_effects();
+            }
+            Letter::Show(look) => look(&self.b.shard),
+            Letter::LogLines => {
+                if let Some(publisher) = &mut self.b.publisher {
+                    publisher.publish_log_lines(&mut self.b.shard, self.now);
+                }
+            }
+            Letter::Stirred(token) => self.stirred(token),
+            Letter::Durable(_) | Letter::Checkpoint(..) | Letter::StoreState(_) | Letter::Fetched(_) => {
+                self.note_input();
+                self.hear_of_store(letter);
+            }
+            // The turn goes on with what it could not read until now.
+            Letter::HasRoom => {}
+            Letter::Knock(knock) => self.knock = Some(knock),
+            Letter::Stop => self.stop(),
         }
     }
 

@@ -4,7 +4,7 @@
 use sori_broker::{ConnectionId, Settings, Space};
 
 use super::lone::Lone;
-use super::wire::{Version, publish, subscribe, v5, v311};
+use super::wire::{Version, disconnect, puback, publish, subscribe, v5, v311};
 
 fn used(broker: &Lone) -> u64 {
     broker.space.memory_used()
@@ -134,4 +134,91 @@ fn retained_messages_that_expire_together_go_in_slices() {
     }
     assert!(!broker.tick());
     assert_eq!(used(&broker), 0);
+}
+
+/// Publishes `count` numbered messages to everybody in one piece.
+fn burst(broker: &mut Lone, publisher: ConnectionId, count: u16, qos: u8) {
+    let message = |number: u16| publish("t").qos(qos).payload(number.to_string());
+    let packets = (1..=count).flat_map(|number| match qos {
+        0 => message(number).encode(Version::V311),
+        _ => message(number).id(number).encode(Version::V311),
+    });
+    let packets: Vec<u8> = packets.collect();
+    broker.shard.receive(broker.now, publisher, &packets);
+}
+
+fn crowd(broker: &mut Lone, count: u32) -> Vec<ConnectionId> {
+    let all: Vec<_> = (0..count).map(|number| broker.connect(v311(&format!("s{number}")))).collect();
+    all.iter().for_each(|id| broker.subscribe(*id, "t", 0));
+    all
+}
+
+fn delivered(broker: &Lone) -> u64 {
+    broker.shard.totals().publish_sent
+}
+
+#[test]
+fn a_burst_for_very_many_is_delivered_in_slices() {
+    const CROWD: u64 = 1000;
+    for qos in [0, 1] {
+        let mut broker = Lone::new(Settings::default());
+        let all = crowd(&mut broker, CROWD as u32);
+        let publisher = broker.connect(v311("p"));
+        burst(&mut broker, publisher, 100, qos);
+        let mut heard = broker.output(all[7]);
+        let mut answers = broker.output(publisher);
+        broker.settle();
+        assert!(broker.shard.is_connection_behind(publisher), "nothing more is to be read from it");
+        let (mut before, mut slices) = (delivered(&broker), 1);
+        assert!((8000..10_000).contains(&before), "{before}");
+        while delivered(&broker) < 100 * CROWD {
+            assert!(broker.is_due(), "it goes on by itself");
+            broker.shard.tick(broker.now);
+            heard.extend(broker.output(all[7]));
+            answers.extend(broker.output(publisher));
+            broker.settle();
+            let after = delivered(&broker);
+            assert!((1..10_000).contains(&(after - before)), "{before} became {after}");
+            (before, slices) = (after, slices + 1);
+        }
+        assert!((10..15).contains(&slices), "{slices}");
+        assert!(!broker.shard.is_behind() && !broker.is_due());
+        let expected = (1..=100u16).flat_map(|n| publish("t").payload(n.to_string()).encode(Version::V311));
+        assert_eq!(heard, expected.collect::<Vec<_>>(), "all, and in their order");
+        let acknowledged = (1..=100u16).flat_map(|n| puback(n).encode(Version::V311)).collect::<Vec<_>>();
+        assert_eq!(answers, if qos == 0 { vec![] } else { acknowledged });
+    }
+}
+
+#[test]
+fn what_came_before_its_end_is_delivered_though_it_comes_to_very_many() {
+    for ends in ["it is closed", "it says goodbye", "another one takes over"] {
+        let mut broker = Lone::new(Settings::default());
+        let all = crowd(&mut broker, 1000);
+        let publisher = broker.connect(v311("p"));
+        burst(&mut broker, publisher, 100, 0);
+        match ends {
+            "it is closed" => {}
+            "it says goodbye" => broker.shard.receive(broker.now, publisher, &disconnect().encode(Version::V311)),
+            _ => _ = broker.connect(v311("p")),
+        }
+        broker.leave(publisher);
+        while broker.tick() {}
+        assert_eq!(delivered(&broker), 100 * all.len() as u64, "{ends}");
+    }
+}
+
+#[test]
+fn others_are_heard_while_one_is_behind() {
+    let mut broker = Lone::new(Settings::default());
+    let all = crowd(&mut broker, 1000);
+    let (publisher, other) = (broker.connect(v311("p")), broker.connect(v311("o")));
+    broker.subscribe(other, "o", 0);
+    burst(&mut broker, publisher, 100, 0);
+    burst(&mut broker, other, 100, 0);
+    assert_eq!(broker.publish(other, "o", &[other]), [vec![]], "what is behind stays behind what came before it");
+    let third = broker.connect(v311("third"));
+    assert_eq!(broker.publish(third, "o", &[other]), [publish("o").encode(Version::V311)]);
+    while broker.tick() {}
+    assert_eq!(delivered(&broker), 200 * all.len() as u64 + 2);
 }

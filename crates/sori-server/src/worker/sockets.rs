@@ -1,6 +1,6 @@
 //! A worker's sockets: how connections come to it, are read and written, and end.
 
-use super::{DRAIN_READS_MAX, Worker};
+use super::{DRAIN_READS_MAX, PART_OF_A_TURN, READS_IN_A_GO, Worker};
 use crate::carried::{End, Received};
 use crate::socket::{Admittance, Stream};
 use crate::store::keeper::Keeper;
@@ -137,7 +137,11 @@ impl Worker {
         }
         for _ in 0..gone {
             let Some(token) = self.readable.pop_front() else { break };
-            self.read(token);
+            self.unheard = self.unheard.saturating_sub(1);
+            match self.is_behind(token) {
+                true => self.readable.push_back(token),
+                false => self.read(token),
+            }
         }
         // A connection that is accepted next may get the name of one of these.
         self.carry_out_effects();
@@ -147,14 +151,19 @@ impl Worker {
     pub(super) fn read_sockets(&mut self) {
         let is_filling = self.b.keeper.as_ref().is_some_and(Keeper::is_filling);
         self.held_back = 0;
-        for _ in 0..self.readable.len() {
+        let began = (self.readable.len() > READS_IN_A_GO).then(Instant::now);
+        for at in 1..=self.readable.len() {
             let Some(token) = self.readable.pop_front() else { break };
-            if is_filling && self.is_loud(token) {
+            self.unheard = self.unheard.saturating_sub(1);
+            if (is_filling && self.is_loud(token)) || self.is_behind(token) {
                 self.readable.push_back(token);
                 self.held_back += 1;
                 continue;
             }
             self.read(token);
+            if at % READS_IN_A_GO == 0 && began.is_some_and(|began| began.elapsed() > PART_OF_A_TURN) {
+                return;
+            }
             if self.b.shard.records_len() > RECORDS_BYTES_MAX {
                 self.hand_in_records();
             }
@@ -168,6 +177,14 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Is its shard not done with what has been read from it?
+    fn is_behind(&self, token: usize) -> bool {
+        let Some(Socket { state: State::Open(id), .. }) = self.sockets.get(token).and_then(Option::as_ref) else {
+            return false;
+        };
+        self.b.shard.is_behind() && self.b.shard.is_connection_behind(*id)
     }
 
     fn is_loud(&self, token: usize) -> bool {
