@@ -10,6 +10,9 @@ const FREED_MAX: usize = 2048;
 /// Connections and sessions whose time has come: most of them end, and wills are published.
 pub(crate) const TIMERS_MAX: usize = 256;
 
+/// Connections that the broker ends.
+const ENDINGS_MAX: usize = 128;
+
 /// Topics looked at for new subscriptions, which may mean as many messages sent.
 const READ_MAX: u32 = 2048;
 
@@ -24,12 +27,14 @@ pub(crate) struct Budget {
     pub(crate) removals: usize,
     /// Messages of sessions that have ended, to be freed.
     pub(crate) frees: usize,
+    /// Connections on the list of those that are to end.
+    pub(crate) endings: usize,
     /// Topics with retained messages to be looked at.
     pub(crate) reads: u32,
 }
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { removals: PLACES_IN_A_GO, frees: FREED_MAX, reads: READ_MAX }
+        Budget { removals: PLACES_IN_A_GO, frees: FREED_MAX, endings: ENDINGS_MAX, reads: READ_MAX }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Connection {
     /// QoS 1 and 2 messages beyond Receive Maximum so far.
     pub(crate) excess: u32,
     pub(crate) is_flush_due: bool,
-    /// It ends with this input, and nothing that it publishes until then is taken.
+    /// It is to end. Nothing that it publishes from now on is taken, and once this input is over nothing is heard.
     pub(crate) is_leaving: bool,
     /// `input` waits because so much came of what was before it.
     pub(crate) is_behind: bool,

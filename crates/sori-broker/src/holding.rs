@@ -5,6 +5,7 @@
 //! overtakes a CONNACK.
 
 use crate::connection::{Connection, Outbox};
+use crate::ending::Ending;
 use crate::event::{Cause, Effect, Event};
 use crate::ids::ConnectionId;
 use crate::recorder::Mark;
@@ -352,7 +353,7 @@ impl Shard {
         self.store = state;
         match state {
             StoreState::Ok | StoreState::Full => {}
-            StoreState::Stuck => self.evict_recorded(),
+            StoreState::Stuck => self.end_recorded(),
             StoreState::Failed => {
                 self.holds.is_void = true;
                 self.recorder.give_up();
@@ -406,7 +407,7 @@ impl Shard {
                 // which a broker that finds this one after a restart would take for its repetition, and lose. [MQTT-4.3.3-10]
                 let is_kept = self.session(key).is_some_and(|session| session.unreleased.get(packet_id).is_some());
                 if kind == PacketType::PubRec && is_kept {
-                    return self.evict(id, "the store has failed");
+                    return self.end_for(id, Ending::NoRoom("the store has failed"));
                 }
                 if version == Version::V5 {
                     let reason_code = ReasonCode::QuotaExceeded;
@@ -416,8 +417,7 @@ impl Shard {
             }
             PacketType::ConnAck => self.refuse_after_all(id, key),
             PacketType::SubAck | PacketType::UnsubAck => {
-                let cause = Cause::Protocol(ReasonCode::QuotaExceeded, Box::from("the store has failed"));
-                self.end_connection(id, Some(ReasonCode::QuotaExceeded), cause);
+                self.end_for(id, Ending::NoRoom("the store has failed"));
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! How connections and sessions end: DISCONNECT, a lost network, silence, take-over, expiry, the broker's own end.
 
 use crate::budget::PLACES_IN_A_GO;
-use crate::connection::{Connection, Phase};
+use crate::connection::Phase;
 use crate::event::{Cause, Effect, Event};
 use crate::expiring::end_of;
 use crate::explaining::Teller;
@@ -300,47 +300,6 @@ impl Shard {
                 let text = format!("no complete CONNECT within {seconds} s");
                 self.refuse_silently(id, ReasonCode::KeepAliveTimeout, &text);
             }
-        }
-    }
-
-    /// There is no room for something of the connection's, and that ends it.
-    pub(crate) fn evict(&mut self, id: ConnectionId, text: &str) {
-        let cause = Cause::Protocol(ReasonCode::QuotaExceeded, Box::from(text));
-        self.end_connection(id, Some(ReasonCode::QuotaExceeded), cause);
-    }
-
-    /// The store cannot write anything, and whatever these clients sent would wait for it as well.
-    pub(crate) fn evict_recorded(&mut self) {
-        let is_recorded = |c: &Connection| {
-            let session = self.sessions.get(c.session.slot, c.session.generation);
-            matches!(c.phase, Phase::Open) && session.is_some_and(|session| session.is_recorded)
-        };
-        let all = self.connections.iter().map(|(_, _, c)| c);
-        let recorded: Vec<ConnectionId> = all.filter(|c| is_recorded(c)).map(|c| c.id).collect();
-        for id in recorded {
-            self.evict(id, "the store has no room, and too much waits for it");
-        }
-    }
-
-    /// An operator has taken away what the connection came by.
-    pub(crate) fn dismiss_connection(&mut self, id: ConnectionId) {
-        match self.connection(id) {
-            Some(c) if c.is_open() => {
-                self.end_connection(id, Some(ReasonCode::AdministrativeAction), Cause::Dismissed);
-            }
-            _ => self.close(id),
-        }
-    }
-
-    /// What let the client in has been taken back.
-    pub(crate) fn revoke_connection(&mut self, id: ConnectionId) {
-        match self.connection(id) {
-            Some(c) if c.is_open() => {
-                let cause = "what let this client in has been taken back";
-                let cause = Cause::Protocol(ReasonCode::NotAuthorized, cause.into());
-                self.end_connection(id, Some(ReasonCode::NotAuthorized), cause);
-            }
-            _ => self.close(id),
         }
     }
 

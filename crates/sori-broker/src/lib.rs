@@ -87,6 +87,7 @@ mod client_ids;
 mod connecting;
 mod connection;
 mod delivery;
+mod ending;
 mod event;
 mod expiring;
 mod explaining;

@@ -7,6 +7,7 @@
 use crate::access::{Action, Identity};
 use crate::aliases::AliasesIn;
 use crate::connection::LastTopic;
+use crate::ending::Ending;
 use crate::event::Event;
 use crate::explaining::{Teller, advice};
 use crate::ids::{ConnectionId, SessionRef};
@@ -166,20 +167,13 @@ impl Shard {
             );
         }
         if reason_code == ReasonCode::QuotaExceeded && self.connection(id).is_some_and(|c| c.version != Version::V5) {
-            // An acknowledgement would be a lie, and MQTT 3 has no other answer.
-            self.leave_after_input(id, "a message that there is no room for");
+            // An acknowledgement would be a lie, and MQTT 3 has no other answer. The rest of what the client has said is heard
+            // before it goes: that may make room.
+            self.end_soon(id, Ending::NoRoom("a message that there is no room for"));
             return Answer::Nothing;
         }
         // [MQTT311-3.3.5-2]: MQTT 3 has no way to say no, so the message is acknowledged as usual.
         Answer::Acknowledge(reason_code)
-    }
-
-    /// The client is sent away once the rest of what it has said has been heard: that may make room.
-    fn leave_after_input(&mut self, id: ConnectionId, text: &'static str) {
-        if let Some(c) = self.connection(id) {
-            c.is_leaving = true;
-        }
-        self.evicted.push((id, text));
     }
 
     /// QoS 2: the first PUBLISH with an identifier is passed on, a repeated one is only answered. Gives whether an
@@ -199,7 +193,7 @@ impl Shard {
         let incoming = session.incoming.publish_qos2(packet_id);
         if incoming == Incoming::Duplicate && self.is_forgetful(key) {
             // See `refuse_held`: the client asks again after the restart.
-            self.leave_after_input(id, "the store has failed");
+            self.end_soon(id, Ending::NoRoom("the store has failed"));
             return Err(Answer::Nothing);
         }
         let Some(session) = self.session(key) else { return Ok(false) };

@@ -5,6 +5,7 @@ use crate::access::{Access, Action, Identity};
 use crate::aliases::Alias;
 use crate::connection::{Connection, Outbox};
 use crate::delivery::{Copied, Delivery, Extra, Kept, Order};
+use crate::ending::Ending;
 use crate::event::Event;
 use crate::holding::Holds;
 use crate::ids::{ConnectionId, SessionRef};
@@ -317,7 +318,7 @@ impl Shard {
             QueueFull::DropNewest => return Outcome::Dropped,
             QueueFull::Disconnect => {
                 if let Some((slot, generation)) = session.connection {
-                    self.evicted.push((ConnectionId { slot, generation }, "its queue is full"));
+                    self.end_soon(ConnectionId { slot, generation }, Ending::NoRoom("its queue is full"));
                 }
                 return Outcome::Dropped;
             }

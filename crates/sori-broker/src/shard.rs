@@ -5,6 +5,7 @@ use crate::budget::{Budget, TIMERS_MAX};
 use crate::checkpointing::Checkpoint;
 use crate::client_ids::ClientIds;
 use crate::connection::{Connection, Outbox, Phase};
+use crate::ending::Ending;
 use crate::event::{Cause, Effect, Event};
 use crate::fetching::Fetch;
 use crate::handoff::Handoff;
@@ -82,9 +83,8 @@ pub struct Shard {
     /// What waited for sessions that have ended, and is still to be freed.
     pub(crate) ended_queues: VecDeque<Waiting>,
     pub(crate) budget: Budget,
-    /// Connections to be closed at the end of this input, because there is no room for something of theirs, and what
-    /// that is.
-    pub(crate) evicted: Vec<(ConnectionId, &'static str)>,
+    /// Connections that are to end, and why.
+    pub(crate) endings: VecDeque<(ConnectionId, Ending)>,
     pub(crate) totals: Totals,
     pub(crate) memory: MemoryUse,
     pub(crate) recorder: Recorder,
@@ -150,7 +150,7 @@ impl Shard {
             leavers: VecDeque::new(),
             ended_queues: VecDeque::new(),
             budget: Budget::default(),
-            evicted: Vec::new(),
+            endings: VecDeque::new(),
             totals: Totals::default(),
             scratch: PropertyBuffer::new(),
         }
@@ -362,18 +362,19 @@ impl Shard {
         self.end();
     }
 
-    /// The listener that let this connection in is gone: a client is told (0x98), and what has not logged in yet is closed.
+    /// The listener that let this connection in is gone: a client is told (0x98), and what has not logged in yet is closed. Of very
+    /// many some end now and the others in the turns that follow; none of them is heard any more.
     pub fn dismiss(&mut self, now: Time, connection: ConnectionId) {
         self.begin(now);
-        self.dismiss_connection(connection);
+        self.end_soon(connection, Ending::Dismissed);
         self.end();
     }
 
     /// What let this connection in below MQTT, such as the key of its transport, has been taken back: a client is told
-    /// (0x87), and what has not logged in yet is closed.
+    /// (0x87), and what has not logged in yet is closed; otherwise like [`Shard::dismiss`].
     pub fn revoke(&mut self, now: Time, connection: ConnectionId) {
         self.begin(now);
-        self.revoke_connection(connection);
+        self.end_soon(connection, Ending::Revoked);
         self.end();
     }
 
@@ -389,20 +390,6 @@ impl Shard {
         self.apply_expiration();
         self.end_revoked();
         self.end();
-    }
-
-    fn end_revoked(&mut self) {
-        let is_revoked = |c: &Connection| {
-            let session = self.sessions.get(c.session.slot, c.session.generation);
-            matches!(c.phase, Phase::Open)
-                && c.listener.identity.is_none()
-                && session.is_some_and(|session| !self.access.still_admits(&session.identity, &c.listener))
-        };
-        let all = self.connections.iter().map(|(_, _, c)| c);
-        let revoked: Vec<ConnectionId> = all.filter(|c| is_revoked(c)).map(|c| c.id).collect();
-        for id in revoked {
-            self.revoke_connection(id);
-        }
     }
 
     // Outputs.
@@ -452,10 +439,11 @@ impl Shard {
         self.connections.get(connection.slot, connection.generation).map_or(0, |c| c.output.len())
     }
 
-    /// May more be read from the connection? Not while it does not take what it is owed, or waits to be let in.
+    /// May more be read from the connection? Not while it does not take what it is owed, or waits to be let in or to end.
     #[must_use]
     pub fn wants_input(&self, connection: ConnectionId) -> bool {
         self.connections.get(connection.slot, connection.generation).is_some_and(|c| match c.phase {
+            _ if c.is_leaving => false,
             Phase::New | Phase::Open => c.owed() < OUTPUT_MAX,
             // An AUTH exchange goes on with the client's next packet; a verdict does not.
             Phase::Waiting(ref waiting) => waiting.exchange.is_some(),
@@ -516,9 +504,9 @@ impl Shard {
     /// When [`Shard::tick`] is to be called.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        let has_left =
-            self.is_behind() || !self.ready.is_empty() || !self.leavers.is_empty() || !self.ended_queues.is_empty();
-        if has_left || self.is_walking() { Some(self.now) } else { self.timers.next() }
+let has_input = self.is_behind() || !self.ready.is_empty();
+        let has_ends = !self.leavers.is_empty() || !self.ended_queues.is_empty() || !self.endings.is_empty();
+        if has_input || has_ends || self.is_walking() { Some(self.now) } else { self.timers.next() }
     }
 
     /// A number that changes whenever something was received or sent.
@@ -549,9 +537,7 @@ impl Shard {
 
     fn end(&mut self) {
         self.pump_acknowledged();
-        while let Some((connection, text)) = self.evicted.pop() {
-            self.evict(connection, text);
-        }
+        self.end_some();
     }
 
     pub(crate) fn insert_connection(

@@ -13,6 +13,7 @@ mod counters;
 mod delivery;
 mod disconnect;
 mod dismissed;
+mod endings;
 mod enhanced_auth;
 mod events;
 mod faults;

@@ -66,6 +66,21 @@ fn listeners_come_and_go_and_the_others_notice_nothing() {
     stays.expect_alive();
 }
 
+/// More than go in one turn, and nobody has to say anything for the others to go as well.
+#[test]
+fn all_of_very_many_clients_go_with_their_listener() {
+    let second = free_port();
+    let broker = Broker::start(&format!("threads 1\nlistener {second} 127.0.0.1"));
+    let mut stays = Client::connect(broker.port, "stays");
+    let mut goes: Vec<Client> = (0..300).map(|number| Client::connect(second, &format!("goes {number}"))).collect();
+    reload(&broker, "");
+    for client in &mut goes {
+        assert_eq!(client.receive(), Received::Disconnect(0x98));
+        assert_eq!(client.receive(), Received::End);
+    }
+    stays.expect_alive();
+}
+
 #[test]
 fn a_listener_that_cannot_be_opened_changes_nothing_at_all() {
     let (second, third) = (free_port(), free_port());
