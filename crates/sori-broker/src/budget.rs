@@ -13,6 +13,9 @@ pub(crate) const TIMERS_MAX: usize = 256;
 /// Connections that the broker ends.
 const ENDINGS_MAX: usize = 128;
 
+/// Sessions looked at for another `persistent_client_expiration`.
+const SESSIONS_MAX: usize = 1024;
+
 /// Topics looked at for new subscriptions, which may mean as many messages sent.
 const READ_MAX: u32 = 2048;
 
@@ -29,12 +32,20 @@ pub(crate) struct Budget {
     pub(crate) frees: usize,
     /// Connections on the list of those that are to end.
     pub(crate) endings: usize,
+    /// Sessions to be looked at after a change of the settings.
+    pub(crate) sessions: usize,
     /// Topics with retained messages to be looked at.
     pub(crate) reads: u32,
 }
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { removals: PLACES_IN_A_GO, frees: FREED_MAX, endings: ENDINGS_MAX, reads: READ_MAX }
+        Budget {
+            removals: PLACES_IN_A_GO,
+            frees: FREED_MAX,
+            endings: ENDINGS_MAX,
+            sessions: SESSIONS_MAX,
+            reads: READ_MAX,
+        }
     }
 }

@@ -6,7 +6,6 @@ use crate::session::{NEVER_EXPIRES, SessionKey};
 use crate::shard::Shard;
 use crate::time::Time;
 use crate::timers::Timer;
-use alloc::vec::Vec;
 
 /// When a session ends whose connection went at `left_at`.
 pub(crate) fn end_of(left_at: Time, expiry_seconds: u32) -> Time {
@@ -33,13 +32,24 @@ impl Shard {
         asked_seconds.min(self.expiry_by_setting())
     }
 
-    /// The setting is another one: sessions end by it, counted from when their clients went.
+    /// The setting may be another one: sessions end by it, counted from when their clients went. Some are looked at now, the
+    /// others in the turns that follow.
     pub(crate) fn apply_expiration(&mut self) {
-        let keys = self.sessions.iter().filter(|(_, _, session)| session.is_persistent());
-        let keys: Vec<SessionKey> = keys.map(|(slot, generation, _)| SessionKey { slot, generation }).collect();
-        for key in keys {
-            self.apply_expiration_to(key);
+        self.unadjusted = Some(0);
+        self.apply_expiration_to_some();
+    }
+
+    /// Look at so many sessions as this turn may. Those that begin meanwhile go by the setting already.
+    pub(crate) fn apply_expiration_to_some(&mut self) {
+        let Some(mut slot) = self.unadjusted else { return };
+        while self.budget.sessions > 0 && slot < self.sessions.slots() {
+            if let Some((slot, generation)) = self.sessions.key_at(slot) {
+                self.apply_expiration_to(SessionKey { slot, generation });
+            }
+            self.budget.sessions -= 1;
+            slot += 1;
         }
+        self.unadjusted = (slot < self.sessions.slots()).then_some(slot);
     }
 
     /// The same for one session; nothing is to be done when it goes by the setting already.

@@ -152,6 +152,10 @@ impl Shard {
 
     /// A session's will or end may be due; its timer is set for what comes next.
     pub(crate) fn session_due(&mut self, key: SessionKey) {
+        if self.unadjusted.is_some() {
+            // It may be due by a setting that does not hold any more.
+            self.apply_expiration_to(key);
+        }
         let now = self.now;
         let Some(session) = self.session(key) else { return };
         if session.connection.is_some() {

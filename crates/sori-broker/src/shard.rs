@@ -85,6 +85,8 @@ pub struct Shard {
     pub(crate) budget: Budget,
     /// Connections that are to end, and why.
     pub(crate) endings: VecDeque<(ConnectionId, Ending)>,
+    /// Sessions from this slot on are still to be looked at for another `persistent_client_expiration`.
+    pub(crate) unadjusted: Option<u32>,
     pub(crate) totals: Totals,
     pub(crate) memory: MemoryUse,
     pub(crate) recorder: Recorder,
@@ -151,6 +153,7 @@ impl Shard {
             ended_queues: VecDeque::new(),
             budget: Budget::default(),
             endings: VecDeque::new(),
+            unadjusted: None,
             totals: Totals::default(),
             scratch: PropertyBuffer::new(),
         }
@@ -288,6 +291,7 @@ impl Shard {
         self.walk();
         self.remove_subscriptions();
         self.free_queues();
+        self.apply_expiration_to_some();
         self.fire_timers();
         self.end();
     }
@@ -504,9 +508,10 @@ impl Shard {
     /// When [`Shard::tick`] is to be called.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-let has_input = self.is_behind() || !self.ready.is_empty();
+        let has_input = self.is_behind() || !self.ready.is_empty();
         let has_ends = !self.leavers.is_empty() || !self.ended_queues.is_empty() || !self.endings.is_empty();
-        if has_input || has_ends || self.is_walking() { Some(self.now) } else { self.timers.next() }
+        let goes_on = has_input || has_ends || self.unadjusted.is_some() || self.is_walking();
+        if goes_on { Some(self.now) } else { self.timers.next() }
     }
 
     /// A number that changes whenever something was received or sent.

@@ -1,7 +1,9 @@
 //! What may wait is done little by little: one turn of a shard takes so long and no longer, however many sessions have
 //! something to do at one moment.
 
-use sori_broker::{ConnectionId, Settings, Space};
+use std::sync::Arc;
+
+use sori_broker::{ConnectionId, OpenAccess, Settings, Space};
 
 use super::lone::Lone;
 use super::wire::{Version, disconnect, puback, publish, subscribe, v5, v311};
@@ -221,4 +223,54 @@ fn others_are_heard_while_one_is_behind() {
     assert_eq!(broker.publish(third, "o", &[other]), [publish("o").encode(Version::V311)]);
     while broker.tick() {}
     assert_eq!(delivered(&broker), 200 * all.len() as u64 + 2);
+}
+
+/// Sessions whose clients are away, for a second.
+fn away(count: u32) -> Lone {
+    let mut broker = Lone::new(away_for(1));
+    for number in 0..count {
+        let id = broker.connect(v311(&format!("c{number}")).clean(false));
+        broker.leave(id);
+    }
+    broker
+}
+
+fn away_for(seconds: u64) -> Settings {
+    Settings { persistent_client_expiration: Some(seconds), keeps_records: true, ..Settings::default() }
+}
+
+fn reconfigure(broker: &mut Lone, settings: Settings) {
+    broker.shard.reconfigure(broker.now, Arc::new(settings), Arc::new(OpenAccess));
+}
+
+#[test]
+fn another_expiration_comes_to_very_many_sessions_in_slices() {
+    let mut broker = away(2500);
+    reconfigure(&mut broker, away_for(100));
+    let mut slices = vec![broker.shard.records_len()];
+    broker.settle();
+    while broker.is_due() {
+        broker.shard.tick(broker.now);
+        slices.push(broker.shard.records_len());
+        broker.settle();
+    }
+    assert_eq!(slices.len(), 3, "{slices:?}");
+    assert!(slices[1] < slices[0] * 11 / 10 && slices[2] < slices[0] / 2, "{slices:?}");
+    // It has come to all of them.
+    reconfigure(&mut broker, away_for(100));
+    while broker.tick() {}
+    broker.now = broker.now.plus_seconds(99);
+    assert!(!broker.is_due());
+    broker.now = broker.now.plus_seconds(1);
+    while broker.tick() {}
+    assert_eq!(broker.shard.totals().sessions_expired, 2500);
+}
+
+#[test]
+fn no_session_ends_by_an_expiration_that_does_not_hold_any_more() {
+    let mut broker = away(2500);
+    broker.now = broker.now.plus_seconds(1);
+    reconfigure(&mut broker, away_for(100));
+    while broker.tick() {}
+    assert_eq!(broker.shard.totals().sessions, 2500);
 }
