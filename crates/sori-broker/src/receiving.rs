@@ -22,12 +22,7 @@ impl Shard {
         let mut held = core::mem::take(&mut c.input);
         let mut rest = bytes;
         if !held.is_empty() {
-            if rest.is_empty() {
-                let used = self.handle_packets(id, &held);
-                held.drain(..used);
-            } else {
-                rest = self.complete(id, &mut held, rest);
-            }
+            rest = self.complete(id, &mut held, rest);
             if !held.is_empty() {
                 // Not whole yet, or not wanted now.
                 held.extend_from_slice(rest);
@@ -74,21 +69,26 @@ impl Shard {
         while !self.has_delivered_much()
             && let Some(id) = self.behind.pop_front()
         {
-            if let Some(c) = self.connection(id)
-                && core::mem::take(&mut c.is_behind)
-            {
-                self.take_input(id, &[]);
-            }
+            self.take_held_input(id);
         }
+    }
+
+    /// False: nothing of this connection is behind.
+    fn take_held_input(&mut self, id: ConnectionId) -> bool {
+        let Some(c) = self.connection(id).filter(|c| c.is_behind) else { return false };
+        c.is_behind = false;
+        let held = core::mem::take(&mut c.input);
+        self.take_input(id, &held);
+        true
     }
 
     /// Handles all that has come, whatever that takes: the connection is about to be gone, or to be taken over.
     pub(crate) fn finish_input(&mut self, id: ConnectionId) {
-        while let Some(c) = self.connection(id)
-            && core::mem::take(&mut c.is_behind)
-        {
+        loop {
             self.deliveries = 0;
-            self.take_input(id, &[]);
+            if !self.take_held_input(id) {
+                return;
+            }
         }
     }
 
