@@ -16,6 +16,7 @@ const PORTS: (u64, u64) = (21_500, 29_999);
 #[derive(Debug)]
 pub struct Broker {
     command: Vec<String>,
+    config: PathBuf,
     directory: PathBuf,
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
@@ -83,7 +84,28 @@ impl Broker {
                 .replace("{port}", &port.to_string())
         };
         let command = template.split_whitespace().map(fill).collect();
-        Ok(Broker { command, directory, port, is_temporary: options.directory.is_none() })
+        Ok(Broker { command, config, directory, port, is_temporary: options.directory.is_none() })
+    }
+
+    /// Gives its configuration one more listener, which counts from its next start or reload on; where it listens.
+    ///
+    /// # Errors
+    /// The machine's, or no free port.
+    pub fn add_listener(&self) -> io::Result<u16> {
+        // It may not run yet, so its own port may look free.
+        let mut ports = self.port + 1..=u16::MAX;
+        let port = ports.find(|port| is_free(*port)).ok_or_else(no_free_port)?;
+        fs::write(&self.config, fs::read_to_string(&self.config)? + &further_listener(port))?;
+        Ok(port)
+    }
+
+    /// Takes it out of the configuration again.
+    ///
+    /// # Errors
+    /// The machine's.
+    pub fn remove_listener(&self, port: u16) -> io::Result<()> {
+        let text = fs::read_to_string(&self.config)?;
+        fs::write(&self.config, text.replace(&further_listener(port), ""))
     }
 
     /// Starts it; what it says goes to the end of `broker.log`.
@@ -145,6 +167,10 @@ impl Broker {
     }
 }
 
+fn further_listener(port: u16) -> String {
+    format!("listener {port} 127.0.0.1\nallow_anonymous true\n")
+}
+
 fn socket_in(directory: &Path) -> PathBuf {
     directory.join("broker.sock")
 }
@@ -168,13 +194,38 @@ fn free_port(seed: u64) -> io::Result<u16> {
     let mut random = Random::new(seed ^ u64::from(std::process::id()) << 20);
     for _ in 0..1000 {
         let port = random.range(PORTS.0, PORTS.1) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if is_free(port) {
             return Ok(port);
         }
     }
-    Err(io::Error::other("no free port"))
+    Err(no_free_port())
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
+fn no_free_port() -> io::Error {
+    io::Error::other("no free port")
 }
 
 fn is_root() -> bool {
     fs::read_to_string("/proc/self/status").is_ok_and(|status| status.lines().any(|line| line.starts_with("Uid:\t0\t")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_comes_into_the_configuration_and_goes_without_a_trace() {
+        let broker = Broker::new(&BrokerOptions::default(), 77).expect("a directory and a port");
+        let text = || fs::read_to_string(&broker.config).expect("a configuration");
+        let before = text();
+        let port = broker.add_listener().expect("a port");
+        assert_ne!(port, broker.port);
+        assert_eq!(text().lines().filter(|line| line.starts_with("listener ")).count(), 2);
+        broker.remove_listener(port).expect("it is there");
+        assert_eq!(text(), before);
+    }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use clap::Args;
-use sori_bench::measure::trouble;
+use sori_bench::measure::trouble::{self, Row};
 
 use super::BrokerArguments;
 
@@ -18,12 +18,15 @@ pub(super) struct Arguments {
     /// Retained messages, all delivered to one client
     #[arg(long, default_value_t = 1_000_000)]
     retained: usize,
-    /// Filters of a client that goes away
+    /// Filters of a client that goes away, and of a session that is kept
     #[arg(long, default_value_t = 100_000)]
     filters: usize,
-    /// Clients that all get the same messages
+    /// Clients that all get the same messages, and come by a listener that is taken away
     #[arg(long, default_value_t = 8_000)]
     crowd: usize,
+    /// Messages for all of them in one write
+    #[arg(long, default_value_t = 300)]
+    burst: usize,
     /// Seconds of calm, and after what has no end to wait for
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -39,25 +42,40 @@ pub(super) fn run(arguments: &Arguments) -> io::Result<bool> {
         retained: arguments.retained,
         filters: arguments.filters,
         crowd: arguments.crowd,
+        burst: arguments.burst,
         time: Duration::from_secs(arguments.seconds),
     })?;
-    if !arguments.json {
-        println!("{:38} {:>8} {:>8}  microseconds:", "", "seconds", "messages");
-        println!("{:38} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}", "", "", "", "p50", "p99", "p99.9", "max");
+    if arguments.json {
+        rows.iter().for_each(print_json);
+        return Ok(true);
     }
-    for row in rows {
-        let latencies = &row.latencies;
-        let [p50, p99, p999, max] = [500, 990, 999, 1000].map(|per_mille| latencies.per_mille(per_mille));
-        let (seconds, count) = (row.watched.as_secs_f64(), latencies.count());
-        if arguments.json {
-            println!(
-                "{{\"trouble\":\"{}\",\"seconds\":{seconds:.3},\"messages\":{count},\"p50_us\":{p50},\"p99_us\":{p99},\
-                 \"p999_us\":{p999},\"max_us\":{max}}}",
-                row.trouble
-            );
-        } else {
-            println!("{:38} {seconds:8.1} {count:8} {p50:8} {p99:8} {p999:8} {max:8}", row.trouble);
-        }
-    }
+    println!("{:38} {:>8} {:>8}  microseconds:", "", "seconds", "messages");
+    println!("{:38} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}", "", "", "", "p50", "p99", "p99.9", "max");
+    rows.iter().for_each(print);
     Ok(true)
+}
+
+const PER_MILLE: [usize; 4] = [500, 990, 999, 1000];
+
+fn print(row: &Row) {
+    let latencies = &row.latencies;
+    let [p50, p99, p999, max] = PER_MILLE.map(|per_mille| text(latencies.per_mille(per_mille), "-"));
+    let (seconds, count) = (row.watched.as_secs_f64(), latencies.count());
+    println!("{:38} {seconds:8.1} {count:8} {p50:>8} {p99:>8} {p999:>8} {max:>8}", row.trouble);
+}
+
+fn print_json(row: &Row) {
+    let latencies = &row.latencies;
+    let [p50, p99, p999, max] = PER_MILLE.map(|per_mille| text(latencies.per_mille(per_mille), "null"));
+    let (seconds, count) = (row.watched.as_secs_f64(), latencies.count());
+    println!(
+        "{{\"trouble\":\"{}\",\"seconds\":{seconds:.3},\"messages\":{count},\"p50_us\":{p50},\"p99_us\":{p99},\
+         \"p999_us\":{p999},\"max_us\":{max}}}",
+        row.trouble
+    );
+}
+
+/// Too few messages came to tell all of them.
+fn text(value: Option<u64>, none: &str) -> String {
+    value.map_or_else(|| none.to_owned(), |value| value.to_string())
 }

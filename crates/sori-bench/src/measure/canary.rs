@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use sori_mqtt::{Packet, PacketId, PacketType, QoS};
 
-use super::percentile;
 use super::priority;
 use super::wire::Wire;
 use crate::feed::subscribe;
@@ -30,13 +29,15 @@ impl Latencies {
         self.sorted.len()
     }
 
-    /// The value below which so many of a thousand lie, in microseconds.
+    /// The value below which so many of a thousand lie, in microseconds, and of all thousand the longest. `None` where it
+    /// would be the longest and not all are asked for: there are too few to tell.
     #[must_use]
-    pub fn per_mille(&self, per_mille: usize) -> u64 {
+    pub fn per_mille(&self, per_mille: usize) -> Option<u64> {
+        let (first_above, count) = (self.sorted.len() * per_mille / 1000, self.sorted.len());
         match per_mille {
-            1000.. => self.sorted.last().copied().unwrap_or(0),
-            999 => self.sorted.get(self.sorted.len() * 999 / 1000).copied().unwrap_or(0),
-            _ => percentile(&self.sorted, per_mille / 10),
+            1000.. => self.sorted.last().copied(),
+            _ if first_above + 1 < count => self.sorted.get(first_above).copied(),
+            _ => None,
         }
     }
 }
@@ -132,5 +133,25 @@ fn receive(receiver: &mut Wire, began: Instant, start: &Barrier) -> io::Result<V
             return Ok(latencies);
         }
         latencies.push((began.elapsed().as_nanos() as u64).saturating_sub(sent_at) / 1000);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_the_first(count: u64) -> [Option<u64>; 4] {
+        let latencies = Latencies { sorted: (1..=count).collect() };
+        [500, 990, 999, 1000].map(|per_mille| latencies.per_mille(per_mille))
+    }
+
+    #[test]
+    fn the_longest_is_no_part_of_a_thousand() {
+        assert_eq!(of_the_first(0), [None; 4]);
+        assert_eq!(of_the_first(1), [None, None, None, Some(1)]);
+        assert_eq!(of_the_first(100), [Some(51), None, None, Some(100)]);
+        assert_eq!(of_the_first(101), [Some(51), Some(100), None, Some(101)]);
+        assert_eq!(of_the_first(1000), [Some(501), Some(991), None, Some(1000)]);
+        assert_eq!(of_the_first(1001), [Some(501), Some(991), Some(1000), Some(1001)]);
     }
 }

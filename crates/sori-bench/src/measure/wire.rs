@@ -115,7 +115,12 @@ impl Wire {
     pub(super) fn disconnect(mut self) -> io::Result<()> {
         self.stream.write_all(&DISCONNECT)?;
         // The broker closes: then it has dealt with it.
-        while self.read(&mut [0; 1024])? > 0 {}
+        self.until_closed()
+    }
+
+    /// Reads until the broker closes the connection, whatever comes before.
+    pub(super) fn until_closed(&mut self) -> io::Result<()> {
+        while self.read(&mut [0; 4096])? > 0 {}
         Ok(())
     }
 
