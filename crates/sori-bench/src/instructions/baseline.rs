@@ -13,12 +13,12 @@ use std::process::Command;
 
 use super::Count;
 
-/// How far a count may be from the baseline.
-const TOLERANCE: f64 = 0.05;
+/// How far a count may be from the baseline. Whoever has gained nearly as much unseen can lose twice as much, but not more.
+const TOLERANCE: f64 = 0.025;
 const COMPILER: &str = "# compiler: ";
 const HEAD: &str = "\
-# Instructions per operation of each step of the hot path. More than 5 % above is a failure of `./test instructions`, and so is more
-# than 5 % below: until these numbers are made anew, what was gained could be lost again unseen.
+# Instructions per operation of each step of the hot path. More than 2.5 % above is a failure of `./test instructions`, and so is more
+# than 2.5 % below: until these numbers are made anew, what was gained could be lost again unseen.
 # Made by:  cargo run --release -p sori-bench -- instructions --update
 ";
 
@@ -134,11 +134,11 @@ mod tests {
     }
 
     #[test]
-    fn five_in_a_hundred_are_allowed_and_six_are_not() {
-        assert!(matches!(judge(104.9), Verdict::Same(_)));
-        assert!(matches!(judge(106.0), Verdict::Worse(change) if (change - 0.06).abs() < 1e-9));
-        assert!(matches!(judge(95.1), Verdict::Same(_)));
-        assert!(matches!(judge(94.0), Verdict::Better(_)));
+    fn two_in_a_hundred_are_allowed_and_three_are_not() {
+        assert!(matches!(judge(102.4), Verdict::Same(_)));
+        assert!(matches!(judge(103.0), Verdict::Worse(change) if (change - 0.03).abs() < 1e-9));
+        assert!(matches!(judge(97.6), Verdict::Same(_)));
+        assert!(matches!(judge(97.0), Verdict::Better(_)));
     }
 
     #[test]
