@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token};
 use sori_broker::{
-    Access, Cause, ConnectionId, Effect, ListenerSettings, OpenAccess, Settings, Shard, ShardId, Space, Time,
+    Access, Cause, ConnectionId, Effect, ListenerSettings, MessageRef, OpenAccess, Recorded, SessionRef, Settings,
+    Shard, ShardId, Space, Time, Wire,
 };
+use sori_mqtt::QoS;
 
 use super::Counting;
 use super::client::{Client, Tally};
@@ -133,6 +135,23 @@ impl Worker {
         self.flush_if_urgent();
     }
 
+    /// The broker itself says something of QoS 0, and nothing follows yet: no packet is taken apart for it.
+    pub fn publish(&mut self, topic: &str, payload: &[u8]) {
+        let message = MessageRef {
+            topic,
+            payload,
+            properties: &[],
+            qos: QoS::AtMostOnce,
+            retain: false,
+            expires: Time::NEVER,
+            publisher: SessionRef::NOBODY,
+            retained_version: 0,
+            recorded: Recorded::default(),
+            wire: Wire::default(),
+        };
+        self.counting.work(|| self.shard.publish(NOW, message));
+    }
+
     /// What a client has seen so far.
     ///
     /// # Panics
@@ -200,6 +219,21 @@ impl Worker {
         is_any
     }
 
+    /// Takes mail out of the inbox and gives its memory back, but delivers nothing; gives how many messages those were.
+    pub fn throw_mail_away(&mut self) -> usize {
+        let mut messages = 0;
+        self.counting.work(|| {
+            self.inbox.take_into(&mut self.letters);
+            for letter in self.letters.drain(..) {
+                if let Letter::Mail(mail) = letter {
+                    messages += mail.len();
+                    self.inbox.give_back(mail, &self.inboxes);
+                }
+            }
+        });
+        messages
+    }
+
     fn hear_answers(&mut self) -> bool {
         std::mem::swap(&mut self.speakers, &mut self.speaking);
         let is_any = !self.speaking.is_empty();
@@ -245,7 +279,8 @@ impl Worker {
         });
     }
 
-    fn post_mail(&mut self) -> bool {
+    /// Mail goes into the inboxes; gives whether there was any.
+    pub fn post_mail(&mut self) -> bool {
         self.counting.work(|| {
             let mut is_any = false;
             while let Some((to, mail)) = self.shard.next_mail() {
@@ -282,7 +317,6 @@ impl Worker {
 mod tests {
     use super::*;
     use crate::feed::{self, Message};
-    use sori_mqtt::QoS;
 
     #[test]
     fn who_has_sent_too_much_mail_is_told_when_there_is_room_again() {

@@ -5,6 +5,7 @@
 mod choosing;
 mod codec;
 mod connecting;
+mod mail;
 mod matching;
 mod queue;
 mod retained;
@@ -76,7 +77,7 @@ pub fn choosing() -> impl Iterator<Item = &'static Step> {
 
 /// All other steps.
 pub fn all() -> impl Iterator<Item = &'static Step> {
-    let tables = [&codec::STEPS[..], &traffic::STEPS, &matching::STEPS, &retained::STEPS, &queue::STEPS];
+    let tables = [&codec::STEPS[..], &traffic::STEPS, &mail::STEPS, &matching::STEPS, &retained::STEPS, &queue::STEPS];
     tables.into_iter().flatten().chain(&connecting::STEPS).chain(&store::STEPS)
 }
 
