@@ -22,7 +22,6 @@ use crate::time::Time;
 use crate::unreleased::Unreleased;
 use crate::wills::lasting_properties;
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use sori_mqtt::{Ack, Incoming, PacketId, PacketType, Properties, Publish, QoS, ReasonCode, Version};
@@ -257,7 +256,7 @@ impl Shard {
         }
         let Some(c) = self.connections.get(id.slot, id.generation) else { return ReasonCode::Success };
         let is_v5 = c.version.is_v5();
-        let mounted = c.listener.mount_point.as_ref().map(|mount| format!("{mount}{topic}"));
+        let mounted = c.listener.mount_point.as_ref().map(|mount| [mount, topic].concat());
         let topic = mounted.as_deref().unwrap_or(topic);
         if topic.len() > usize::from(u16::MAX) {
             // [MQTT-4.7.3-3] holds for what subscribers elsewhere see, too.

@@ -94,12 +94,14 @@ impl Shard {
     /// The same where a member of a group is to be chosen, or a record to be made, first.
     #[cold]
     fn route_to_chosen(&mut self, set: &Arc<MatchSet>, mut message: MessageRef<'_>, shared: &mut Option<Message>) {
-        let chosen = choose_members(set);
-        if self.is_to_be_recorded(set, &message) {
-            self.record_publication(set, &chosen, &mut message, shared);
+        // Only a record has to name the members before they get the message: no list of them is made without one.
+        let chosen = self.is_to_be_recorded(set, &message).then(|| choose_members(set));
+        if let Some(chosen) = &chosen {
+            self.record_publication(set, chosen, &mut message, shared);
         }
         self.deliver_to_shards(set, &message, shared);
-        for (group, member) in set.groups().iter().zip(chosen) {
+        for (at, group) in set.groups().iter().enumerate() {
+            let member = chosen.as_ref().map_or_else(|| group.choose(None), |chosen| chosen[at]);
             if let Some(member) = member {
                 let to = (member, group.turn.group, group.others_tried());
                 self.deliver_to_chosen(to, message, shared, WhenFull::Drop);

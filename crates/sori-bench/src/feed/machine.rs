@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use sori_broker::{Access, OpenAccess, Settings};
+use sori_broker::{Access, ListenerSettings, OpenAccess, Settings};
 
 use super::Counting;
 use super::client::Tally;
@@ -36,6 +36,17 @@ impl Machine {
     /// The machine has no poll for us.
     pub fn with_rules(shards: u16, filters: &[String]) -> io::Result<Machine> {
         Machine::with(shards, Settings::default(), Arc::new(FileAccess::new(filters)))
+    }
+
+    /// The same, whose clients are below this mount point.
+    ///
+    /// # Errors
+    /// The machine has no poll for us.
+    pub fn mounted(shards: u16, mount_point: &str) -> io::Result<Machine> {
+        let listener = ListenerSettings { mount_point: Some(Arc::from(mount_point)), ..ListenerSettings::default() };
+        let mut machine = Machine::new(shards)?;
+        machine.workers.iter_mut().for_each(|worker| worker.listen(listener.clone()));
+        Ok(machine)
     }
 
     /// The same, whose records are durable at once.

@@ -11,7 +11,10 @@ mod worker;
 
 pub use client::Tally;
 pub use machine::{Machine, Place};
-pub use packets::{Message, connect, connect_again, disconnect, publish, publishes, subscribe, unsubscribe};
+pub use packets::{
+    Message, connect, connect_again, connect_in, disconnect, publish, publish_in, publishes, subscribe, subscribe_in,
+    unsubscribe,
+};
 pub use worker::{ClientNumber, Worker, Workers};
 
 /// Whether what the broker does now is counted.

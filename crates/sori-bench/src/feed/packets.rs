@@ -1,4 +1,4 @@
-//! What clients say, as bytes of MQTT 3.1.1.
+//! What clients say, as bytes: of MQTT 3.1.1, where no version is asked for.
 
 use sori_mqtt::{
     Connect, DISCONNECT, PacketId, Properties, Publish, QoS, Subscribe, SubscribeOptions, TopicFilter, Unsubscribe,
@@ -10,19 +10,21 @@ const VERSION: Version = Version::V311;
 /// CONNECT of a session that begins and ends with its connection.
 #[must_use]
 pub fn connect(client_id: &str) -> Vec<u8> {
-    connect_with(client_id, true)
+    connect_in(VERSION, client_id, true)
 }
 
 /// CONNECT of a session that is kept.
 #[must_use]
 pub fn connect_again(client_id: &str) -> Vec<u8> {
-    connect_with(client_id, false)
+    connect_in(VERSION, client_id, false)
 }
 
-fn connect_with(client_id: &str, clean_start: bool) -> Vec<u8> {
+/// CONNECT of a version.
+#[must_use]
+pub fn connect_in(version: Version, client_id: &str, clean_start: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
     Connect {
-        version: VERSION,
+        version,
         bridge: false,
         clean_start,
         keep_alive: 0,
@@ -48,10 +50,19 @@ pub fn disconnect() -> Vec<u8> {
 /// If one is not a filter.
 #[must_use]
 pub fn subscribe<F: AsRef<str>>(filters: &[F], qos: QoS) -> Vec<u8> {
+    subscribe_in(VERSION, filters, qos)
+}
+
+/// The same in a version.
+///
+/// # Panics
+/// If one is not a filter.
+#[must_use]
+pub fn subscribe_in<F: AsRef<str>>(version: Version, filters: &[F], qos: QoS) -> Vec<u8> {
     let options = SubscribeOptions { qos, ..SubscribeOptions::default() };
     let filters: Vec<_> = filters.iter().map(|filter| (valid(filter.as_ref()), options)).collect();
     let mut bytes = Vec::new();
-    Subscribe::new(PacketId::FIRST, Properties::EMPTY, &filters).encode(VERSION, &mut bytes);
+    Subscribe::new(PacketId::FIRST, Properties::EMPTY, &filters).encode(version, &mut bytes);
     bytes
 }
 
@@ -87,6 +98,12 @@ pub struct Message<'a> {
 /// One PUBLISH; the packet identifier only counts above QoS 0.
 #[must_use]
 pub fn publish(message: Message<'_>, packet_id: PacketId) -> Vec<u8> {
+    publish_in(VERSION, message, packet_id)
+}
+
+/// The same in a version, without properties.
+#[must_use]
+pub fn publish_in(version: Version, message: Message<'_>, packet_id: PacketId) -> Vec<u8> {
     let mut bytes = Vec::new();
     Publish {
         dup: false,
@@ -97,7 +114,7 @@ pub fn publish(message: Message<'_>, packet_id: PacketId) -> Vec<u8> {
         properties: Properties::EMPTY,
         payload: &vec![b'.'; message.size],
     }
-    .encode(VERSION, &mut bytes);
+    .encode(version, &mut bytes);
     bytes
 }
 

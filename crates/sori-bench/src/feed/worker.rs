@@ -108,6 +108,11 @@ impl Workers {
 }
 
 impl Worker {
+    /// Whoever connects from now on comes by this listener.
+    pub(super) fn listen(&mut self, listener: ListenerSettings) {
+        self.listener = Arc::new(listener);
+    }
+
     /// A client connects, with these packets as its first words.
     pub fn open(&mut self, first_words: &[u8]) -> ClientNumber {
         let connection = self.shard.open(NOW, Arc::clone(&self.listener), "memory");
