@@ -99,10 +99,14 @@ impl MatchSet {
         self.recipients.len()
     }
 
-    /// What it takes, in recipients.
+    /// What it takes beside other sets of the same state of the index, in recipients: these have a group's members together.
     pub(crate) fn weight(&self) -> usize {
-        let groups: usize = self.groups.iter().map(|group| group.len() + 1).sum();
-        groups + self.recipients.len() + 1
+        self.groups.len() + self.recipients.len() + 1
+    }
+
+    /// What it takes when it is the only one that is kept.
+    pub(crate) fn weight_alone(&self) -> usize {
+        self.weight() + self.groups.iter().map(GroupMatch::len).sum::<usize>()
     }
 
     /// Does nothing match?

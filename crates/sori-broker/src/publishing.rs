@@ -475,7 +475,7 @@ impl Shard {
     pub(crate) fn forget_heavy_topic(&mut self, id: ConnectionId) {
         let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return };
         if let Some(last) = &mut c.last_topic
-            && last.set.as_ref().is_some_and(|set| set.weight() > REMEMBERED_WEIGHT_MAX)
+            && last.set.as_ref().is_some_and(|set| set.weight_alone() > REMEMBERED_WEIGHT_MAX)
         {
             last.set = None;
         }

@@ -8,9 +8,9 @@ use crate::taken::Taken;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use once_cell::race::OnceBox;
 
 /// How many members of a group are tried for a message beside the first.
 const OTHERS_TRIED_MAX: u8 = 8;
@@ -44,12 +44,33 @@ pub(crate) struct Group {
     pub(crate) turn: Arc<Turn>,
     connected: Subscribers,
     offline: Subscribers,
+    /// Both, for all match sets together; made for the first of them after a change.
+    members: OnceBox<Arc<Members>>,
+}
+
+/// The members of a group as its match sets have them.
+#[derive(Debug)]
+struct Members {
+    /// The connected ones first.
+    list: Box<[Subscriber]>,
+    connected: usize,
+    /// There is one whose deliveries are recorded.
+    has_durable: bool,
+}
+
+impl Members {
+    fn of(connected: &[Subscriber], offline: &[Subscriber]) -> Members {
+        let list = [connected, offline].concat().into_boxed_slice();
+        let has_durable = list.iter().any(|member| member.options.is_recorded());
+        Members { list, connected: connected.len(), has_durable }
+    }
 }
 
 impl Group {
     pub(crate) fn new(name: &str, number: GroupNumber, node: NodeId) -> Group {
         let turn = Arc::new(Turn { group: number, node, next: AtomicUsize::new(0) });
-        Group { name: Box::from(name), turn, connected: Subscribers::None, offline: Subscribers::None }
+        let (connected, offline) = (Subscribers::None, Subscribers::None);
+        Group { name: Box::from(name), turn, connected, offline, members: OnceBox::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -61,28 +82,31 @@ impl Group {
     }
 
     pub(crate) fn find_mut(&mut self, session: SessionRef) -> Option<&mut Subscriber> {
+        self.members = OnceBox::new();
         let Group { connected, offline, .. } = self;
         connected.find_mut(session).or_else(|| offline.find_mut(session))
     }
 
     pub(crate) fn to_match(&self) -> GroupMatch {
-        let connected = self.connected.as_slice();
-        let members = [connected, self.offline.as_slice()].concat();
-        GroupMatch { turn: Arc::clone(&self.turn), members, connected: connected.len() }
+        let make = || Box::new(Arc::new(Members::of(self.connected.as_slice(), self.offline.as_slice())));
+        GroupMatch { turn: Arc::clone(&self.turn), members: Arc::clone(self.members.get_or_init(make)) }
     }
 
     /// A connected session joins; gives its earlier subscription, which this one replaces.
     pub(crate) fn insert(&mut self, subscriber: Subscriber) -> Option<Subscriber> {
+        self.members = OnceBox::new();
         let was_offline = self.offline.remove(subscriber.session);
         self.connected.insert(subscriber).or(was_offline)
     }
 
     pub(crate) fn remove(&mut self, session: SessionRef) -> Option<Subscriber> {
+        self.members = OnceBox::new();
         self.connected.remove(session).or_else(|| self.offline.remove(session))
     }
 
     /// The session has connected, or its connection has ended.
     pub(crate) fn set_connected(&mut self, session: SessionRef, connected: bool) {
+        self.members = OnceBox::new();
         let (from, to) =
             if connected { (&mut self.offline, &mut self.connected) } else { (&mut self.connected, &mut self.offline) };
         if let Some(member) = from.remove(session) {
@@ -144,25 +168,25 @@ impl Groups {
 #[derive(Debug)]
 pub(crate) struct GroupMatch {
     pub(crate) turn: Arc<Turn>,
-    members: Vec<Subscriber>,
-    connected: usize,
+    members: Arc<Members>,
 }
 
 impl GroupMatch {
     /// The member whose turn it is, in a circle over the connected ones; offline sessions only when none is connected.
     /// `None` when there is nobody else than `except`, whom a message has just been taken from.
     pub(crate) fn choose(&self, except: Option<SessionRef>) -> Option<Subscriber> {
-        let able = if self.connected > 0 { &self.members[..self.connected] } else { &self.members[..] };
+        let Members { list, connected, .. } = &*self.members;
+        let able = if *connected > 0 { &list[..*connected] } else { &list[..] };
         let turn = self.turn.next.fetch_add(1, Ordering::Relaxed);
         (0..able.len()).map(|step| able[turn.wrapping_add(step) % able.len()]).find(|m| Some(m.session) != except)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.members.len()
+        self.members.list.len()
     }
 
     pub(crate) fn members(&self) -> &[Subscriber] {
-        &self.members
+        &self.members.list
     }
 
     /// Where its members stand in the index.
@@ -177,11 +201,11 @@ impl GroupMatch {
 
     /// Is there a member whose deliveries are recorded?
     pub(crate) fn has_durable(&self) -> bool {
-        self.members.iter().any(|member| member.options.is_recorded())
+        self.members.has_durable
     }
 
     pub(crate) fn has_connected_member(&self) -> bool {
-        self.connected > 0
+        self.members.connected > 0
     }
 }
 

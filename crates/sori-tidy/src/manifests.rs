@@ -31,7 +31,7 @@ const LEVELS: [Allowed; 17] = [
     decisions("sori-coap", &[], &[]),
     decisions("sori-ota", &[], &[]),
     // Level 1, decisions.
-    decisions("sori-broker", &["sori-mqtt"], &["hashbrown", "triomphe"]),
+    decisions("sori-broker", &["sori-mqtt"], &["hashbrown", "triomphe", "once_cell"]),
     // Level 2, I/O.
     with_io("sori-store", &[]),
     with_io("sori-dtls", &[]),

@@ -14,10 +14,12 @@ const BATCH: u16 = 50;
 const AUDIENCE: u16 = 1000;
 /// The topic of one publisher and many subscribers.
 const NEWS: &str = "news/today";
+/// As many as a shard remembers.
+const TOPICS: u16 = 1000;
 /// Publishers with one subscriber.
 const CROWD: u16 = 100;
 
-pub(super) const STEPS: [Step; 19] = [
+pub(super) const STEPS: [Step; 20] = [
     Step::new("p2p-q0-local", "a message, QoS 0, both clients on one shard", || p2p(QoS::AtMostOnce, Way::Local, 64)),
     Step::new("p2p-q1-local", "the same with QoS 1", || p2p(QoS::AtLeastOnce, Way::Local, 64)),
     Step::new("p2p-q2-local", "the same with QoS 2", || p2p(QoS::ExactlyOnce, Way::Local, 64)),
@@ -40,7 +42,8 @@ pub(super) const STEPS: [Step; 19] = [
     Step::new("fanout-q0-acl", "a delivery of a message for 100, QoS 0, an acl_file of 20 rules", || {
         audience(Machine::with_rules(1, &rules("news/+"))?, QoS::AtMostOnce, 1, 100, 64)
     }),
-    Step::new("share-1k", "a message, QoS 0, for one of 1,000 members of a shared subscription", shared),
+    Step::new("share-1k", "a message, QoS 0, for one of 1,000 members of a shared subscription", shared_by_one_topic),
+    Step::new("share-1k-known", "the same with 1,000 topics in turn that the shard remembers", shared_by_many_topics),
 ];
 
 #[derive(Clone, Copy)]
@@ -161,13 +164,27 @@ fn rules(last: &str) -> Vec<String> {
     (1..20).map(|number| format!("building/{number}/#")).chain([last.to_owned()]).collect()
 }
 
-fn shared() -> io::Result<Prepared> {
+/// One of a thousand gets each message of a batch.
+fn shared(filter: &str, batch: &[u8], messages: u16) -> io::Result<Prepared> {
     let mut machine = Machine::new(1)?;
-    let (qos, filter) = (QoS::AtMostOnce, format!("$share/readers/{NEWS}"));
-    let members = (0..AUDIENCE).map(|number| subscriber(&mut machine, 0, number, &filter, qos)).collect();
-    let message = Message { topic: NEWS, qos, retain: false, size: 64 };
-    let publisher = publisher(&mut machine, 0, message, BATCH);
-    Ok(speaking(machine, vec![publisher], members, u64::from(BATCH)))
+    let filter = format!("$share/readers/{filter}");
+    let members = (0..AUDIENCE).map(|number| subscriber(&mut machine, 0, number, &filter, QoS::AtMostOnce)).collect();
+    let place = machine.open(0, &feed::connect("publisher-0"));
+    let publisher = Publisher { place, words: batch.to_vec() };
+    Ok(speaking(machine, vec![publisher], members, u64::from(messages)))
+}
+
+fn shared_by_one_topic() -> io::Result<Prepared> {
+    let message = Message { topic: NEWS, qos: QoS::AtMostOnce, retain: false, size: 64 };
+    shared(NEWS, &feed::publishes(message, BATCH), BATCH)
+}
+
+fn shared_by_many_topics() -> io::Result<Prepared> {
+    let publish = |number: u16| {
+        let topic = format!("news/{number}");
+        feed::publishes(Message { topic: &topic, qos: QoS::AtMostOnce, retain: false, size: 64 }, 1)
+    };
+    shared("news/+", &(0..TOPICS).flat_map(publish).collect::<Vec<u8>>(), TOPICS)
 }
 
 fn fanin() -> io::Result<Prepared> {

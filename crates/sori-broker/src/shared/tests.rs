@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use sori_mqtt::{QoS, TopicFilter};
 
@@ -62,6 +63,32 @@ fn match_sets_of_one_group_share_the_turn() {
         slots.extend([first.choose(None), second.choose(None)].into_iter().flatten().map(|m| m.session.slot));
     }
     assert_eq!(slots, [0, 1, 0, 1, 0, 1, 0, 1]);
+}
+
+/// A topic more costs no copy of the members, and no change is missed.
+#[test]
+fn match_sets_share_the_members_until_the_group_changes() {
+    let mut group = group(3);
+    let before = group.to_match();
+    assert!(Arc::ptr_eq(&before.members, &group.to_match().members));
+    let changes: [fn(&mut Group); 4] = [
+        |group| _ = group.insert(member(7)),
+        |group| _ = group.remove(session(0)),
+        |group| group.set_connected(session(1), false),
+        |group| {
+            let member = group.find_mut(session(2)).expect("a member");
+            member.options = Options::new(QoS::AtLeastOnce, false, false).with_durable(true);
+        },
+    ];
+    let seen: [(Vec<u32>, bool); 4] = changes.map(|change| {
+        change(&mut group);
+        let found = group.to_match();
+        let connected = &found.members()[..found.members.connected];
+        (connected.iter().map(|member| member.session.slot).collect(), found.has_durable())
+    });
+    let slots: [&[u32]; 4] = [&[0, 1, 2, 7], &[7, 1, 2], &[7, 2], &[7, 2]];
+    assert_eq!(seen, [0, 1, 2, 3].map(|at| (slots[at].to_vec(), at == 3)));
+    assert_eq!(before.len(), 3, "what was found before stays");
 }
 
 #[test]
