@@ -1,11 +1,12 @@
 //! What it costs to have more of everything: a broker process over loopback, at several sizes.
 //!
 //! At each size a fresh broker is filled, used and emptied. Processor time is the broker's, for one operation; memory is
-//! what is resident, for one of the things, and what is left when all of them are gone.
+//! what is resident, for one of the things, and what is left when all of them are gone: at once, and when what is free has
+//! had time to go back to the system.
 
 use std::io::{self, Write};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sori_mqtt::{PacketId, PacketType, QoS};
 
@@ -76,14 +77,23 @@ pub fn run(series: &Series, options: &Options) -> io::Result<Vec<Row>> {
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Messages that a cost is the mean of.
 const MESSAGES: usize = 50_000;
-/// Bytes that are under way at once.
+/// Bytes of each.
+const SMALL: usize = 64;
+/// Bytes of small messages that are under way at once.
 const WINDOW: usize = 64 * 1024;
+/// Messages of whatever size that are under way at once, as long as they fit into so many bytes: what a size costs would else be
+/// mixed with what it saves to have many.
+const PAYLOADS_UNDER_WAY: usize = 16;
+const PAYLOAD_BYTES_UNDER_WAY: usize = 1 << 20;
 /// Connections that hold all the filters.
 const HOLDERS: u64 = 100;
 const FILTERS_PER_PACKET: usize = 1000;
 /// Filters of many levels, and as many of them as a packet has room for.
 const DEEP_FILTERS: u64 = 5_000;
 const DEEP_FILTERS_PER_PACKET: usize = 50;
+/// The broker keeps so much that is free, and gives back more than that once it has been so for some seconds.
+const KEPT_BYTES_MAX: f64 = 32e6;
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(20);
 
 struct Running {
     port: u16,
@@ -109,18 +119,31 @@ impl Running {
         Ok(process::resident(self.process)? as f64)
     }
 
-    /// Messages from one client to another, and what one costs.
-    fn cost_of_messages(&self, topics: &[String], filter: &str, size: usize, count: usize) -> io::Result<f64> {
-        self.cost_and_memory_of_messages(topics, filter, size, count).map(|(cost, _)| cost)
+    /// The same when what is free has gone back to the system, as far as it does. It does so once, and only where it is much.
+    fn resident_later(&self) -> io::Result<f64> {
+        let until = Instant::now() + GIVEN_BACK_WITHIN;
+        let mut resident = self.resident()?;
+        while resident > KEPT_BYTES_MAX && Instant::now() < until {
+            resident = self.resident()?;
+        }
+        Ok(resident)
     }
 
-    /// The same, and what is resident while both clients are still there.
+    /// Small messages from one client to another, and what one costs.
+    fn cost_of_messages(&self, topics: &[String], filter: &str) -> io::Result<f64> {
+        let under_way = WINDOW / (SMALL + topics.first().map_or(0, String::len));
+        self.cost_and_memory_of_messages(topics, filter, SMALL, MESSAGES, under_way).map(|(cost, _)| cost)
+    }
+
+    /// So many of one size, of which some are under way at once; what one costs, and what is resident while both clients are
+    /// still there.
     fn cost_and_memory_of_messages(
         &self,
         topics: &[String],
         filter: &str,
         size: usize,
         count: usize,
+        under_way: usize,
     ) -> io::Result<(f64, f64)> {
         let mut subscriber = self.connect("subscriber")?;
         subscriber.stream.write_all(&subscribe(&[filter], QoS::AtMostOnce))?;
@@ -129,12 +152,11 @@ impl Running {
         let payload = vec![b'.'; size];
         let message = |topic: &String| publish_with(topic, QoS::AtMostOnce, false, PacketId::FIRST, &payload);
         let packets: Vec<Vec<u8>> = topics.iter().map(message).collect();
-        let in_window = (WINDOW / packets.first().map_or(1, Vec::len)).max(1);
         let mut next = packets.iter().cycle();
         let mut exchange = |count: usize| -> io::Result<()> {
             let mut left = count;
             while left > 0 {
-                let now = in_window.min(left);
+                let now = under_way.min(left);
                 let bytes: Vec<u8> = next.by_ref().take(now).flatten().copied().collect();
                 publisher.stream.write_all(&bytes)?;
                 for _ in 0..now {
@@ -168,7 +190,7 @@ fn subscriptions(broker: &Running, size: u64) -> Measured {
     let full = broker.resident()?;
     // Nobody else gets these, and each topic is new to the caches.
     let topics: Vec<String> = (0..10_000).map(|number| format!("elsewhere/{number}/x")).collect();
-    let message = broker.cost_of_messages(&topics, "elsewhere/#", 64, MESSAGES)?;
+    let message = broker.cost_of_messages(&topics, "elsewhere/#")?;
     let removed = broker.cost(size, || {
         for (number, holder) in holders.iter_mut().enumerate() {
             for filters in filters(number).chunks(FILTERS_PER_PACKET) {
@@ -178,7 +200,7 @@ fn subscriptions(broker: &Running, size: u64) -> Measured {
         }
         Ok(())
     })?;
-    let left = broker.resident()?;
+    let (left, later) = (broker.resident()?, broker.resident_later()?);
     Ok(vec![
         ("subscribe us", subscribed),
         ("message us", message),
@@ -186,6 +208,7 @@ fn subscriptions(broker: &Running, size: u64) -> Measured {
         ("bytes each", (full - empty) / size as f64),
         ("MB full", full / 1e6),
         ("MB when removed", left / 1e6),
+        ("MB later", later / 1e6),
     ])
 }
 
@@ -195,16 +218,17 @@ fn connections(broker: &Running, size: u64) -> Measured {
     let mut wires = Vec::new();
     let connected = broker.cost(size, || {
         for number in 0..size {
-            let mut wire = broker.connect(&format!("client-{number}"))?;
-            wire.subscribe(&format!("client/{number}/command"), QoS::AtMostOnce, |_| ())?;
-            wires.push(wire);
+            wires.push(broker.connect(&format!("client-{number}"))?);
         }
         Ok(())
     })?;
+    for (number, wire) in wires.iter_mut().enumerate() {
+        wire.subscribe(&format!("client/{number}/command"), QoS::AtMostOnce, |_| ())?;
+    }
     let full = broker.resident()?;
-    let message = broker.cost_of_messages(&["topic".to_owned()], "topic", 64, MESSAGES)?;
+    let message = broker.cost_of_messages(&["topic".to_owned()], "topic")?;
     let closed = broker.cost(size, || wires.into_iter().try_for_each(Wire::disconnect))?;
-    let left = broker.resident()?;
+    let (left, later) = (broker.resident()?, broker.resident_later()?);
     Ok(vec![
         ("connect us", connected),
         ("message us", message),
@@ -212,6 +236,7 @@ fn connections(broker: &Running, size: u64) -> Measured {
         ("bytes each", (full - empty) / size as f64),
         ("MB full", full / 1e6),
         ("MB when removed", left / 1e6),
+        ("MB later", later / 1e6),
     ])
 }
 
@@ -233,10 +258,10 @@ fn levels(broker: &Running, size: u64) -> Measured {
     let full = broker.resident()?;
     let above = "level/".repeat(size as usize - 1);
     let topics: Vec<String> = (0..10_000).map(|number| format!("{above}{number}")).collect();
-    let known = broker.cost_of_messages(&topics[..1], &format!("{above}+"), 64, MESSAGES)?;
-    let new = broker.cost_of_messages(&topics, &format!("{above}+"), 64, MESSAGES)?;
+    let known = broker.cost_of_messages(&topics[..1], &format!("{above}+"))?;
+    let new = broker.cost_of_messages(&topics, &format!("{above}+"))?;
     holder.disconnect()?;
-    let left = broker.resident()?;
+    let (left, later) = (broker.resident()?, broker.resident_later()?);
     Ok(vec![
         ("subscribe us", subscribed),
         ("message us", known),
@@ -244,18 +269,22 @@ fn levels(broker: &Running, size: u64) -> Measured {
         ("bytes each", (full - empty) / DEEP_FILTERS as f64),
         ("MB full", full / 1e6),
         ("MB when removed", left / 1e6),
+        ("MB later", later / 1e6),
     ])
 }
 
 fn payload(broker: &Running, size: u64) -> Measured {
     let count = (MESSAGES * 1000 / size as usize).clamp(300, MESSAGES);
-    let (message, full) = broker.cost_and_memory_of_messages(&["topic".to_owned()], "topic", size as usize, count)?;
-    let left = broker.resident()?;
+    let under_way = PAYLOADS_UNDER_WAY.min(PAYLOAD_BYTES_UNDER_WAY / size as usize);
+    let (message, full) =
+        broker.cost_and_memory_of_messages(&["topic".to_owned()], "topic", size as usize, count, under_way)?;
+    let (left, later) = (broker.resident()?, broker.resident_later()?);
     Ok(vec![
         ("message us", message),
         ("us for each KiB", message * 1024.0 / size as f64),
         ("MB full", full / 1e6),
         ("MB when removed", left / 1e6),
+        ("MB later", later / 1e6),
     ])
 }
 
@@ -294,7 +323,7 @@ fn retained(broker: &Running, size: u64) -> Measured {
     })?;
     drop((reader, one));
     let removed = broker.cost(size, || publish(&[]))?;
-    let left = broker.resident()?;
+    let (left, later) = (broker.resident()?, broker.resident_later()?);
     Ok(vec![
         ("store us", stored),
         ("deliver us", delivered),
@@ -303,5 +332,6 @@ fn retained(broker: &Running, size: u64) -> Measured {
         ("bytes each", (full - empty) / size as f64),
         ("MB full", full / 1e6),
         ("MB when removed", left / 1e6),
+        ("MB later", later / 1e6),
     ])
 }
