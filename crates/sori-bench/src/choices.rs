@@ -50,7 +50,7 @@ pub const CHOICES: [Choice; 3] = [
     },
     Choice {
         name: "removal",
-        what: "subscriptions of a client that goes, taken out of the index in one go",
+        what: "subscriptions of a client that goes, taken out of the index in one go; how long others wait for it",
         variants: &[
             Variant { name: "1", values: &[(REMOVED, "1")] },
             Variant { name: "64", values: &[(REMOVED, "64")] },
@@ -60,7 +60,7 @@ pub const CHOICES: [Choice; 3] = [
     },
     Choice {
         name: "subscribing",
-        what: "filters of a SUBSCRIBE, put into the index in one go",
+        what: "filters of a SUBSCRIBE, put into the index in one go; how long others wait for it",
         variants: &[
             Variant { name: "1", values: &[(IN_A_GO, "1")] },
             Variant { name: "8", values: &[(IN_A_GO, "8")] },

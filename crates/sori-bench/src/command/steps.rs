@@ -26,7 +26,8 @@ const TIMES: usize = 5;
 pub(super) fn run(arguments: &Arguments) -> io::Result<bool> {
     println!("{:24} {:>10} {:>10} {:>10}  nanoseconds", "", "median", "least", "most");
     let steps: Vec<&Step> = if arguments.choosing { steps::choosing().collect() } else { steps::all().collect() };
-    for step in steps.into_iter().filter(|step| instructions::is_wanted(step, &arguments.names)) {
+    let is_wanted = |step: &&Step| !step.is_only_counted && instructions::is_wanted(step, &arguments.names);
+    for step in steps.into_iter().filter(is_wanted) {
         let mut prepared = step.prepare()?;
         let mut times = [0.0; TIMES];
         for time in &mut times {

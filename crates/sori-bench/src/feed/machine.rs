@@ -7,6 +7,7 @@ use sori_broker::{Access, ListenerSettings, OpenAccess, Settings};
 
 use super::Counting;
 use super::client::Tally;
+use super::held_index::HeldIndex;
 use super::worker::{ClientNumber, Worker, Workers};
 use crate::acl::FileAccess;
 
@@ -58,10 +59,22 @@ impl Machine {
         Machine::with(shards, settings, Arc::new(OpenAccess))
     }
 
+    /// The same, and the index that its shards change.
+    ///
+    /// # Errors
+    /// The machine has no poll for us.
+    pub fn with_held_index(shards: u16) -> io::Result<(Machine, Arc<HeldIndex>)> {
+        let index = Arc::new(HeldIndex::new(shards));
+        let space = Arc::<HeldIndex>::clone(&index);
+        Ok((Machine::of(&Workers::in_space(shards, with_limits(Settings::default()), space)?), index))
+    }
+
     fn with(shards: u16, settings: Settings, access: Arc<dyn Access + Send + Sync>) -> io::Result<Machine> {
-        let settings = Settings { inflight_messages_max: IN_FLIGHT_MAX, queued_messages_max: 0, ..settings };
-        let workers = Workers::with_access(shards, settings, access)?;
-        Ok(Machine { workers: (0..shards).map(|number| workers.worker(number)).collect() })
+        Ok(Machine::of(&Workers::with_access(shards, with_limits(settings), access)?))
+    }
+
+    fn of(workers: &Workers) -> Machine {
+        Machine { workers: (0..workers.shards()).map(|number| workers.worker(number)).collect() }
     }
 
     /// From now on.
@@ -107,4 +120,8 @@ impl Machine {
             }
         }
     }
+}
+
+fn with_limits(settings: Settings) -> Settings {
+    Settings { inflight_messages_max: IN_FLIGHT_MAX, queued_messages_max: 0, ..settings }
 }

@@ -5,11 +5,13 @@
 //! once. So a step of the hot path can be counted, timed or run on two threads with nothing of the kernel in it.
 
 mod client;
+mod held_index;
 mod machine;
 mod packets;
 mod worker;
 
 pub use client::Tally;
+pub use held_index::HeldIndex;
 pub use machine::{Machine, Place};
 pub use packets::{
     Message, connect, connect_again, connect_in, disconnect, publish, publish_in, publishes, subscribe, subscribe_in,

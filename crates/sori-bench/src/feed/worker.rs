@@ -24,7 +24,7 @@ const NOW: Time = Time(1_000_000);
 pub struct Workers {
     settings: Arc<Settings>,
     access: Arc<dyn Access + Send + Sync>,
-    space: Arc<LockedSpace>,
+    space: Arc<dyn Space + Send + Sync>,
     inboxes: Vec<Arc<Inbox>>,
     /// What the inboxes wake, until its worker has it.
     polls: Arc<Mutex<Vec<Option<Poll>>>>,
@@ -60,6 +60,15 @@ impl Workers {
         Workers::with_access(shards, settings, Arc::new(OpenAccess))
     }
 
+    /// The same, with a space of the caller's.
+    pub(super) fn in_space(
+        shards: u16,
+        settings: Settings,
+        space: Arc<dyn Space + Send + Sync>,
+    ) -> io::Result<Workers> {
+        Ok(Workers { space, ..Workers::new(shards, settings)? })
+    }
+
     pub(super) fn with_access(
         shards: u16,
         settings: Settings,
@@ -89,7 +98,7 @@ impl Workers {
     /// If it has been made before.
     #[must_use]
     pub fn worker(&self, number: u16) -> Worker {
-        let space: Arc<dyn Space> = Arc::<LockedSpace>::clone(&self.space);
+        let space: Arc<dyn Space> = Arc::<dyn Space + Send + Sync>::clone(&self.space);
         let (settings, access) = (Arc::clone(&self.settings), Arc::clone(&self.access));
         let poll = self.polls.lock().unwrap_or_else(PoisonError::into_inner)[usize::from(number)].take();
         Worker {

@@ -22,6 +22,8 @@ pub struct Step {
     pub name: &'static str,
     /// What one operation is.
     pub operation: &'static str,
+    /// Most of a round is something else: a time would tell of that.
+    pub is_only_counted: bool,
     prepare: fn() -> io::Result<Prepared>,
 }
 
@@ -54,7 +56,11 @@ impl Prepared {
 
 impl Step {
     const fn new(name: &'static str, operation: &'static str, prepare: fn() -> io::Result<Prepared>) -> Step {
-        Step { name, operation, prepare }
+        Step { name, operation, is_only_counted: false, prepare }
+    }
+
+    const fn only_counted(self) -> Step {
+        Step { is_only_counted: true, ..self }
     }
 
     /// Makes everything that it needs, and does it until it is warm.
