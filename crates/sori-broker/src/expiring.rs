@@ -12,6 +12,15 @@ pub(crate) fn end_of(left_at: Time, expiry_seconds: u32) -> Time {
     if expiry_seconds == NEVER_EXPIRES { Time::NEVER } else { left_at.plus_seconds(u64::from(expiry_seconds)) }
 }
 
+/// The interval by which a session ends at `ends_at` that counts from now on; at least one second.
+pub(crate) fn interval_until(ends_at: Time, now: Time) -> u32 {
+    if ends_at == Time::NEVER {
+        return NEVER_EXPIRES;
+    }
+    let left = ends_at.0.saturating_sub(now.0).div_ceil(1000).max(1);
+    u32::try_from(left).unwrap_or(NEVER_EXPIRES - 1)
+}
+
 /// When the connection went of a session that ends at `ends_at` by this interval; for one that never ends nobody has written it down.
 pub(crate) fn beginning_of(ends_at: Time, expiry_seconds: u32) -> Option<Time> {
     let is_known = ends_at != Time::NEVER && expiry_seconds != NEVER_EXPIRES;

@@ -2,12 +2,12 @@
 
 use crate::access::Identity;
 use crate::delivery::{Delivery, Kept, Order, Stored};
-use crate::expiring::{beginning_of, end_of};
+use crate::expiring::{beginning_of, end_of, interval_until};
 use crate::message::MessageRef;
 use crate::record::read::message_body;
 use crate::recovered::{ReadMessage, RecoveredSession, RecoveredWill, load};
 use crate::retained::RetainedMessage;
-use crate::session::{NEVER_EXPIRES, Session, SessionKey, StoredWill};
+use crate::session::{Session, SessionKey, StoredWill};
 use crate::settings::QueueFull;
 use crate::shard::Shard;
 use crate::subscription::{Options, Subscriber};
@@ -194,11 +194,10 @@ impl Shard {
         if let Some(will) = &mut session.will {
             will.at = will_at;
         }
-        if !session.expires_by_setting && ends_at != Time::NEVER {
+        if !session.expires_by_setting {
             // The interval may have been changed by DISCONNECT, or limited by a setting of then, and neither is recorded, but
             // the end: what is left until then counts from now on.
-            let left = ends_at.0.saturating_sub(now.0).div_ceil(1000).max(1);
-            session.expiry_seconds = u32::try_from(left).unwrap_or(NEVER_EXPIRES - 1);
+            session.expiry_seconds = interval_until(ends_at, now);
         }
         session.left_at = beginning_of(session.ends_at, session.expiry_seconds).unwrap_or(now);
         if recovered.disconnected.is_none() {

@@ -19,6 +19,8 @@ pub(crate) struct Habits {
     pub(crate) versions: &'static [Version],
     /// v5 in seconds; for 3.x anything but 0 means CleanSession 0.
     pub(crate) session_expiry: u32,
+    /// Session Expiry Intervals that it may say in DISCONNECT.
+    pub(crate) last_intervals: &'static [u32],
     pub(crate) clean_percent: u32,
     pub(crate) receive_maximum: Option<u16>,
     pub(crate) packet_size_max: Option<u32>,

@@ -729,6 +729,7 @@ impl Simulation {
             let device = &mut self.devices[index];
             device.habits.will_percent = 0;
             device.habits.fickle_percent = 0;
+            device.habits.last_intervals = &[0, 2, 3600];
             let session = self.wires.facts.latest_session(&device.name);
             let lasting = session.is_some_and(|session| self.wires.facts.sessions[session].lasting == Lasting::Forever);
             if lasting || self.random.chance(30) {

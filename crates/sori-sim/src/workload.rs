@@ -100,6 +100,7 @@ pub(crate) fn habits(random: &mut Random) -> Habits {
         slow: random.chance(40),
         refuses: random.chance(15),
         fickle_percent: 4,
+        last_intervals: &[0, 2, 3600, u32::MAX, u32::MAX],
     }
 }
 
@@ -130,6 +131,7 @@ pub(crate) fn observer() -> Habits {
         slow: false,
         refuses: false,
         fickle_percent: 0,
+        last_intervals: &[0],
     }
 }
 
@@ -302,6 +304,7 @@ pub(crate) fn unsubscribe(device: &mut Device, random: &mut Random) {
 
 /// Writes a DISCONNECT into the device's outbox, with whatever a client may say there.
 pub(crate) fn disconnect(device: &mut Device, random: &mut Random) {
+    let intervals = device.habits.last_intervals;
     let Some(socket) = device.active() else { return };
     let mut properties = PropertyBuffer::new();
     let mut reason_code = ReasonCode::Success;
@@ -312,8 +315,8 @@ pub(crate) fn disconnect(device: &mut Device, random: &mut Random) {
             ReasonCode::DisconnectWithWill,
             ReasonCode::UnspecifiedError,
         ]);
-        if socket.session_expiry != 0 && random.chance(20) {
-            let expiry = random.pick(&[0, 2, 3600]);
+        if socket.session_expiry != 0 && random.chance(40) {
+            let expiry = random.pick(intervals);
             properties.push(Property::SessionExpiryInterval(expiry));
             socket.ends_session = expiry == 0;
         }

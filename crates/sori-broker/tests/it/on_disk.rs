@@ -3,7 +3,8 @@
 
 use super::broker::{Broker, Client, Setup, setup};
 use super::wire::{
-    Kind, Packet, connack, puback, pubcomp, publish, pubrec, pubrel, suback, subscribe, unsubscribe, v5, v311,
+    Kind, Packet, connack, disconnect, puback, pubcomp, publish, pubrec, pubrel, suback, subscribe, unsubscribe, v5,
+    v311,
 };
 use sori_broker::{Event, QueueFull};
 use sori_sim::{Fault, SimDisk};
@@ -742,6 +743,36 @@ fn a_session_that_is_over_at_the_restart_ends_with_its_will() {
         assert!(!broker.connect(connect).session_present());
         broker.world().power_cut();
         broker.connect(kept("reader")).expect_nothing();
+    });
+}
+
+/// DISCONNECT had the last word on how long a session lasts, longer or shorter than CONNECT had it.
+#[test]
+fn mqtt5_3_14_2_2_2_the_interval_of_disconnect_holds_across_restarts() {
+    recorded().run(|broker| {
+        for (id, in_connect, in_disconnect, is_there) in [
+            ("never", 3, u32::MAX, true),
+            ("longer", 3, 1000, true),
+            ("shorter", 1000, 3, false),
+            ("no-longer-never", u32::MAX, 3, false),
+        ] {
+            let connect = v5(id).clean(false).session_expiry(in_connect);
+            let mut client = broker.connect(connect.clone());
+            client.subscribe("t", 1);
+            client.send(disconnect().session_expiry(in_disconnect));
+            client.expect_closed();
+            broker.connect(v5("publisher")).publish(publish("t").payload(id).qos(1));
+            for _ in 0..2 {
+                broker.world().power_cut();
+                broker.seconds(5);
+            }
+            let mut client = broker.connect(connect);
+            assert_eq!(client.session_present(), is_there, "{id}");
+            if is_there {
+                client.expect_message(publish("t").payload(id).qos(1));
+            }
+            client.send(disconnect().session_expiry(0));
+        }
     });
 }
 
