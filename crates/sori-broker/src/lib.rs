@@ -132,6 +132,7 @@ mod shared;
 mod slab;
 mod small_table;
 mod space;
+mod spilling;
 mod stored_line;
 mod streak;
 mod subscribers;

@@ -23,6 +23,8 @@ pub struct Mail {
     shared_bytes: usize,
     /// The sender has sent everything that it recorded before this checkpoint began.
     checkpoint: Option<(ShardId, u64)>,
+    /// So many bytes of memory are wanted.
+    room_wanted: u64,
 }
 
 #[derive(Debug)]
@@ -105,7 +107,7 @@ impl Mail {
     /// Is there nothing in it?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.checkpoint.is_none()
+        self.items.is_empty() && self.checkpoint.is_none() && self.room_wanted == 0
     }
 
     /// How many messages are in it; what came as one run counts as one.
@@ -209,6 +211,15 @@ impl Mail {
         self.checkpoint = Some((shard, checkpoint));
     }
 
+    /// The sender needs so many bytes of memory, which messages that wait may take.
+    pub(crate) fn ask_for_room(&mut self, bytes: u64) {
+        self.room_wanted = self.room_wanted.max(bytes);
+    }
+
+    pub(crate) fn room_wanted(&self) -> u64 {
+        self.room_wanted
+    }
+
     pub(crate) fn checkpoint(&self) -> Option<(ShardId, u64)> {
         self.checkpoint
     }
@@ -293,6 +304,7 @@ impl Mail {
         self.sets.clear();
         self.shared_bytes = 0;
         self.checkpoint = None;
+        self.room_wanted = 0;
     }
 }
 

@@ -313,10 +313,9 @@ impl Shard {
     }
 
     /// A message that must be kept, retained or until PUBREL, and that there is no room for.
-    fn is_beyond_memory(&self, message: &MessageRef<'_>) -> bool {
-        let limit = self.settings.memory_limit;
+    fn is_beyond_memory(&mut self, message: &MessageRef<'_>) -> bool {
         let is_kept = (message.retain && !message.payload.is_empty()) || message.qos == QoS::ExactlyOnce;
-        limit > 0 && is_kept && self.space.memory_used() + message.payload.len() as u64 > limit
+        is_kept && !self.has_memory_to_keep(message.payload.len() as u64)
     }
 
     /// Must the store have room for this message?

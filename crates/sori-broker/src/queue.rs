@@ -337,17 +337,18 @@ impl Queue {
     // What lies in the store only.
 
     /// Leave the messages that are durable to the store, but for the first `keep`: what was chosen from a group stays,
-    /// and all behind it.
-    pub(crate) fn spill(&mut self, keep: usize, memory: &MemoryUse) {
+    /// and all behind it. At most `max` go; gives how many did.
+    pub(crate) fn spill(&mut self, keep: usize, max: usize, memory: &MemoryUse) -> usize {
         self.latest = None;
+        let before = self.stored.len();
         let may_go = |d: &Delivery| d.message.place() != 0 && d.group().is_none();
         if self.stored.is_empty() {
             if self.front.len() <= keep || !self.front.get(keep).is_some_and(may_go) {
-                return;
+                return 0;
             }
             self.back = self.front.split_off(keep);
         }
-        while self.back.front().is_some_and(may_go) {
+        while self.stored.len() - before < max && self.back.front().is_some_and(may_go) {
             let Some(delivery) = self.back.pop_front() else { break };
             if delivery.message.is_unshared() {
                 // It is still needed.
@@ -359,7 +360,9 @@ impl Queue {
                 self.push_stored(Stored::of(delivery), memory);
             }
         }
+        let spilled = self.stored.len() - before;
         self.close_gap();
+        spilled
     }
 
     /// Says how long its payload is.

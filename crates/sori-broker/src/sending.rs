@@ -290,26 +290,6 @@ impl Shard {
         session.queue.push(delivery);
     }
 
-    /// Is there memory for another message? If not, the session's queue is left to the store, as far as it is there.
-    fn has_memory_for(&mut self, key: SessionKey, qos: QoS, message: &MessageRef<'_>) -> bool {
-        let limit = self.settings.memory_limit;
-        let needs = message.payload.len() as u64;
-        if limit == 0 || self.space.memory_used() + needs <= limit {
-            return true;
-        }
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return false };
-        let may_spill = self.recorder.is_on()
-            && session.is_persistent()
-            && qos != QoS::AtMostOnce
-            && self.settings.queue_full != QueueFull::LatestValue;
-        if !may_spill {
-            return false;
-        }
-        session.queue.spill(0, &self.memory);
-        // What is not durable yet, and what the store's part of the queues takes, has this much more.
-        self.space.memory_used() + needs <= limit + limit / 4
-    }
-
     fn enqueue_in_full(&mut self, key: SessionKey, delivery: Delivery) -> Outcome {
         let policy = self.settings.queue_full;
         let me = self.session_ref(key);

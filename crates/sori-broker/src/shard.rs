@@ -24,6 +24,7 @@ use crate::routing::WhenFull;
 use crate::session::{Session, SessionKey};
 use crate::settings::{Introduction, ListenerSettings, Settings};
 use crate::space::{Space, StoreState};
+use crate::spilling::Spilling;
 use crate::time::Time;
 use crate::timers::{Timer, Timers};
 use crate::totals::Totals;
@@ -87,6 +88,7 @@ pub struct Shard {
     pub(crate) endings: VecDeque<(ConnectionId, Ending)>,
     /// Sessions from this slot on are still to be looked at for another `persistent_client_expiration`.
     pub(crate) unadjusted: Option<u32>,
+    pub(crate) spilling: Spilling,
     pub(crate) totals: Totals,
     pub(crate) memory: MemoryUse,
     pub(crate) recorder: Recorder,
@@ -154,6 +156,7 @@ impl Shard {
             budget: Budget::default(),
             endings: VecDeque::new(),
             unadjusted: None,
+            spilling: Spilling::default(),
             totals: Totals::default(),
             scratch: PropertyBuffer::new(),
         }
@@ -236,6 +239,9 @@ impl Shard {
         }
         if let Some((from, checkpoint)) = mail.checkpoint() {
             self.note_marked(from, checkpoint);
+        }
+        if mail.room_wanted() > 0 {
+            self.make_room(mail.room_wanted());
         }
         self.end();
     }

@@ -162,6 +162,10 @@ impl Shard {
         may_change: bool,
     ) {
         let (me, limit) = (self.session_ref(key), self.settings.memory_limit);
+        let filters = all.iter().filter_map(|wanted| wanted.filter);
+        let bytes = filters.map(|filter| filter.as_str().len() as u64).sum();
+        // Each finds out for itself whether there is room.
+        self.has_memory_to_keep(bytes);
         let space = Arc::clone(&self.space);
         self.space.write_index(&mut |index| {
             for wanted in all.iter_mut().filter(|wanted| wanted.refusal.is_none()) {

@@ -131,8 +131,8 @@ impl Waiting {
         self.with(|queue| queue.take_last_of_topic(topic))?
     }
 
-    pub(crate) fn spill(&mut self, keep: usize, memory: &MemoryUse) {
-        self.with(|queue| queue.spill(keep, memory));
+    pub(crate) fn spill(&mut self, keep: usize, max: usize, memory: &MemoryUse) -> usize {
+        self.with(|queue| queue.spill(keep, max, memory)).unwrap_or(0)
     }
 
     #[inline]

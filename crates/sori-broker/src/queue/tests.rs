@@ -43,6 +43,7 @@ enum Step {
     },
     Spill {
         keep: usize,
+        max: usize,
     },
     Fetch {
         count: usize,
@@ -64,7 +65,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (0..20_u64).prop_map(Step::ExpireFirst),
         2 => (0..4_u8, 0..3_u8).prop_map(|(topic, qos)| Step::TakeLast { topic, qos }),
         1 => (0..30_usize).prop_map(|than| Step::TakeLonger { than }),
-        1 => (0..4_usize).prop_map(|keep| Step::Spill { keep }),
+        1 => (0..4_usize, prop_oneof![0..4_usize, Just(usize::MAX)]).prop_map(|(keep, max)| Step::Spill { keep, max }),
         1 => (1..6_usize).prop_map(|count| Step::Fetch { count }),
         1 => Just(Step::DropOldest),
         1 => any::<usize>().prop_map(Step::Remove),
@@ -118,7 +119,7 @@ proptest! {
                     let at = list.iter().position(|(_, _, _, qos, _)| *qos == QoS::AtMostOnce);
                     prop_assert_eq!(queue.pop_qos0().as_ref().map(known), at.map(|at| list.remove(at)));
                 }
-                Step::Spill { keep } => {
+                Step::Spill { keep, max } => {
                     let place = |message: &Message, place: u64| {
                         if message.place() == 0 && !place.is_multiple_of(5) {
                             message.set_place(place);
@@ -130,7 +131,9 @@ proptest! {
                         copy.set_place(delivery.message.place());
                         store.insert(delivery.message.place(), copy);
                     }
-                    queue.spill(keep, &memory);
+                    let before = queue.stored_len();
+                    let spilled = queue.spill(keep, max, &memory);
+                    prop_assert!(spilled <= max && queue.stored_len() == before + spilled);
                 }
                 Step::Fetch { count } => {
                     fetch(&mut queue, &store, &memory, count);
@@ -215,7 +218,7 @@ fn a_message_that_cannot_be_read_makes_way() {
         delivery.message.set_place(place);
         queue.push(Delivery { key: place, ..delivery });
     }
-    queue.spill(0, &memory);
+    queue.spill(0, usize::MAX, &memory);
     assert_eq!((queue.stored_len(), queue.len()), (3, 3));
     assert!(matches!(queue.front(), Some(Err(Order(1)))));
     assert!(queue.fetched(Order(2), None, &memory).is_none(), "it is not its turn");

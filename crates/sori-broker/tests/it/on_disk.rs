@@ -349,6 +349,46 @@ fn queues_beyond_the_memory_limit_come_back_in_order() {
     });
 }
 
+/// Messages that have to stay in memory drive out those that only wait, wherever these wait.
+#[test]
+fn what_waits_makes_room_for_qos_2_and_retained_messages() {
+    little_memory(40_000).run(|broker| {
+        for name in ["a", "b"] {
+            waits_offline(broker, &kept(name), "t");
+        }
+        let mut publisher = broker.connect(v5("publisher"));
+        let mut number = 0;
+        while number < 80 {
+            publisher.publish(numbered("t", number, 200).qos(1));
+            number += 1;
+        }
+        assert_eq!(broker.totals().queued_in_store, 0);
+        for retain in [false, true] {
+            for _ in 0..50 {
+                let message = numbered("t", number, 4000).qos(2);
+                publisher.publish(if retain { message.retain() } else { message });
+                number += 1;
+            }
+        }
+        assert_eq!(broker.totals().dropped_memory, 0);
+        // What is larger than the room that others keep free may have to come again.
+        publisher.send(numbered("r", 0, 10_000).qos(1).id(1).retain());
+        if publisher.receive().code == 0x97 {
+            publisher.publish(numbered("r", 0, 10_000).qos(1).retain());
+        }
+        publisher.subscribe("new", 1);
+        // These do not give way to each other.
+        let dropped = broker.totals().dropped_memory;
+        publisher.send(numbered("r/2", 0, 20_000).qos(1).id(1).retain());
+        publisher.expect(puback(1).code(0x97));
+        assert_eq!((broker.totals().queued, broker.totals().dropped_memory), (2 * u64::from(number), dropped + 1));
+        assert!(broker.totals().queued_in_store > 250, "{}", broker.totals().queued_in_store);
+        for name in ["a", "b"] {
+            assert_eq!(read_all(&mut broker.connect(kept(name))), (0..number).collect::<Vec<u16>>());
+        }
+    });
+}
+
 /// Slow clients that are there: what comes while they read, and what was there before, is one line.
 #[test]
 fn a_slow_client_reads_its_queue_from_the_store_while_more_comes() {
