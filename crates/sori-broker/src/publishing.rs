@@ -152,18 +152,20 @@ impl Shard {
         publish: &Publish<'_>,
         reason_code: ReasonCode,
     ) -> Answer {
-        if let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id)
-            && let Some(session) = self.session(key)
-        {
-            // [MQTT-4.3.3-9]
-            session.incoming.forget(packet_id);
-            session.unreleased.take(packet_id);
-        }
         if reason_code == ReasonCode::PacketIdentifierInUse {
+            // The message is kept still, for its PUBREL on another connection.
             return Answer::Violation(
                 ReasonCode::ProtocolError,
                 "an identifier used again and again before its PUBREL",
             );
+        }
+        if let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id) {
+            // [MQTT-4.3.3-9]
+            if let Some(session) = self.session(key) {
+                session.incoming.forget(packet_id);
+            }
+            // An older message may have this identifier. It was answered PUBREC, and no PUBREL comes for it now: it goes.
+            self.release_message(id, key, packet_id);
         }
         if reason_code == ReasonCode::QuotaExceeded && self.connection(id).is_some_and(|c| c.version != Version::V5) {
             // An acknowledgement would be a lie, and MQTT 3 has no other answer. The rest of what the client has said is heard
@@ -334,6 +336,9 @@ impl Shard {
         mut message: MessageRef<'_>,
         comes_again: bool,
     ) -> ReasonCode {
+        if comes_again && let Some(reason_code) = self.forgive(key, packet_id, &message) {
+            return reason_code;
+        }
         let is_persistent = self.sessions.get(key.slot, key.generation).is_some_and(Session::is_persistent);
         // What a client that keeps no session has been answered PUBREC for is owed to those who keep one.
         let is_recorded = self.settings.keeps_records && (is_persistent || self.is_to_be_kept(&message));
@@ -350,7 +355,7 @@ impl Shard {
             return ReasonCode::UnspecifiedError;
         };
         let old = if comes_again { session.unreleased.get(packet_id) } else { None };
-        let old = old.map(|old| (old.message.clone(), old.has_come_again));
+        let old = old.map(|old| old.message.number());
         if old.is_none() && !has_room_for_unreleased(&self.settings, session) {
             return ReasonCode::QuotaExceeded;
         }
@@ -361,19 +366,30 @@ impl Shard {
             self.recorder.note_message(&kept);
             self.recorder.note_received(me, packet_id, &kept);
         }
-        let Some((old, has_come_again)) = old else {
-            session.unreleased.push(Unreleased { packet_id, message: kept, has_come_again: false });
-            return ReasonCode::Success;
-        };
-        // Not a repetition, as DUP is not set: another message takes the place of the first, which the client has given
-        // up. The same message again is forgiven once. Both are against the standard; Mosquitto does the same.
-        let (a, b) = (old.view(), kept.view());
-        let is_same = (a.topic, a.payload, a.properties, a.retain) == (b.topic, b.payload, b.properties, b.retain);
-        if is_same && has_come_again {
-            return ReasonCode::PacketIdentifierInUse;
+        let unreleased = Unreleased { packet_id, message: kept, has_come_again: false };
+        if let Some(old_number) = old {
+            if old_number != 0 && !is_recorded {
+                self.recorder.note_forwarded(me, packet_id);
+            }
+            // Not a repetition, as DUP is not set: another message takes the place of the first, which the client has given
+            // up. That is against the standard; Mosquitto does the same.
+            session.unreleased.replace(unreleased);
+        } else {
+            session.unreleased.push(unreleased);
         }
-        session.unreleased.replace(Unreleased { packet_id, message: kept, has_come_again: is_same });
         ReasonCode::Success
+    }
+
+    /// The same message again, though DUP is not set, is forgiven once: it is kept already. `None`: it is another one.
+    fn forgive(&mut self, key: SessionKey, packet_id: PacketId, message: &MessageRef<'_>) -> Option<ReasonCode> {
+        let old = self.session(key)?.unreleased.get_mut(packet_id)?;
+        let (a, b) = (old.message.view(), message);
+        let is_same = (a.topic, a.payload, a.properties, a.retain) == (b.topic, b.payload, b.properties, b.retain);
+        if !is_same {
+            return None;
+        }
+        old.has_come_again = !old.has_come_again;
+        Some(if old.has_come_again { ReasonCode::Success } else { ReasonCode::PacketIdentifierInUse })
     }
 
     /// PUBREL has come: the message of this identifier goes on its way.

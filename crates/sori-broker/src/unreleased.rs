@@ -46,6 +46,10 @@ impl UnreleasedLine {
         self.iter().find(|kept| kept.packet_id == packet_id)
     }
 
+    pub(crate) fn get_mut(&mut self, packet_id: PacketId) -> Option<&mut Unreleased> {
+        self.0.as_mut()?.messages.iter_mut().find(|kept| kept.packet_id == packet_id)
+    }
+
     pub(crate) fn push(&mut self, unreleased: Unreleased) {
         let line = self.0.get_or_insert_default();
         line.bytes += u64::from(unreleased.message.payload_length());

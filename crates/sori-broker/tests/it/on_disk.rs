@@ -3,8 +3,8 @@
 
 use super::broker::{Broker, Client, Setup, setup};
 use super::wire::{
-    Kind, Packet, connack, disconnect, puback, pubcomp, publish, pubrec, pubrel, suback, subscribe, unsubscribe, v5,
-    v311,
+    Kind, Packet, Version, connack, disconnect, puback, pubcomp, publish, pubrec, pubrel, suback, subscribe,
+    unsubscribe, v5, v311,
 };
 use sori_broker::{Event, QueueFull};
 use sori_sim::{Fault, SimDisk};
@@ -730,6 +730,70 @@ fn qos_2_of_a_clean_session_survives_a_crash_after_pubrec() {
             }
         }
     });
+}
+
+/// The identifier of a QoS 2 message that is kept is used for another message, which is refused: the identifier is free,
+/// and the message that was acknowledged goes on its way, once.
+// covers: [MQTT-4.3.3-8] [MQTT-4.3.3-9]
+#[test]
+fn mqtt5_4_3_3_9_a_refused_message_takes_nothing_of_the_one_before() {
+    recorded().run(|broker| {
+        waits_offline(broker, &kept("reader"), "t");
+        for connect in [kept("a"), v5("a"), v311("a").clean(false)] {
+            let mut a = broker.connect(connect);
+            a.send(publish("t").payload("first").qos(2).id(5));
+            a.expect(pubrec(5));
+            let is_v5 = matches!(a.version(), Version::V5);
+            a.send(publish("$SYS/t").payload("denied").qos(2).id(5));
+            a.expect(if is_v5 { pubrec(5).code(0x87) } else { pubrec(5) });
+            if is_v5 {
+                a.send(publish("t").payload("second").qos(2).id(5));
+                a.expect(pubrec(5));
+            }
+            a.send(pubrel(5));
+            a.expect(pubcomp(5));
+            broker.world().power_cut();
+            let mut reader = broker.connect(kept("reader"));
+            reader.expect_message(publish("t").payload("first").qos(2));
+            if is_v5 {
+                reader.expect_message(publish("t").payload("second").qos(2));
+            }
+            reader.expect_nothing();
+            reader.cut();
+            broker.connect(v5("a").clean(true)).leave();
+        }
+        broker.connect(kept("reader")).expect_nothing();
+    });
+}
+
+/// Whose connection ends because it sends the same again and again without DUP has its message kept still, in memory as on
+/// the disk.
+// covers: [MQTT-4.3.3-10]
+#[test]
+fn mqtt5_4_3_3_10_a_message_that_came_too_often_is_kept_for_its_pubrel() {
+    for restarts in [false, true] {
+        recorded().run(|broker| {
+            waits_offline(broker, &kept("reader"), "t");
+            let mut a = broker.connect(kept("a"));
+            for _ in 0..2 {
+                a.send(publish("t").payload("x").qos(2).id(5));
+                a.expect(pubrec(5));
+            }
+            a.send(publish("t").payload("x").qos(2).id(5));
+            a.expect_disconnect(0x82);
+            if restarts {
+                broker.world().power_cut();
+            }
+            let mut a = broker.connect(kept("a"));
+            a.send(publish("t").payload("x").qos(2).id(5).dup());
+            a.expect(pubrec(5));
+            a.send(pubrel(5));
+            a.expect(pubcomp(5));
+            broker.connect(kept("reader")).expect_message(publish("t").payload("x").qos(2));
+            broker.world().power_cut();
+            broker.connect(kept("reader")).expect_nothing();
+        });
+    }
 }
 
 #[test]
