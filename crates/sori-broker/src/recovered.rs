@@ -161,6 +161,7 @@ impl Recovered {
                         0 => None,
                         kind => Some(read_owner(&mut reader, kind == 2)?),
                     };
+                    self.counter = self.counter.max(count_of(number));
                     self.note_retained(topic, version, Some((number, place)), owner);
                 }
                 Kind::RetainedGone => {
@@ -196,7 +197,7 @@ impl Recovered {
     fn apply_published(&mut self, reader: &mut Reader<'_>) -> Result<(), RecordError> {
         let (key, number, place) = (reader.number()?, reader.number()?, reader.number()?);
         let length = reader.varint32()?;
-        self.counter = self.counter.max(count_of(key));
+        self.counter = self.counter.max(count_of(key)).max(count_of(number));
         let known = self.messages.get(&number).copied();
         let (place, length) = known.unwrap_or((place, length));
         let author = shard_of(key);
@@ -265,7 +266,7 @@ impl Recovered {
                 let session = self.session_mut(name).unwrap_or(&mut unknown);
                 let applied = session.apply(kind, reader, &messages);
                 self.messages = messages;
-                self.counter = self.counter.max(count_of(applied?));
+                self.counter = self.counter.max(applied?);
             }
         }
         Ok(())
@@ -407,6 +408,11 @@ impl Owed {
         }
     }
 
+    /// The higher count of its two numbers.
+    fn count(&self) -> u64 {
+        count_of(self.key).max(count_of(self.number))
+    }
+
     fn read(reader: &mut Reader<'_>, key: u64) -> Result<Owed, RecordError> {
         let (number, place) = (reader.number()?, reader.number()?);
         let length = reader.varint32()?;
@@ -481,7 +487,7 @@ impl RecoveredSession {
         self.will = will;
     }
 
-    /// Gives the count of a number that is used in the record, or 0.
+    /// Gives the highest count of the numbers that are used in the record, or 0.
     fn apply(
         &mut self,
         kind: Kind,
@@ -501,13 +507,14 @@ impl RecoveredSession {
             Kind::Queued | Kind::Waiting => {
                 let key = reader.number()?;
                 let mut owed = Owed::read(reader, key)?;
+                let count = owed.count();
                 owed.settle(messages);
                 match kind {
                     Kind::Waiting if self.is_written_again => {}
                     Kind::Waiting => self.written.push(owed),
                     _ => self.owed.push(owed),
                 }
-                return Ok(key);
+                return Ok(count);
             }
             Kind::Sent => {
                 let owed = self.take_owed(reader)?;
@@ -540,9 +547,11 @@ impl RecoveredSession {
                     let key = reader.number()?;
                     Some(Owed::read(reader, key)?)
                 };
+                let count = owed.as_ref().map_or(0, Owed::count);
                 if !self.is_written_again {
                     self.in_flight.push((packet_id, owed));
                 }
+                return Ok(count);
             }
             Kind::Received => {
                 let received = (reader.packet_id()?, reader.number()?, reader.number()?);
@@ -550,6 +559,7 @@ impl RecoveredSession {
                     Some(old) => *old = received,
                     None => self.unreleased.push(received),
                 }
+                return Ok(count_of(received.1));
             }
             Kind::Forwarded => {
                 let packet_id = reader.packet_id()?;

@@ -260,6 +260,31 @@ fn a_kind_of_a_newer_version_is_refused_and_where() {
     assert_eq!((error.offset, error.text), (1, "an unknown kind of record"));
 }
 
+/// Whichever record a number stands in, it is not given out again.
+#[test]
+fn all_numbers_in_records_have_been_used() {
+    let delivery =
+        |message| PlainDelivery { message, qos: QoS::AtLeastOnce, retain: false, group: None, identifiers: vec![] };
+    let number = |count: u64| 1 << 48 | count;
+    let counter = |session: PlainSession| {
+        let mut writer = RecordsWriter::new();
+        writer.session(&session);
+        recovered(&writer.take().bytes).expect("it was written just now").counter()
+    };
+    for count in [0, 77] {
+        let one = || Some(delivery(number(count)));
+        let in_flight = PlainSession { in_flight: vec![(PacketId::FIRST, one())], ..PlainSession::default() };
+        let queued = PlainSession { queued: one().into_iter().collect(), ..PlainSession::default() };
+        // Without a message, there is still the number of the publication.
+        assert_eq!((counter(in_flight), counter(queued)), (count.max(1), count.max(1)));
+        let unreleased = PlainSession { unreleased: vec![(PacketId::FIRST, number(count))], ..PlainSession::default() };
+        assert_eq!(counter(unreleased), count);
+        let mut writer = RecordsWriter::new();
+        writer.retained(number(count), "t", None);
+        assert_eq!(recovered(&writer.take().bytes).expect("it was written just now").counter(), count);
+    }
+}
+
 /// Of QoS 0 nothing is recorded: read as a delivery, it would wait and go out at another QoS.
 #[test]
 fn deliveries_of_qos_0_are_refused() {
