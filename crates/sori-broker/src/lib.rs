@@ -163,7 +163,7 @@ pub use overview::SessionView;
 pub use publishing::is_reserved;
 pub use record::read::RecordError;
 pub use record::{CheckpointOrder, Records, RecordsStep};
-pub use recovered::{ReadMessage, Recovered, RecoveredSession};
+pub use recovered::{ReadMessage, Recovered, RecoveredSession, Rewriter};
 pub use registry::Registry;
 pub use retained::{Retained, RetainedMessage};
 pub use settings::{Introduction, ListenerSettings, QueueFull, Settings, VersionSet};

@@ -156,7 +156,8 @@ fn plain_session(client_id: &str, session: &RecoveredSession) -> PlainSession {
         queued: session.waiting().map(plain_delivery).collect(),
         in_flight: in_flight.map(|(packet_id, owed)| (*packet_id, owed.as_ref().map(plain_delivery))).collect(),
         unreleased: session.unreleased().collect(),
-        last_packet_id: session.last_packet_id,
+        // After the last one comes the first, as for a session that has used none.
+        last_packet_id: session.last_packet_id.filter(|last| *last != PacketId::LAST),
     }
 }
 

@@ -20,6 +20,10 @@ use alloc::vec::Vec;
 use hashbrown::{HashMap, HashSet};
 use sori_mqtt::{PacketId, QoS, RetainHandling, SubscribeOptions};
 
+mod rewriting;
+
+pub use rewriting::Rewriter;
+
 /// What records add up to: give all pieces to [`Recovered::apply`], in their order, then call [`Recovered::finish`].
 #[derive(Debug, Default)]
 pub struct Recovered {
@@ -320,18 +324,23 @@ impl Recovered {
             }
         }
         self.retained_messages.sort_by_key(|retained| retained.version);
+        self.settle(&messages);
+        self.early.clear();
+        self.names.clear();
+    }
+
+    /// Each message that a session has is known by where it stands.
+    fn settle(&mut self, messages: &HashMap<u64, (u64, u32)>) {
         for session in self.sessions.values_mut() {
             let owed = session.written.iter_mut().chain(session.owed.iter_mut());
             let in_flight = session.in_flight.iter_mut().filter_map(|(_, owed)| owed.as_mut());
             for owed in owed.chain(in_flight) {
-                owed.settle(&messages);
+                owed.settle(messages);
             }
             for (_, number, place) in session.unreleased.iter_mut() {
                 *place = messages.get(number).map_or(*place, |(place, _)| *place);
             }
         }
-        self.early.clear();
-        self.names.clear();
     }
 
     /// Places of messages that could not be read.

@@ -121,7 +121,7 @@ prop_compose! {
         queued in proptest::collection::vec(a_delivery(), 0..6),
         in_flight in proptest::collection::vec((a_packet_id(), proptest::option::of(a_delivery())), 0..4),
         unreleased in proptest::collection::btree_map(a_packet_id(), any::<u64>(), 0..4),
-        last_packet_id in a_packet_id(),
+        last_packet_id in proptest::option::of((1..u16::MAX).prop_map(|id| PacketId::new(id).expect("it is not 0"))),
     ) -> PlainSession {
         PlainSession {
             client_id: String::new(),
@@ -135,7 +135,7 @@ prop_compose! {
             queued,
             in_flight,
             unreleased: unreleased.into_iter().collect(),
-            last_packet_id: Some(last_packet_id),
+            last_packet_id,
         }
     }
 }

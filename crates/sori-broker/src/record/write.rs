@@ -147,10 +147,15 @@ pub(crate) fn subscription(
 }
 
 pub(crate) fn will(out: &mut Vec<u8>, message: &MessageRef<'_>, delay_seconds: u32, expiry_seconds: Option<u32>) {
-    out.extend_from_slice(&delay_seconds.to_le_bytes());
-    number(out, expiry_seconds.map_or(u64::MAX, u64::from));
     let mut body = Vec::new();
     message_body(&mut body, message);
+    will_body(out, &body, delay_seconds, expiry_seconds);
+}
+
+/// The same of a message that is encoded already.
+pub(crate) fn will_body(out: &mut Vec<u8>, body: &[u8], delay_seconds: u32, expiry_seconds: Option<u32>) {
+    out.extend_from_slice(&delay_seconds.to_le_bytes());
+    number(out, expiry_seconds.map_or(u64::MAX, u64::from));
     varint(out, body.len() as u64);
-    out.extend_from_slice(&body);
+    out.extend_from_slice(body);
 }

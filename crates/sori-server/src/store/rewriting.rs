@@ -1,21 +1,16 @@
-//! A whole store written anew, without a broker: by one shard and one committer on one thread.
+//! A whole store written anew, without a broker: by one committer on one thread.
 //!
 //! It is how a store is made as small as it can be: a checkpoint of everything, and then cleaning until nothing is left to
-//! clean.
+//! clean. What the records add up to stays as it is; nothing falls due meanwhile, and no setting of a broker applies.
 
-use crate::space::LockedSpace;
 use crate::startup::RunError;
+use crate::store::committing::piece;
 use crate::store::opening;
-use crate::store::portion;
-use crate::store::running::ReaderPlaces;
 use crate::worker::Clock;
-use sori_broker::{Effect, OpenAccess, Records, Recovered, Settings, Shard, ShardId, Space, StoreState, Time};
+use sori_broker::{Records, RecordsStep, Recovered, Rewriter, ShardId};
 pub use sori_store::Figures;
-use sori_store::{Committer, Options, Outcome, Reader, State};
-use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
+use sori_store::{CheckpointOrder, Committer, Options, Outcome, State};
 use std::path::Path;
-use std::sync::Arc;
 
 /// So many steps in a row that tell nothing and write nothing mean that something is wrong.
 const SILENT_STEPS_MAX: u64 = 10_000;
@@ -27,50 +22,45 @@ const BYTES_PER_SILENT_STEP: u64 = 64;
 /// # Errors
 /// It cannot be opened or written; it is whole nevertheless.
 pub fn compact(path: &Path) -> Result<(Figures, Figures), RunError> {
-    let now = Clock::start().now();
     let opened = opening::open_at(path, Options::default(), 1);
     let opened = opened.map_err(|error| opening::refused_beside(path, &error))?;
     let before = opened.committer.figures();
-    let after = Rewriting::new(opened.committer, opened.recovered, now).run()?;
+    let after = Rewriting::new(opened.committer, opened.recovered, Clock::start().now().0).run()?;
     Ok((before, after))
 }
 
 struct Rewriting {
     committer: Committer,
-    reader: Reader,
-    shard: Shard,
-    now: Time,
-    /// What has been submitted and is not durable yet.
-    unsettled: VecDeque<Records>,
+    rewriter: Rewriter,
+    /// The checkpoint for which everything is being written down.
+    walking: Option<u64>,
+    /// How many pieces have been submitted.
+    upto: u64,
+    /// For the committer alone. Nothing of it is written.
+    now_millis: u64,
     silent_steps_max: u64,
 }
 
 impl Rewriting {
-    fn new(committer: Committer, recovered: Recovered, now: Time) -> Rewriting {
-        let reader = committer.reader();
-        let space = LockedSpace::new(1).with_places(Arc::new(ReaderPlaces(reader.clone())));
-        let portions = portion::portions(recovered, &reader, 1, &space.memory(ShardId(0)));
-        let space: Arc<dyn Space> = Arc::new(space);
-        let settings = Arc::new(Settings { keeps_records: true, clients_max: None, ..Settings::default() });
-        let seed = RandomState::new().hash_one(0);
-        let mut shard = Shard::new(ShardId(0), 1, settings, space, Arc::new(OpenAccess), seed, now);
-        for portion in portions {
-            portion.begin(ShardId(0), &mut shard);
-            portion.restore(&mut shard, now);
-        }
-        Rewriting { committer, reader, shard, now, unsettled: VecDeque::new(), silent_steps_max: SILENT_STEPS_MAX }
+    fn new(committer: Committer, recovered: Recovered, now_millis: u64) -> Rewriting {
+        let rewriter = recovered.rewrite();
+        Rewriting { committer, rewriter, walking: None, upto: 0, now_millis, silent_steps_max: SILENT_STEPS_MAX }
     }
 
     fn run(mut self) -> Result<Figures, RunError> {
         let begun = self.committer.figures();
         let silent_max = self.silent_steps_max + begun.disk_bytes / BYTES_PER_SILENT_STEP;
+        while let Some(records) = self.rewriter.next_name() {
+            self.submit(records);
+            self.step()?;
+        }
         self.committer.request_checkpoint();
         let (mut silent, mut bytes_written) = (0, begun.bytes_written);
         while self.committer.figures().checkpoints == begun.checkpoints || self.committer.wants_step() {
-            self.turn();
-            let outcomes = self.committer.step(self.now.0);
+            self.walk();
+            let is_told = self.step()?;
             let figures = self.committer.figures();
-            let is_silent = outcomes.is_empty() && figures.bytes_written == bytes_written;
+            let is_silent = !is_told && figures.bytes_written == bytes_written;
             silent = if is_silent { silent + 1 } else { 0 };
             bytes_written = figures.bytes_written;
             if silent > silent_max {
@@ -78,47 +68,54 @@ impl Rewriting {
                     "The store does not come to an end with its checkpoint; please report this.",
                 ));
             }
-            outcomes.into_iter().try_for_each(|outcome| self.hear(outcome))?;
         }
         let figures = self.committer.figures();
         self.committer.close();
         Ok(figures)
     }
 
-    fn turn(&mut self) {
-        if self.shard.next_deadline().is_some_and(|due| due <= self.now) {
-            self.shard.tick(self.now);
-        }
-        while let Some(effect) = self.shard.next_effect() {
-            if let Effect::Fetch(mut fetch) = effect {
-                fetch.found = fetch.places.iter().map(|&place| self.reader.read(place).ok()).collect();
-                self.shard.fetched(self.now, *fetch);
+    /// Writes down the next part, or says that this was all.
+    fn walk(&mut self) {
+        let Some(number) = self.walking else { return };
+        match self.rewriter.next_piece() {
+            Some(records) => self.submit(records),
+            None => {
+                self.walking = None;
+                self.take_step(RecordsStep::Walked(number));
             }
         }
-        while let Some(mut records) = self.shard.take_records() {
-            self.committer.submit(super::committing::piece(ShardId(0), &mut records));
-            self.unsettled.push_back(records);
-        }
-        while self.shard.next_mail().is_some() {}
-        self.shard.mail_posted();
+    }
+
+    fn take_step(&mut self, step: RecordsStep) {
+        let mut records = Records::default();
+        (records.step, records.is_awaited) = (Some(step), true);
+        self.submit(records);
+    }
+
+    fn submit(&mut self, mut records: Records) {
+        self.upto += 1;
+        records.upto = self.upto;
+        self.committer.submit(piece(ShardId(0), &mut records));
+    }
+
+    /// One step of the committer. True: it told something.
+    fn step(&mut self) -> Result<bool, RunError> {
+        let outcomes = self.committer.step(self.now_millis);
+        let is_told = !outcomes.is_empty();
+        outcomes.into_iter().try_for_each(|outcome| self.hear(outcome))?;
+        Ok(is_told)
     }
 
     fn hear(&mut self, outcome: Outcome) -> Result<(), RunError> {
         match outcome {
-            Outcome::Durable { upto, place, .. } => {
-                self.unsettled.pop_front().expect("it was submitted").placed(place);
-                self.shard.durable(self.now, upto);
-            }
-            Outcome::Checkpoint { number, order } => {
-                self.shard.checkpoint(self.now, number, super::committing::ordered(order));
-            }
-            Outcome::State(State::Ok) => self.shard.set_store(self.now, StoreState::Ok),
+            Outcome::Checkpoint { number, order: CheckpointOrder::Begin } => self.walking = Some(number),
+            Outcome::Checkpoint { number, order: CheckpointOrder::Pass } => self.take_step(RecordsStep::Passed(number)),
             Outcome::State(State::Full) => return Err(RunError::new("There is no room left on the disk.")),
             Outcome::State(State::Failed { text }) => {
                 return Err(RunError::new(format!("The store has failed: {text}.")));
             }
             Outcome::Unreadable(error) => return Err(RunError::new(format!("{error}.")).of_damage()),
-            Outcome::Cleaned { .. } => {}
+            Outcome::Durable { .. } | Outcome::State(State::Ok) | Outcome::Cleaned { .. } => {}
         }
         Ok(())
     }
@@ -128,9 +125,10 @@ impl Rewriting {
 mod tests {
     use super::*;
     use crate::store::opening::Reading;
-    use sori_broker::{MemoryUse, PlainMessage, RecordsWriter};
+    use sori_broker::{MemoryUse, PlainMessage, RecordsWriter, Time};
     use sori_mqtt::QoS;
     use sori_store::{MemoryDisk, Piece};
+    use std::sync::Arc;
 
     const SEGMENTS: u64 = 60;
 
@@ -169,7 +167,7 @@ mod tests {
 
     fn rewriting(disk: &Arc<MemoryDisk>, writers: u16) -> Rewriting {
         let opening::Opened { committer, recovered } = open(disk, writers);
-        Rewriting { silent_steps_max: SEGMENTS / 4, ..Rewriting::new(committer, recovered, Time(1)) }
+        Rewriting { silent_steps_max: SEGMENTS / 4, ..Rewriting::new(committer, recovered, 1) }
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Store {
 }
 
 /// Where messages lie, as the store's reader knows it.
-pub(crate) struct ReaderPlaces(pub(crate) Reader);
+struct ReaderPlaces(Reader);
 
 impl Places for ReaderPlaces {
     fn current(&self, place: u64) -> u64 {

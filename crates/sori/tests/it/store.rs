@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use super::broker::unused_port;
 use super::serve::{Directory, Running};
@@ -77,6 +80,78 @@ fn a_store_is_checked_and_copied_while_the_broker_runs_and_written_down_when_it_
     assert!(compacted.contains(r#""bytes_after":"#), "{compacted}");
     assert_eq!(lines(&succeeds(&format!("store export {location}"))), lines(&exported));
     assert!(succeeds(&format!("store repair {location}")).ends_with(" is whole; nothing was changed\n"));
+}
+
+/// A client that sends these packets, and reads so many bytes of what comes.
+fn client(port: u16, packets: &[u8], count: usize) -> (TcpStream, Vec<u8>) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
+    stream.write_all(packets).expect("it is taken");
+    let mut answers = vec![0; count];
+    stream.read_exact(&mut answers).expect("it answers");
+    (stream, answers)
+}
+
+/// CONNECT of MQTT 5 without Clean Start, with a Session Expiry Interval and perhaps a will that is delayed by a second.
+fn connect(id: u8, expiry_seconds: u8, has_will: bool) -> Vec<u8> {
+    let flags = if has_will { 0b1100 } else { 0 };
+    let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', 5, flags, 0, 0, 5, 0x11, 0, 0, 0, expiry_seconds, 0, 1, id];
+    if has_will {
+        body.extend(*b"\x05\x18\0\0\0\x01\0\x04will\0\x04dead");
+    }
+    [vec![0x10, body.len() as u8], body].concat()
+}
+
+/// What a broker had under way when it was killed, and must go on with when it starts again: more than its defaults would take.
+#[test]
+fn a_store_that_is_made_small_holds_the_same_and_no_clock_has_begun() {
+    const MANY: u16 = 1200;
+    let directory = Directory::new("small");
+    let location = directory.0.display().to_string();
+    let port = unused_port();
+    let text = format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {location}\n\
+         max_queued_messages 0\n"
+    );
+    let config = directory.file("broker.conf", &text);
+    let serve = || Running::start(sori(&format!("serve -v -c {config}"), port), " running\n");
+    let running = serve();
+    succeeds(&format!("sub -p {port} -i S -c -q 2 -t # -E"));
+    // One is sent and answered with PUBREC, one is sent, and the others wait for these.
+    let subscribed = [&*connect(b'R', 200, false), b"\x82\x09\0\x01\0\0\x03t/#\x02"].concat();
+    let (mut receiver, _) = client(port, &subscribed, 2 + 9);
+    let mut published = b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01P".to_vec();
+    for id in 1..=MANY {
+        let [high, low] = id.to_be_bytes();
+        published.extend([0x34, 9, 0, 3, b't', b'/', b'x', high, low, high, low]);
+        published.extend([0x62, 2, high, low]);
+    }
+    let (_publisher, _) = client(port, &published, 4 + usize::from(MANY) * 8);
+    receiver.write_all(b"\x50\x02\0\x01").expect("it is taken");
+    // Clean sessions and their last words: a message that is not released yet, and one that goes out later.
+    let _received = client(port, b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01Q\x34\x0a\0\x03t/q\0\x07held", 4 + 4);
+    let _will = client(port, &connect(b'W', 200, true), 2);
+    let _short = client(port, &connect(b'E', 1, false), 2);
+    succeeds(&format!("pub -p {port} -t kept -m value -q 1 -r"));
+    running.end("KILL");
+
+    let exported = succeeds(&format!("store export {location}"));
+    for _ in 0..2 {
+        succeeds(&format!("store compact {location}"));
+        let now = succeeds(&format!("store export {location}"));
+        let (before, after) = (lines(&exported), lines(&now));
+        let differs = before.iter().zip(&after).find(|(before, after)| before != after);
+        assert_eq!((differs, after.len()), (None, before.len()));
+        std::thread::sleep(Duration::from_millis(600));
+    }
+    let running = serve();
+    let (_short, answer) = client(port, &connect(b'E', 1, false), 3);
+    assert_eq!(answer[2] & 1, 1, "the session lasts for a second after the start");
+    let count = usize::from(MANY) + 3;
+    let got = succeeds(&format!("sub -p {port} -i S -c -q 2 -t t/none -C {count} -W 20 -F %t"));
+    let of = |topic: &str| got.lines().filter(|line| *line == topic).count();
+    assert_eq!((of("t/x"), of("t/q"), of("kept"), of("will")), (MANY.into(), 1, 1, 1), "{count}");
+    assert_eq!(running.end("TERM").0, Some(0));
 }
 
 /// Flips a byte in the middle of the first segment.

@@ -537,6 +537,29 @@ fn what_goes_before_its_turn_does_not_take_its_like_along() {
     assert_eq!(replay(&machine.log, machine.begin), replay(&machine.log, 0));
 }
 
+/// All that a replay of pieces gives: sessions, what of each is no part of a plain one, retained messages, numbers.
+fn everything(log: &[u8], pieces: &[(usize, usize)]) -> impl PartialEq + core::fmt::Debug + use<> {
+    let mut recovered = Recovered::new();
+    for (begin, end) in pieces {
+        recovered.apply(BASE + *begin as u64, &log[*begin..*end]).expect("it was written");
+    }
+    recovered.finish(&MemoryUse::default(), &mut |place| blob_at(log, place));
+    let next_ids: BTreeMap<String, u16> = recovered
+        .iter()
+        .map(|(client_id, session)| {
+            (String::from(&**client_id), session.goes_on_after().unwrap_or(PacketId::LAST).value())
+        })
+        .collect();
+    let mut sessions: Vec<PlainSession> = recovered.plain_sessions().collect();
+    sessions.sort_unstable_by(|a, b| a.client_id.cmp(&b.client_id));
+    let retained: Vec<_> = recovered
+        .take_retained()
+        .into_iter()
+        .map(|r| (String::from(r.message.topic()), r.message.place(), r.version, format!("{:?}", r.owner)))
+        .collect();
+    (sessions, next_ids, retained, recovered.counter(), recovered.retained_version())
+}
+
 /// 150 in every run of the tests; more by the variable that proptest has for it.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").map_or(150, |cases| cases.parse().expect("a number of cases"))
@@ -560,5 +583,36 @@ proptest! {
         prop_assert!(machine.begin > 0 || machine.checkpoints == 1);
         super::format::check(&machine.log).map_err(TestCaseError::fail)?;
         prop_assert_eq!(replay(&machine.log, machine.begin), replay(&machine.log, 0));
+    }
+
+    /// By a program that knows neither a clock nor a setting. If it is interrupted, nothing has happened.
+    #[test]
+    fn what_is_written_down_once_more_is_the_same(
+        deeds in proptest::collection::vec(deed(), 0..100),
+        rest in any::<prop::sample::Index>(),
+    ) {
+        let mut machine = Machine::new();
+        deeds.iter().for_each(|deed| machine.do_it(deed));
+        let mut log = machine.log;
+        let mut pieces = vec![(0, log.len())];
+        let expected = everything(&log, &pieces);
+        let mut recovered = Recovered::new();
+        recovered.apply(BASE, &log).expect("shards wrote it");
+        let mut rewriter = recovered.rewrite();
+        let mut add = |mut records: Records| {
+            pieces.push((log.len(), log.len() + records.bytes.len()));
+            log.append(&mut records.bytes);
+        };
+        let mut names = 0;
+        while let Some(records) = rewriter.next_name() {
+            names += 1;
+            add(records);
+        }
+        while let Some(records) = rewriter.next_piece() {
+            add(records);
+        }
+        super::format::check(&log).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(&everything(&log, &pieces[1 + names..]), &expected);
+        prop_assert_eq!(&everything(&log, &pieces[..=rest.index(pieces.len())]), &expected);
     }
 }
