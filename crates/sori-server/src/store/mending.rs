@@ -45,6 +45,7 @@ pub fn backup(from: &Path, to: &Path) -> Result<(), RunError> {
         BackupError::Store(error) => refused_beside(from, &error),
         BackupError::Copy(error) => not_copied(to, &error),
     })?;
+    drop(target);
     unfinished.finish()
 }
 

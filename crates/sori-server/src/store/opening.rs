@@ -5,7 +5,8 @@ use crate::log::Log;
 use crate::patience::until_free;
 use crate::progress::Progress;
 use crate::startup::RunError;
-use crate::store::place::{Place, without_number};
+use crate::store::place::{Place, not_whole, without_number};
+use crate::store::unfinished::is_unfinished;
 use sori_broker::Recovered;
 use sori_store::{Committer, Disk, FileDisk, OpenError, Options, Reader};
 use std::io::ErrorKind;
@@ -48,8 +49,11 @@ pub(crate) fn open(config: &Config, shards: u16, log: &Log) -> Result<Opened, Ru
             without_number(&error)
         )),
     }
-    if !place.store().exists() {
+    if !place.store().exists() || is_unfinished(&place.store()) {
         super::importing::take_over(&place, log)?;
+    }
+    if is_unfinished(&place.store()) {
+        return Err(not_whole(&place.store()));
     }
     let opened = open_at(&place.store(), options(config), shards);
     let opened = opened.map_err(|error| refused(&place.store(), &error))?;
@@ -169,6 +173,7 @@ pub(crate) fn refused(path: &Path, error: &OpenError) -> RunError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Defaults;
     use std::io;
 
     #[test]
@@ -188,5 +193,30 @@ mod tests {
             assert!(words.iter().all(|word| text.contains(word)), "{text}");
             assert!(text.starts_with("Error: ") && text.contains("/d/sori.store"), "{text}");
         }
+    }
+
+    /// It had got its name, and somebody was interrupted before it was known to be whole.
+    #[test]
+    fn a_store_that_was_being_made_is_made_again_or_refused() {
+        let directory = std::env::temp_dir().join(format!("sori-opening-{}", std::process::id()));
+        let store = directory.join("sori.store");
+        let config =
+            Config { persistence_location: Some(directory.clone()), ..Config::with_defaults(Defaults::Mosquitto) };
+        let leave = || {
+            let _ = std::fs::remove_dir_all(&directory);
+            std::fs::create_dir_all(&store).expect("can be made");
+            std::fs::write(store.join("00000001.log"), "half").expect("can be written");
+            std::fs::write(store.join("unfinished"), "").expect("can be written");
+        };
+        leave();
+        let error = open(&config, 1, &Log::silent()).map(|_| ()).expect_err("there is nothing to make it of");
+        assert!(error.to_string().contains("Make it again."), "{error}");
+        leave();
+        let database = include_bytes!("../../tests/data/mosquitto/v6-2.0.22.db");
+        std::fs::write(directory.join("mosquitto.db"), database).expect("can be written");
+        let opened = open(&config, 1, &Log::silent()).expect("it is made again");
+        assert!(opened.recovered.sessions() > 0 && !store.join("unfinished").exists());
+        drop(opened);
+        let _ = std::fs::remove_dir_all(&directory);
     }
 }

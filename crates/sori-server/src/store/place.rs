@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::startup::RunError;
-use crate::store::unfinished;
+use crate::store::unfinished::is_unfinished;
 use sori_store::{make_directory, sync_parent};
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -97,15 +97,20 @@ pub(super) fn has_segments(directory: &Path) -> io::Result<bool> {
 /// There is no store in it, or only a part of one.
 pub fn examine(store: &Path) -> Result<(), RunError> {
     match has_segments(store) {
-        Ok(true) if store.join(unfinished::NOTE).exists() => Err(RunError::new(format!(
-            "The store in {} is not whole: it was being made, and that was interrupted. Make it again.",
-            store.display()
-        ))),
+        Ok(true) if is_unfinished(store) => Err(not_whole(store)),
         Ok(true) => Ok(()),
         Ok(false) => Err(no_store(store)),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(no_store(store)),
         Err(error) => Err(unreadable(store, &error)),
     }
+}
+
+/// What an interruption has left is no store.
+pub(super) fn not_whole(store: &Path) -> RunError {
+    RunError::new(format!(
+        "The store in {} is not whole: it was being made, and that was interrupted. Make it again.",
+        store.display()
+    ))
 }
 
 fn no_store(path: &Path) -> RunError {
