@@ -463,7 +463,7 @@ fn read_head(reader: &mut Reader<'_>) -> Result<(Arc<str>, Head), RecordError> {
     let user = reader.user()?;
     let flags = reader.byte()?;
     if flags & !(HEAD_HAS_WILL | HEAD_EXPIRES_BY_SETTING) != 0 {
-        return reader.wrong("unknown flags of a session");
+        return reader.newer("unknown flags of a session");
     }
     let will = if flags & HEAD_HAS_WILL == 0 { None } else { Some(read_will(reader)?) };
     let expires_by_setting = flags & HEAD_EXPIRES_BY_SETTING != 0;

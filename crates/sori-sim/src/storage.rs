@@ -83,7 +83,7 @@ impl Storage {
         let mut replay = |place: u64, bytes: &[u8]| {
             frames += 1;
             let times = if sabotage == Some(Sabotage::Record) && frames % ONE_IN == 0 { 2 } else { 1 };
-            (0..times).try_for_each(|_| recovered.apply(place, bytes)).map_err(|error| error.to_string())
+            (0..times).try_for_each(|_| recovered.apply(place, bytes)).map_err(|error| error.to_string().into())
         };
         let mut committer = Committer::open(Arc::new(disk.clone()), options.clone(), shards, &mut replay)?;
         committer.note_replayed(recovered.message_bytes());

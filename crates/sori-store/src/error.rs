@@ -43,8 +43,29 @@ pub enum OpenError {
         /// Where in the file their frame begins.
         offset: u64,
         /// What the reader said.
-        text: String,
+        refusal: Refusal,
     },
+}
+
+/// Why somebody does not take the records of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong.
+    pub text: String,
+    /// Nothing is: a newer version can read them.
+    pub is_newer: bool,
+}
+
+impl From<String> for Refusal {
+    fn from(text: String) -> Refusal {
+        Refusal { text, is_newer: false }
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(text: &str) -> Refusal {
+        Refusal::from(text.to_owned())
+    }
 }
 
 impl fmt::Display for OpenError {
@@ -62,8 +83,10 @@ impl fmt::Display for OpenError {
                     "the store is damaged: {file}, offset {offset}: {text}; `sori store repair` keeps what is whole"
                 )
             }
-            OpenError::Records { file, offset, text } => {
-                write!(f, "the store holds records that cannot be read: {file}, offset {offset}: {text}")
+            OpenError::Records { file, offset, refusal } => {
+                let newer = if refusal.is_newer { ", which a newer version of this program wrote" } else { "" };
+                let text = &refusal.text;
+                write!(f, "the store holds records that cannot be read{newer}: {file}, offset {offset}: {text}")
             }
         }
     }

@@ -70,7 +70,7 @@ mod window;
 pub use committer::Committer;
 pub use directory::{make_directory, sync_parent};
 pub use disk::Disk;
-pub use error::{OpenError, ReadError};
+pub use error::{OpenError, ReadError, Refusal};
 pub use figures::Figures;
 pub use file_disk::FileDisk;
 pub use memory_disk::{Faults, MemoryDisk, Operation};

@@ -6,7 +6,7 @@
 
 use crate::checkpoint::{End, Needed};
 use crate::disk::Disk;
-use crate::error::OpenError;
+use crate::error::{OpenError, Refusal};
 use crate::frame::{Frame, Frames, Home, Kind};
 use crate::liveness::Liveness;
 use crate::log::{self, Log, Trouble};
@@ -19,7 +19,7 @@ use std::io;
 use std::sync::Arc;
 
 /// What the program does with the records of a frame: the place of the first byte, and the bytes. An error ends the opening.
-pub type Replay<'a> = dyn FnMut(u64, &[u8]) -> Result<(), String> + 'a;
+pub type Replay<'a> = dyn FnMut(u64, &[u8]) -> Result<(), Refusal> + 'a;
 
 /// An open store.
 pub(crate) struct Opened {
@@ -204,10 +204,10 @@ impl<'a> Survey<'a> {
         self.bytes_since_end += frame.end() - frame.at();
         match frame.kind {
             Kind::Records => {
-                replay(place(number, frame.payload_at), frame.payload).map_err(|text| OpenError::Records {
+                replay(place(number, frame.payload_at), frame.payload).map_err(|refusal| OpenError::Records {
                     file: segment::name(number),
                     offset: frame.at(),
-                    text,
+                    refusal,
                 })?;
             }
             Kind::CheckpointEnd => {

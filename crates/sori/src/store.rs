@@ -129,6 +129,7 @@ impl<'a> FoundLine<'a> {
     fn of(finding: &'a Finding) -> FoundLine<'a> {
         let severity = match finding.severity {
             Severity::Note => "note",
+            Severity::Newer => "newer",
             Severity::Damage => "damage",
         };
         FoundLine { file: &finding.file, offset: finding.offset, severity, text: &finding.text }

@@ -19,6 +19,8 @@ pub struct RecordError {
     pub offset: usize,
     /// What is wrong there.
     pub text: &'static str,
+    /// Nothing is: only a newer version writes what stands there.
+    pub is_newer: bool,
 }
 
 impl fmt::Display for RecordError {
@@ -46,7 +48,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn wrong<T>(&self, text: &'static str) -> Read<T> {
-        Err(RecordError { offset: self.at, text })
+        Err(RecordError { offset: self.at, text, is_newer: false })
+    }
+
+    pub(crate) fn newer<T>(&self, text: &'static str) -> Read<T> {
+        Err(RecordError { offset: self.at, text, is_newer: true })
     }
 
     pub(crate) fn take(&mut self, count: usize) -> Read<&'a [u8]> {
@@ -73,7 +79,7 @@ impl<'a> Reader<'a> {
             Some(kind) => Ok(kind),
             None => {
                 self.at -= 1;
-                self.wrong("an unknown kind of record")
+                self.newer("an unknown kind of record")
             }
         }
     }
@@ -117,7 +123,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn user(&mut self) -> Read<(Option<Box<str>>, u32)> {
         let flags = self.byte()?;
         if flags & !(USER_HAS_NAME | USER_HAS_REALM) != 0 {
-            return self.wrong("unknown flags of a user");
+            return self.newer("unknown flags of a user");
         }
         let name = if flags & USER_HAS_NAME == 0 { None } else { Some(Box::from(self.text()?)) };
         let realm = if flags & USER_HAS_REALM == 0 { 0 } else { self.seconds()? };
@@ -174,7 +180,7 @@ impl<'a> Reader<'a> {
         let length = u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize;
         let begin = self.at;
         let body = self.take(length)?;
-        let message = message_body(body).map_err(|e| RecordError { offset: begin + e.offset, text: e.text })?;
+        let message = message_body(body).map_err(|e| RecordError { offset: begin + e.offset, ..e })?;
         Ok((at, message))
     }
 }

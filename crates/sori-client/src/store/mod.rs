@@ -100,7 +100,7 @@ impl Store {
             ..sori_store::Options::default()
         };
         let mut book = Book::default();
-        let mut replay = |_, records: &[u8]| book.replay(records);
+        let mut replay = |_, records: &[u8]| book.replay(records).map_err(Into::into);
         let committer = Committer::open(disk, options, 1, &mut replay)
             .map_err(|error| Error::Store(format!("{}: {error}", self.directory.display())))?;
         Ok(Open { committer, book, fences: 0, owes_fence: false, bytes_max: self.bytes_max, failure: None })

@@ -75,7 +75,7 @@ struct Maker<'a> {
 impl<'a> Maker<'a> {
     fn create(path: &Path) -> Result<Maker<'a>, RunError> {
         let disk = FileDisk::open(path).map_err(|error| refused(path, &error))?;
-        let nothing = &mut |_, _: &[u8]| Err("it is not empty".to_owned());
+        let nothing = &mut |_, _: &[u8]| Err("it is not empty".into());
         let committer = Committer::open(Arc::new(disk), Options::default(), 1, nothing);
         let committer = committer.map_err(|error| refused(path, &error))?;
         Ok(Maker {

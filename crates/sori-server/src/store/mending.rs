@@ -2,11 +2,11 @@
 
 use crate::progress::Progress;
 use crate::startup::RunError;
-use crate::store::opening::refused_beside;
+use crate::store::opening::{refusal, refused_beside};
 use crate::store::place::failed;
 use crate::store::unfinished::Unfinished;
 use sori_broker::Recovered;
-use sori_store::{BackupError, FileDisk, OpenError, Records};
+use sori_store::{BackupError, FileDisk, OpenError, Records, Refusal};
 pub use sori_store::{Finding, Repaired, Severity};
 use std::path::Path;
 
@@ -17,7 +17,9 @@ use std::path::Path;
 /// It cannot be read.
 pub fn verify(path: &Path) -> Result<Vec<Finding>, RunError> {
     let disk = FileDisk::open_read_only(path).map_err(|error| refused_beside(path, &error))?;
-    sori_store::verify(&disk, &mut shown("Checking the store")).map_err(|error| refused_beside(path, &error))
+    let mut understand = |place, bytes: &[u8]| Recovered::new().apply(place, bytes).map_err(refusal);
+    sori_store::verify(&disk, &mut understand, &mut shown("Checking the store"))
+        .map_err(|error| refused_beside(path, &error))
 }
 
 /// Mends the store at `path`, which nobody may use: keeps what is whole, and tells what is lost.
@@ -69,7 +71,7 @@ impl Records for Understanding {
         self.0 = Recovered::new();
     }
 
-    fn frame(&mut self, place: u64, bytes: &[u8]) -> Result<(), String> {
-        self.0.apply(place, bytes).map_err(|error| error.to_string())
+    fn frame(&mut self, place: u64, bytes: &[u8]) -> Result<(), Refusal> {
+        self.0.apply(place, bytes).map_err(refusal)
     }
 }

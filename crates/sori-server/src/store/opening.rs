@@ -7,8 +7,8 @@ use crate::progress::Progress;
 use crate::startup::RunError;
 use crate::store::place::{Place, not_whole, without_number};
 use crate::store::unfinished::is_unfinished;
-use sori_broker::Recovered;
-use sori_store::{Committer, Disk, FileDisk, OpenError, Options, Reader};
+use sori_broker::{RecordError, Recovered};
+use sori_store::{Committer, Disk, FileDisk, OpenError, Options, Reader, Refusal};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -112,11 +112,16 @@ impl Reading {
         self.recovered
     }
 
-    pub(crate) fn apply(&mut self, place: u64, bytes: &[u8]) -> Result<(), String> {
+    pub(crate) fn apply(&mut self, place: u64, bytes: &[u8]) -> Result<(), Refusal> {
         self.done += bytes.len() as u64;
         self.progress.show(self.done, self.of);
-        self.recovered.apply(place, bytes).map_err(|error| error.to_string())
+        self.recovered.apply(place, bytes).map_err(refusal)
     }
+}
+
+/// Why records are not taken, in the words of the store.
+pub(crate) fn refusal(error: RecordError) -> Refusal {
+    Refusal { text: error.to_string(), is_newer: error.is_newer }
 }
 
 /// The same for a program that works on a store beside a broker.
@@ -158,16 +163,22 @@ pub(crate) fn refused(path: &Path, error: &OpenError) -> RunError {
             "The store {path} was written by a newer version of sori: {file} has format version {version}. Start that \
              version, or choose another directory with persistence_location."
         ),
-        OpenError::Damaged { file, offset, text } => format!(
+        OpenError::Records { file, offset, refusal: Refusal { text, is_newer: true } } => format!(
+            "The store {path} was written by a newer version of sori: {file}, offset {offset}: {text}. Start that version, or \
+             choose another directory with persistence_location."
+        ),
+        OpenError::Damaged { file, offset, text }
+        | OpenError::Records { file, offset, refusal: Refusal { text, is_newer: false } } => format!(
             "The store {path} is damaged: {file}, offset {offset}: {text}. Look after the disk, keep a copy of the \
              directory, then run `sori store repair {path}`, which keeps what is whole and tells what is not."
         ),
-        OpenError::Records { file, offset, text } => format!(
-            "The store {path} holds records that this version of sori cannot read: {file}, offset {offset}: {text}. \
-             `sori store verify {path}` tells more."
-        ),
     });
-    if matches!(error, OpenError::Damaged { .. }) { told.of_damage() } else { told }
+    let is_damage = match error {
+        OpenError::Damaged { .. } => true,
+        OpenError::Records { refusal, .. } => !refusal.is_newer,
+        _ => false,
+    };
+    if is_damage { told.of_damage() } else { told }
 }
 
 #[cfg(test)]
@@ -180,6 +191,11 @@ mod tests {
     fn refusals_say_what_can_be_done() {
         let io = |kind: i32| OpenError::Io { what: "make it".to_owned(), error: io::Error::from_raw_os_error(kind) };
         let damaged = OpenError::Damaged { file: "00000001.log".to_owned(), offset: 42, text: "not whole".to_owned() };
+        let records = |is_newer| OpenError::Records {
+            file: "00000001.log".to_owned(),
+            offset: 42,
+            refusal: Refusal { text: "what is this?".to_owned(), is_newer },
+        };
         for (error, words) in [
             (OpenError::InUse { path: String::new(), pid: Some(7) }, ["in use by process 7", "persistence_location"]),
             (OpenError::InUse { path: String::new(), pid: None }, ["by another process", "Is another broker running?"]),
@@ -188,6 +204,8 @@ mod tests {
             (io(5), ["cannot make it", "Input/output error."]),
             (OpenError::Newer { file: "f".to_owned(), version: 2 }, ["newer version of sori", "format version 2"]),
             (damaged, ["00000001.log, offset 42: not whole", "sori store repair /d/sori.store"]),
+            (records(false), ["00000001.log, offset 42: what is this?", "sori store repair /d/sori.store"]),
+            (records(true), ["00000001.log, offset 42: what is this?", "Start that version"]),
         ] {
             let text = refused(Path::new("/d/sori.store"), &error).to_string();
             assert!(words.iter().all(|word| text.contains(word)), "{text}");

@@ -7,7 +7,7 @@ use crate::checkpoint::{End, Needed};
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::frame::{Frame, Frames, Home, Kind};
-use crate::open::{MISSING, io_error, removed_segments};
+use crate::open::{MISSING, Replay, io_error, removed_segments};
 use crate::place;
 use crate::relocations;
 use crate::segment::{self, Checkpoint, HEADER_BYTES, Header, HeaderError};
@@ -23,6 +23,8 @@ pub(super) struct Inspected {
     pub(super) end: Option<End>,
     pub(super) removed: BTreeSet<u32>,
     pub(super) findings: Vec<Finding>,
+    /// Records that cannot be read, by their segments: nobody reads those from before the checkpoint.
+    refused: Vec<(u32, Finding)>,
 }
 
 /// What is known about one segment.
@@ -53,7 +55,11 @@ pub(super) struct Hole {
 
 impl Inspected {
     /// Looks at all of a store. An error means that it could not be looked at, not that it is damaged.
-    pub(super) fn new(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Result<Inspected, OpenError> {
+    pub(super) fn new(
+        disk: &dyn Disk,
+        understand: &mut Replay<'_>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Inspected, OpenError> {
         let numbers = segment::numbers(disk).map_err(|error| io_error("read the directory", error))?;
         let mut inspected = Inspected {
             store_id: 0,
@@ -62,6 +68,7 @@ impl Inspected {
             end: None,
             removed: BTreeSet::new(),
             findings: Vec::new(),
+            refused: Vec::new(),
         };
         inspected.find_store(disk, &numbers)?;
         let mut bytes_total = 0;
@@ -73,7 +80,7 @@ impl Inspected {
         for number in &numbers {
             let file = segment::name(*number);
             let bytes = segment::read_whole(disk, &file).map_err(|error| io_error(&format!("read {file}"), error))?;
-            inspected.look_at(*number, &bytes, numbers.last() == Some(number));
+            inspected.look_at(*number, &bytes, numbers.last() == Some(number), understand);
             bytes_done += bytes.len() as u64;
             progress(Progress { bytes_done, bytes_total });
         }
@@ -108,7 +115,7 @@ impl Inspected {
         Ok(())
     }
 
-    fn look_at(&mut self, number: u32, file: &[u8], is_last: bool) {
+    fn look_at(&mut self, number: u32, file: &[u8], is_last: bool, understand: &mut Replay<'_>) {
         let mut segment = Segment { bytes: file.len() as u64, end: HEADER_BYTES, ..Segment::default() };
         segment.is_header_damaged = Header::decode(file).is_err();
         let is_just_begun = is_last && segment.bytes <= HEADER_BYTES && segment.is_header_damaged;
@@ -121,7 +128,7 @@ impl Inspected {
                 if segment.is_header_damaged {
                     self.find(number, 0, "the header is damaged", Severity::Damage);
                 }
-                self.look_at_frames(number, file, header.sequence, is_last, &mut segment);
+                self.look_at_frames(number, file, is_last, &mut segment, understand);
             }
             None if is_just_begun => {
                 self.find(number, 0, "the segment was just begun; it will be deleted", Severity::Note);
@@ -144,11 +151,19 @@ impl Inspected {
         Some(Header { store_id: self.store_id, segment: number, sequence, checkpoint: Checkpoint::NONE })
     }
 
-    fn look_at_frames(&mut self, number: u32, file: &[u8], sequence: u64, is_last: bool, segment: &mut Segment) {
+    fn look_at_frames(
+        &mut self,
+        number: u32,
+        file: &[u8],
+        is_last: bool,
+        segment: &mut Segment,
+        understand: &mut Replay<'_>,
+    ) {
+        let sequence = segment.header.map_or(0, |header| header.sequence);
         let mut frames = Frames::new(self.home(number), file, HEADER_BYTES, sequence);
         loop {
             for frame in &mut frames {
-                self.look_into(number, &frame);
+                self.look_into(number, &frame, understand);
             }
             (segment.end, segment.next_sequence) = (frames.at, frames.sequence);
             if frames.is_at_end() {
@@ -187,7 +202,7 @@ impl Inspected {
         }
     }
 
-    fn look_into(&mut self, number: u32, frame: &Frame<'_>) {
+    fn look_into(&mut self, number: u32, frame: &Frame<'_>, understand: &mut Replay<'_>) {
         match frame.kind {
             Kind::CheckpointEnd => match End::decode(frame.payload) {
                 Some(end) if end.checkpoint.number >= self.checkpoint.number && end.checkpoint.first <= number => {
@@ -209,7 +224,14 @@ impl Inspected {
                     Severity::Note,
                 );
             }
-            Kind::Records | Kind::Synced => {}
+            Kind::Records => {
+                let place = place::place(number, frame.payload_at);
+                if let Err(refusal) = understand(place, frame.payload) {
+                    let severity = if refusal.is_newer { Severity::Newer } else { Severity::Damage };
+                    self.refused.push((number, finding(number, frame.at(), &refusal.text, severity)));
+                }
+            }
+            Kind::Synced => {}
         }
     }
 
@@ -229,6 +251,8 @@ impl Inspected {
     fn compare(&mut self) {
         let mut findings = self.gaps();
         findings.extend(self.wrong_lengths());
+        let first = self.checkpoint.first;
+        findings.extend(self.refused.extract_if(.., |(number, _)| *number >= first).map(|(_, finding)| finding));
         let leftovers: Vec<u32> = self.segments.keys().copied().filter(|number| self.is_leftover(*number)).collect();
         for number in leftovers {
             // Whatever is wrong with it, nobody looks at it again.

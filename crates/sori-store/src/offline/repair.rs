@@ -8,7 +8,7 @@ use super::inspect::{Hole, Inspected, Segment};
 use super::verify::{Finding, Severity};
 use crate::checkpoint::{End, Needed};
 use crate::disk::Disk;
-use crate::error::OpenError;
+use crate::error::{OpenError, Refusal};
 use crate::frame::{self, FRAME_HEADER_BYTES, Frames, Kind};
 use crate::open::io_error;
 use crate::place;
@@ -20,8 +20,9 @@ use std::io;
 pub trait Records {
     /// Starts anew: all frames come again.
     fn begin(&mut self);
-    /// The next frame of records: where it stands, and its bytes. A frame that is refused is dropped from the store.
-    fn frame(&mut self, place: u64, bytes: &[u8]) -> Result<(), String>;
+    /// The next frame of records: where it stands, and its bytes. A frame that is refused is dropped from the store, but for one
+    /// of a newer version: then the store is left to that.
+    fn frame(&mut self, place: u64, bytes: &[u8]) -> Result<(), Refusal>;
 }
 
 /// What a repair has done.
@@ -39,7 +40,7 @@ pub fn repair(
     records: &mut dyn Records,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Repaired, OpenError> {
-    let inspected = Inspected::new(disk, progress)?;
+    let inspected = Inspected::new(disk, &mut |_, _| Ok(()), progress)?;
     let mut repair = Repair { disk, inspected, changed: BTreeMap::new(), repaired: Repaired::default() };
     let damage = repair.inspected.findings.iter().filter(|finding| finding.severity == Severity::Damage);
     repair.repaired.lost = damage.cloned().collect();
@@ -153,17 +154,20 @@ impl Repair<'_> {
             if refused.is_empty() {
                 return Ok(());
             }
-            for (number, hole, text) in refused {
+            for (number, hole, refusal) in refused {
+                if refusal.is_newer {
+                    return Err(OpenError::Records { file: segment::name(number), offset: hole.from, refusal });
+                }
                 let mut file = self.read(number)?;
                 self.cover(number, &mut file, &hole);
                 self.changed.insert(number, file);
                 let (file, offset) = (segment::name(number), hole.from);
-                self.repaired.lost.push(Finding { file, offset, text, severity: Severity::Damage });
+                self.repaired.lost.push(Finding { file, offset, text: refusal.text, severity: Severity::Damage });
             }
         }
     }
 
-    fn refused(&self, records: &mut dyn Records) -> Result<Vec<(u32, Hole, String)>, OpenError> {
+    fn refused(&self, records: &mut dyn Records) -> Result<Vec<(u32, Hole, Refusal)>, OpenError> {
         records.begin();
         let mut refused = Vec::new();
         let Some(tail) = self.inspected.tail() else { return Ok(refused) };
@@ -173,10 +177,14 @@ impl Repair<'_> {
             for frame in Frames::new(self.inspected.home(number), &file, HEADER_BYTES, header.sequence) {
                 let place = place::place(number, frame.payload_at);
                 if frame.kind == Kind::Records
-                    && let Err(text) = records.frame(place, frame.payload)
+                    && let Err(refusal) = records.frame(place, frame.payload)
                 {
                     let (sequence, next_sequence) = (frame.sequence, frame.next_sequence());
-                    refused.push((number, Hole { from: frame.at(), to: frame.end(), sequence, next_sequence }, text));
+                    refused.push((
+                        number,
+                        Hole { from: frame.at(), to: frame.end(), sequence, next_sequence },
+                        refusal,
+                    ));
                 }
             }
         }

@@ -4,7 +4,7 @@ use super::Progress;
 use super::inspect::Inspected;
 use crate::disk::Disk;
 use crate::error::OpenError;
-use crate::open::io_error;
+use crate::open::{Replay, io_error};
 use crate::segment;
 use std::{fmt, io};
 
@@ -22,10 +22,12 @@ pub struct Finding {
 }
 
 /// How bad something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// As it is after any power cut. Nothing that was promised is missing.
     Note,
+    /// It is whole, and only a newer version can read it.
+    Newer,
     /// Something that was durable is not there, or not as it was written.
     Damage,
 }
@@ -36,11 +38,16 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Looks at every frame of every segment. The store may be in use: what is written meanwhile may show as a torn end.
-pub fn verify(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Finding>, OpenError> {
+/// Looks at every frame of every segment. `understand` says whether it could read records: it gets frames in any order, perhaps more
+/// than once, and each is looked at alone. The store may be in use: what is written meanwhile may show as a torn end.
+pub fn verify(
+    disk: &dyn Disk,
+    understand: &mut Replay<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<Finding>, OpenError> {
     for _ in 1..PASSES_MAX {
         let before = segment::numbers(disk).map_err(|error| io_error("read the directory", error))?;
-        match Inspected::new(disk, progress) {
+        match Inspected::new(disk, understand, progress) {
             // A segment was deleted after the directory had been read.
             Err(OpenError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -49,7 +56,7 @@ pub fn verify(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Result<Vec
             Ok(inspected) => return Ok(inspected.findings),
         }
     }
-    Ok(Inspected::new(disk, progress)?.findings)
+    Ok(Inspected::new(disk, understand, progress)?.findings)
 }
 
 fn is_damaged(findings: &[Finding]) -> bool {

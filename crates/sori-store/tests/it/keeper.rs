@@ -352,7 +352,8 @@ impl Writer {
 pub(crate) fn open(disk: &Arc<MemoryDisk>, options: &Options, writers: u16) -> Result<(Committer, Found), OpenError> {
     let mut found = Found::default();
     let dynamic: Arc<dyn Disk> = Arc::<MemoryDisk>::clone(disk);
-    let committer = Committer::open(dynamic, options.clone(), writers, &mut |base, bytes| found.apply(base, bytes))?;
+    let committer =
+        Committer::open(dynamic, options.clone(), writers, &mut |base, bytes| Ok(found.apply(base, bytes)?))?;
     Ok((committer, found))
 }
 

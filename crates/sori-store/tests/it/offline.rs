@@ -4,8 +4,8 @@ use crate::chance::Chance;
 use crate::damage::Sample;
 use crate::keeper::{Found, Keeper, content, open};
 use sori_store::{
-    BackupError, Disk, Finding, MemoryDisk, OpenError, Operation, Options, Progress, Records, Repaired, Severity,
-    backup, read, repair, verify,
+    BackupError, Disk, Finding, MemoryDisk, OpenError, Operation, Options, Progress, Records, Refusal, Repaired,
+    Severity, backup, read, repair, verify,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -25,14 +25,15 @@ impl Records for Owner {
         self.found = Found::default();
     }
 
-    fn frame(&mut self, place: u64, bytes: &[u8]) -> Result<(), String> {
+    fn frame(&mut self, place: u64, bytes: &[u8]) -> Result<(), Refusal> {
         self.found.apply(place, bytes)?;
         if self.refused == Some(self.found.number) { Err("it makes no sense".into()) } else { Ok(()) }
     }
 }
 
 fn damage(files: &Files) -> Vec<Finding> {
-    let findings = verify(&MemoryDisk::with_files(files.clone()), &mut |_| ()).expect("it can be read");
+    let findings =
+        verify(&MemoryDisk::with_files(files.clone()), &mut |_, _| Ok(()), &mut |_| ()).expect("it can be read");
     findings.into_iter().filter(|finding| finding.severity == Severity::Damage).collect()
 }
 
@@ -68,7 +69,8 @@ fn a_whole_store_has_nothing_to_be_repaired() {
     let sample = Sample::new(60 << 10);
     assert_eq!(damage(&sample.files), []);
     let mut seen = Vec::new();
-    verify(&MemoryDisk::with_files(sample.files.clone()), &mut |progress| seen.push(progress)).expect("it can be read");
+    verify(&MemoryDisk::with_files(sample.files.clone()), &mut |_, _| Ok(()), &mut |progress| seen.push(progress))
+        .expect("it can be read");
     let bytes = sample.segments().map(|(_, bytes)| bytes).sum();
     assert_eq!(seen.last(), Some(&Progress { bytes_done: bytes, bytes_total: bytes }));
     let (_, files, repaired) = mend(&sample, &sample.files, None);
@@ -152,6 +154,44 @@ fn repair_drops_frames_that_their_owner_refuses() {
     assert_eq!((again, repaired), (files, Repaired::default()));
 }
 
+/// What a start would refuse is told, and only that: nobody replays what stands before the checkpoint.
+#[test]
+fn records_that_cannot_be_read_are_found() {
+    let sample = Sample::new(60 << 10);
+    let disk = MemoryDisk::with_files(sample.files.clone());
+    let refused = sample.frames.len() / 2;
+    for is_newer in [false, true] {
+        let frame = &sample.frames[refused];
+        let mut understand = |place, _: &[u8]| match place < sample.frames[0].place || place == frame.place {
+            true => Err(Refusal { text: "what is this?".to_owned(), is_newer }),
+            false => Ok(()),
+        };
+        let findings = verify(&disk, &mut understand, &mut |_| ()).expect("it can be looked at");
+        let found: Vec<_> = findings.iter().filter(|finding| finding.severity != Severity::Note).collect();
+        let severity = if is_newer { Severity::Newer } else { Severity::Damage };
+        let (file, offset, text) = (frame.file.clone(), frame.at - 32, "what is this?".to_owned());
+        assert_eq!(found, [&Finding { file, offset, text, severity }]);
+    }
+}
+
+/// It is for that version to do something about it.
+#[test]
+fn repair_changes_nothing_of_a_newer_version() {
+    struct Older;
+    impl Records for Older {
+        fn begin(&mut self) {}
+
+        fn frame(&mut self, _: u64, _: &[u8]) -> Result<(), Refusal> {
+            Err(Refusal { text: "what is this?".to_owned(), is_newer: true })
+        }
+    }
+    let files = Sample::new(60 << 10).files;
+    let disk = MemoryDisk::with_files(files.clone());
+    let error = repair(&disk, &mut Older, &mut |_| ()).expect_err("it is left to that version");
+    assert!(error.to_string().contains("newer version"), "{error}");
+    assert_eq!(disk.files(), files);
+}
+
 #[test]
 fn a_repaired_store_goes_on() {
     let sample = Sample::new(60 << 10);
@@ -176,7 +216,7 @@ fn a_torn_end_is_no_damage() {
     let sample = Sample::new(60 << 10);
     let mut files = sample.files.clone();
     files.get_mut(&sample.tail).expect("a segment").extend_from_slice(&[7; 1000]);
-    let findings = verify(&MemoryDisk::with_files(files), &mut |_| ()).expect("it can be read");
+    let findings = verify(&MemoryDisk::with_files(files), &mut |_, _| Ok(()), &mut |_| ()).expect("it can be read");
     let notes: Vec<_> = findings.iter().filter(|finding| finding.file == sample.tail).collect();
     assert!(
         matches!(&notes[..], [note] if note.severity == Severity::Note && note.text.contains("1000 bytes")),
@@ -278,7 +318,8 @@ fn a_store_in_use_is_whole_whatever_is_deleted_meanwhile() {
     for seed in 0..40 {
         let store = InUse::new(seed, usize::MAX);
         let before = store.look(|keeper| keeper.cleaned_segments);
-        let findings = verify(&store, &mut |_| ()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let findings =
+            verify(&store, &mut |_, _| Ok(()), &mut |_| ()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         let damage: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Damage).collect();
         assert!(damage.is_empty(), "seed {seed}: {damage:?}");
         deleted_meanwhile += store.look(|keeper| keeper.cleaned_segments) - before;
@@ -305,7 +346,8 @@ fn damage_to_what_nobody_needs_is_none() {
         let mut leftover = leftover.clone();
         leftover[at] ^= 1;
         files.insert(name.clone(), leftover);
-        let findings = verify(&MemoryDisk::with_files(files.clone()), &mut |_| ()).expect("it can be read");
+        let findings =
+            verify(&MemoryDisk::with_files(files.clone()), &mut |_, _| Ok(()), &mut |_| ()).expect("it can be read");
         let of_leftover: Vec<_> = findings.iter().filter(|finding| finding.file == name).collect();
         assert!(
             matches!(&of_leftover[..], [note] if note.severity == Severity::Note && note.text.contains("will be deleted")),
@@ -329,7 +371,7 @@ fn who_reads_a_store_changes_nothing_in_it() {
     let fails = |operation, _: &str| (operation != Operation::Read).then(|| io::Error::other("it is only read"));
     disk.set_faults(Some(Box::new(fails)));
     let mut found = Found::default();
-    let reader = read(disk.clone(), &mut |place, bytes| found.apply(place, bytes)).expect("it is whole");
+    let reader = read(disk.clone(), &mut |place, bytes| Ok(found.apply(place, bytes)?)).expect("it is whole");
     assert_eq!(found.live.keys().copied().collect::<Vec<_>>(), without(&sample, |_, _, _| false));
     for (id, place) in &found.live {
         assert!(reader.read(*place).is_ok_and(|bytes| bytes == content(*id)));

@@ -26,19 +26,24 @@ struct Verified<'a> {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = arguments.place.existing()?;
     let findings = mending::verify(&path)?;
-    let is_whole = findings.iter().all(|finding| finding.severity == Severity::Note);
+    let worst = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Note);
+    let is_newer = findings.iter().any(|finding| finding.severity == Severity::Newer);
+    let is_whole = worst == Severity::Note;
     let store = path.display().to_string();
     if arguments.json {
         print_json(&Verified { store, is_whole, findings: findings.iter().map(FoundLine::of).collect() })?;
     } else {
-        for finding in &findings {
-            let what = if finding.severity == Severity::Note { "note" } else { "damage" };
-            println!("{what}: {finding}");
-        }
-        match is_whole {
-            true => println!("{store} is whole"),
-            false => println!("{store} is damaged; `sori store repair {store}` keeps what is whole"),
+        findings.iter().for_each(|finding| println!("{}: {finding}", FoundLine::of(finding).severity));
+        // What this version cannot read it would not keep either.
+        match worst {
+            Severity::Note => println!("{store} is whole"),
+            _ if is_newer => println!("{store} was written by a newer version of sori; use that version"),
+            _ => println!("{store} is damaged; `sori store repair {store}` keeps what is whole"),
         }
     }
-    if is_whole { Ok(()) } else { Err(Failure::quiet(DAMAGED)) }
+    match worst {
+        Severity::Note => Ok(()),
+        Severity::Newer => Err(Failure::quiet(1)),
+        Severity::Damage => Err(Failure::quiet(DAMAGED)),
+    }
 }

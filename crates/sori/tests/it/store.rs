@@ -285,6 +285,68 @@ fn a_damaged_store_is_told_by_the_exit_status_of_each_command() {
     assert!(!directory.0.join("copy").exists() && !directory.0.join("copy.new").exists());
 }
 
+/// The checksum of the frames: CRC-32 as in zlib.
+fn crc(parts: &[&[u8]]) -> [u8; 4] {
+    let bit = |crc: u32| crc >> 1 ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 };
+    let byte = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), |crc, _| bit(crc));
+    let crc = parts.iter().copied().flatten().fold(u32::MAX, byte);
+    (!crc).to_le_bytes()
+}
+
+/// Adds a whole frame with these records to the first segment. Where it begins.
+fn add_frame(store: &Path, records: &[u8]) -> usize {
+    let file = store.join("00000001.log");
+    let mut bytes = fs::read(&file).expect("is there");
+    let (mut at, mut sequence) = (128, 0);
+    while at < bytes.len() {
+        let number = |from: usize| u64::from_le_bytes(bytes[from..from + 8].try_into().expect("eight bytes"));
+        sequence = number(at + 16);
+        at += 32 + (number(at + 8) as u32) as usize;
+    }
+    let length = (records.len() as u32).to_le_bytes();
+    let numbers = [(sequence + 1).to_le_bytes(), sequence.to_le_bytes()].concat();
+    let header = [&crc(&[records])[..], &length, &[1, 0, 0, 0], &numbers].concat();
+    let place = (at as u64).to_le_bytes();
+    let whole = crc(&[&bytes[16..24], &1_u32.to_le_bytes(), &place, &header]);
+    bytes.extend([&whole[..], &header, records].concat());
+    fs::write(&file, bytes).expect("can be written");
+    at
+}
+
+#[test]
+fn what_a_start_refuses_is_found_and_who_has_to_mend_it() {
+    let directory = Directory::new("records");
+    let location = directory.0.display().to_string();
+    assert_eq!(broker(&directory, unused_port()).end("TERM").0, Some(0));
+    let store = directory.0.join("sori.store");
+    let before = contents(&store);
+    // A kind that no version had yet, and half a record.
+    for (records, status, verified, refused) in [
+        (&[250][..], 1, "newer: FOUND: an unknown kind of record", "newer version of sori: FOUND: an unknown kind"),
+        (&[4], 3, "damage: FOUND: a record ends too early", "is damaged: FOUND: a record ends too early"),
+    ] {
+        before.iter().for_each(|(name, bytes)| fs::write(store.join(name), bytes).expect("can be written"));
+        let at = add_frame(&store, records);
+        let found = format!("00000001.log, offset {at}");
+        let (verified, refused) = (verified.replace("FOUND", &found), refused.replace("FOUND", &found));
+        let (code, out, _) = run(&format!("store verify {location}"));
+        assert!(code == status && out.contains(&verified), "{code} {out}");
+        for (words, status) in
+            [("store export DIR", status), ("store compact DIR", status), ("serve -c DIR/broker.conf", 1)]
+        {
+            let (code, _, err) = run(&words.replace("DIR", &location));
+            assert!(code == status && err.contains(&refused), "{words}: {code} {err}");
+        }
+        let (code, out, err) = run(&format!("store repair {location}"));
+        match status {
+            1 => assert!(code == 1 && err.contains(&refused), "{code} {err}"),
+            _ => assert!(code == 0 && out.contains(&format!("lost: {found}")), "{code} {out}{err}"),
+        }
+    }
+    succeeds(&format!("store verify {location}"));
+    assert_eq!(succeeds(&format!("store export {location}")).matches(r#""type":"retained""#).count(), 20);
+}
+
 #[test]
 fn what_is_no_store_and_what_is_no_export_is_named() {
     let directory = Directory::new("no-store");
