@@ -221,7 +221,8 @@ impl Place {
         }
     }
 
-    /// Put the line that says where the data is to where people look for Mosquitto's database, if nothing is there.
+    /// Put the line that says where the data is to where people look for Mosquitto's database, unless something else is there.
+    /// Wherever the store has come from, from then on it knows of the line.
     pub fn put_marker(&self) -> io::Result<()> {
         self.put_marker_by(&mut sync_parent)
     }
@@ -229,29 +230,43 @@ impl Place {
     fn put_marker_by(&self, sync_parent: &mut SyncParent<'_>) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let store = fs::canonicalize(self.store())?;
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-        match made {
-            Ok(mut made) => {
-                writeln!(
-                    made,
-                    "{MARKER}{}, and nothing in this file. Whoever removes it while the broker does not run begins anew.",
-                    store.display()
-                )?;
-                made.sync_all()?;
-                // Before it is remembered: a line that is gone with the power must not look as if somebody had removed it.
-                sync_parent(file)?;
-                let path = std::path::absolute(file)?;
-                let remembered = store.join(MARKER_NAME);
-                let mut options = OpenOptions::new();
-                let mut remembers = options.write(true).create(true).truncate(true).mode(0o600).open(&remembered)?;
-                remembers.write_all(path.as_os_str().as_encoded_bytes())?;
-                remembers.sync_all()?;
-                sync_parent(&remembered)
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
+        let line = format!(
+            "{MARKER}{}, and nothing in this file. Whoever removes it while the broker does not run begins anew.\n",
+            store.display()
+        );
+        if file.symlink_metadata().is_err() {
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+            write_synced(made?, line.as_bytes())?;
+        } else if !beginning(file, MARKER.len()).is_ok_and(|bytes| bytes == MARKER.as_bytes()) {
+            return Ok(());
+        } else if fs::read(file)? != line.as_bytes() {
+            // The directory was moved, or copied.
+            replace(file, line.as_bytes())?;
         }
+        // Before it is remembered: a line that is gone with the power must not look as if somebody had removed it.
+        sync_parent(file)?;
+        let (remembered, path) = (store.join(MARKER_NAME), std::path::absolute(file)?);
+        let path = path.as_os_str().as_encoded_bytes();
+        if fs::read(&remembered).is_ok_and(|bytes| bytes == path) {
+            return Ok(());
+        }
+        replace(&remembered, path)?;
+        sync_parent(&remembered)
     }
+}
+
+fn write_synced(mut file: File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// A crash leaves the old or the new.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    write_synced(made, bytes)?;
+    fs::rename(&new, path)
 }
 
 /// Makes durable what has happened to a name in the directory that holds it; tests note which.
@@ -301,11 +316,17 @@ mod tests {
         }
 
         fn place(&self) -> Place {
-            Place { location: self.0.clone(), file: Some(self.0.join("mosquitto.db")), sqlite: None }
+            Place::of_location(&self.0)
         }
 
         fn write(&self, name: &str, bytes: &[u8]) {
             fs::write(self.0.join(name), bytes).expect("can be written");
+        }
+    }
+
+    impl Place {
+        fn of_location(location: &Path) -> Place {
+            Place { location: location.to_owned(), file: Some(location.join("mosquitto.db")), sqlite: None }
         }
     }
 
@@ -373,6 +394,48 @@ mod tests {
             assert_eq!(place.set_aside().expect("can be moved"), Some(aside.clone()));
             assert!(aside.is_dir() && !place.store().exists());
         }
+    }
+
+    /// What a removed line means does not depend on where the store has come from.
+    #[test]
+    fn a_store_that_was_put_there_knows_of_the_line_after_a_start() {
+        let begins_anew = |place: &Place| {
+            place.put_marker().expect("can be written");
+            fs::remove_file(place.location.join("mosquitto.db")).expect("is there");
+            let aside = place.set_aside().expect("can be moved");
+            fs::rename(aside.expect("it was moved"), place.store()).expect("can be put back");
+        };
+        let directory = Directory::new("come");
+        let place = Place::of_location(&directory.0.join("a"));
+        place.make_location().expect("can be made");
+        // The line is from the store that was there before, as where a backup was put back, or an import made a new one.
+        fs::create_dir(place.store()).expect("can be made");
+        place.put_marker().expect("can be written");
+        fs::remove_dir_all(place.store()).expect("is there");
+        fs::create_dir(place.store()).expect("can be made");
+        begins_anew(&place);
+        // A crash came before the line was remembered, or in the middle of that.
+        for remembered in [None, Some("")] {
+            place.put_marker().expect("can be written");
+            let marker = place.store().join(MARKER_NAME);
+            fs::remove_file(&marker).expect("is there");
+            remembered.into_iter().for_each(|text| fs::write(&marker, text).expect("can be written"));
+            begins_anew(&place);
+        }
+        // Where all of it was moved, the line says the new place.
+        place.put_marker().expect("can be written");
+        let moved = Place::of_location(&directory.0.join("b"));
+        fs::rename(&place.location, &moved.location).expect("can be moved");
+        moved.put_marker().expect("can be written");
+        let text = fs::read_to_string(moved.location.join("mosquitto.db")).expect("is there");
+        assert!(text.contains("/b/sori.store, and nothing in this file"), "{text}");
+        begins_anew(&moved);
+        // The store alone, at another place where there is no line yet, goes on.
+        moved.put_marker().expect("can be written");
+        place.make_location().expect("can be made");
+        fs::rename(moved.store(), place.store()).expect("can be moved");
+        assert_eq!(place.set_aside().expect("can be read"), None);
+        begins_anew(&place);
     }
 
     #[test]
