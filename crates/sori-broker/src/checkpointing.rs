@@ -4,15 +4,18 @@
 //! that nothing it recorded before is still on its way here: from then on, what a session is written down with and what
 //! is recorded later add up to the whole.
 
+use crate::delivery::Kept;
 use crate::ids::ShardId;
 use crate::record::{CheckpointOrder, RecordsStep};
-use crate::session::{SessionKey, Walk};
+use crate::recorder::Recorder;
+use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::space::StoreState;
+use crate::walk::{Subscriptions, Walk};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use sori_mqtt::{QoS, Resend};
+use sori_mqtt::Resend;
 
 /// How far a shard is with a checkpoint.
 #[derive(Debug)]
@@ -31,8 +34,26 @@ pub(crate) struct Checkpoint {
 
 /// Bytes of records that are written down in one turn.
 const BYTES_IN_A_TURN: usize = if cfg!(test) { 256 } else { 64 * 1024 };
-/// Entries looked at in one go.
+/// Sessions, and entries of them, that are looked at in one turn: not all have something to be written down.
+const ENTRIES_IN_A_TURN: usize = if cfg!(test) { 64 } else { 8192 };
+/// Entries looked at in one go, in which others wait for them.
 const ENTRIES_IN_A_GO: usize = if cfg!(test) { 4 } else { 256 };
+
+/// What may still be done in one turn.
+struct Turn {
+    /// Records may become so long.
+    end: usize,
+    entries: usize,
+}
+
+impl Turn {
+    /// Is there time for one more entry?
+    fn takes(&mut self, recorder: &Recorder) -> bool {
+        let takes = self.entries > 0 && recorder.piece_len() < self.end;
+        self.entries -= usize::from(takes);
+        takes
+    }
+}
 
 impl Shard {
     pub(crate) fn take_checkpoint_order(&mut self, number: u64, order: CheckpointOrder) {
@@ -89,8 +110,8 @@ impl Shard {
             self.recorder.write_counters(version);
         }
         let begin = self.recorder.piece_len();
-        let end = begin + BYTES_IN_A_TURN;
-        let is_done = self.walk_sessions(&mut checkpoint, end) && self.walk_retained(&mut checkpoint, end);
+        let mut turn = Turn { end: begin + BYTES_IN_A_TURN, entries: ENTRIES_IN_A_TURN };
+        let is_done = self.walk_sessions(&mut checkpoint, &mut turn) && self.walk_retained(&mut checkpoint, &turn);
         self.recorder.note_repeated(self.recorder.piece_len() - begin);
         if is_done {
             self.recorder.note_step(RecordsStep::Walked(checkpoint.number));
@@ -99,16 +120,16 @@ impl Shard {
         }
     }
 
-    fn walk_sessions(&mut self, checkpoint: &mut Checkpoint, end: usize) -> bool {
+    fn walk_sessions(&mut self, checkpoint: &mut Checkpoint, turn: &mut Turn) -> bool {
         while checkpoint.slot < checkpoint.slots {
-            if self.recorder.piece_len() >= end {
+            if !turn.takes(&self.recorder) {
                 return false;
             }
             if let Some(key) =
                 self.sessions.key_at(checkpoint.slot).map(|(slot, generation)| SessionKey { slot, generation })
-                && !self.walk_session(key)
+                && !self.walk_session(key, checkpoint.number, turn)
             {
-                continue;
+                return false;
             }
             checkpoint.slot += 1;
         }
@@ -116,110 +137,150 @@ impl Shard {
     }
 
     /// Write down the next part of a session; true when all of it has been.
-    fn walk_session(&mut self, key: SessionKey) -> bool {
-        let Some(session) = self.sessions.get(key.slot, key.generation) else { return true };
+    fn walk_session(&mut self, key: SessionKey, number: u64, turn: &mut Turn) -> bool {
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return true };
         if !session.is_recorded {
             return true;
         }
-        if session.walk.is_none() {
-            self.write_head(key);
-        }
-        self.write_queue(key)
-    }
-
-    /// Write down all of a session of which nothing has been recorded.
-    pub(crate) fn write_whole(&mut self, key: SessionKey) {
-        self.write_head(key);
-        let me = self.session_ref(key);
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        session.walk = None;
-        for mut delivery in session.queue.take(|delivery| delivery.qos != QoS::AtMostOnce) {
-            self.recorder.note_queued(me, session, &mut delivery);
-            session.queue.put(delivery);
-        }
-    }
-
-    /// The session itself, its subscriptions, what is in flight in both directions.
-    fn write_head(&mut self, key: SessionKey) {
-        let me = self.session_ref(key);
-        let space = &self.space;
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        self.recorder.write_session(me, session);
-        let last = session.queue.last_order();
-        let next = session.queue.first_order().unwrap_or(last.next());
-        session.walk = Some(Box::new(Walk { next, end: last }));
-        if session.is_persistent() {
-            space.read_index(&mut |index| {
-                for (filter, s) in session.places.iter().filter_map(|place| index.describe(place, me)) {
-                    self.recorder.write_subscription(me, &filter, s.options.to_subscribe_options(), s.identifier);
-                }
-            });
-            for packet in session.outgoing.iter_resend() {
-                match packet {
-                    Resend::PubRel { packet_id } => self.recorder.write_in_flight(me, packet_id, None),
-                    Resend::Publish { packet_id, message: crate::delivery::Kept::Message(delivery), .. } => {
-                        delivery.message.move_to(|place| space.current_place(place));
-                        self.recorder.write_in_flight(me, packet_id, Some(delivery));
-                    }
-                    Resend::Publish { .. } => {}
-                }
-            }
-        }
-        for kept in session.unreleased.iter() {
-            kept.message.move_to(|place| space.current_place(place));
-            self.recorder.write_received(me, kept.packet_id, &kept.message);
-        }
-    }
-
-    /// The next part of what waits for a session; true when that is all.
-    fn write_queue(&mut self, key: SessionKey) -> bool {
-        let me = self.session_ref(key);
-        let space = &self.space;
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return true };
-        let Some(mut walk) = session.walk.take() else { return true };
-        let mut left = ENTRIES_IN_A_GO;
-        let mut is_done = true;
-        let is_kept = session.is_persistent();
-        // A client may have come back to its session for the last time: what waits in the store only must stay there.
-        if is_kept || session.queue.stored_len() > 0 {
-            for entry in session.queue.acknowledged_from(walk.next) {
-                let order = match &entry {
-                    Ok(delivery) => delivery.order,
-                    Err(stored) => stored.order(),
-                };
-                if !walk.covers(order) {
-                    break;
-                }
-                if left == 0 {
-                    is_done = false;
-                    break;
-                }
-                left -= 1;
-                match entry {
-                    // Not recorded yet: it will be, and then by its own.
-                    Ok(delivery) if delivery.key == 0 || !is_kept => {}
-                    Ok(delivery) => {
-                        delivery.message.move_to(|place| space.current_place(place));
-                        self.recorder.write_waiting(me, delivery);
-                    }
-                    Err(mut stored) => {
-                        stored.set_place(space.current_place(stored.place()));
-                        self.recorder.write_waiting_stored(me, stored.copied(), stored.place(), stored.length());
-                    }
-                }
-                walk.next = order.next();
-            }
-        }
-        if !is_done {
+        // One of a checkpoint that has been given up says nothing of this one.
+        let begun = session.walk.take().filter(|walk| walk.number == number);
+        let mut walk = begun.unwrap_or_else(|| self.begin_walk(key, number));
+        let is_done = self.write_subscriptions(key, &mut walk, turn)
+            && self.write_in_flight(key, &mut walk, turn)
+            && self.write_unreleased(key, turn)
+            && self.write_queue(key, &mut walk, turn);
+        if !is_done && let Some(session) = self.session(key) {
             session.walk = Some(walk);
         }
         is_done
     }
 
-    fn walk_retained(&mut self, checkpoint: &mut Checkpoint, end: usize) -> bool {
+    /// The session itself. What changes of it from here on is recorded as at any time, and whoever reads from the
+    /// beginning of the checkpoint has it from this record on.
+    fn begin_walk(&mut self, key: SessionKey, number: u64) -> Box<Walk> {
+        let me = self.session_ref(key);
+        let mut walk = Box::new(Walk::of_nothing(number));
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return walk };
+        self.recorder.write_session(me, session);
+        if session.is_persistent() {
+            walk.subscriptions = Subscriptions::After(None);
+            // By their identifiers: places in the table mean something else once it has moved on.
+            walk.in_flight =
+                session.outgoing.iter_resend().map(|packet| packet.packet_id()).collect::<Vec<_>>().into_iter();
+        }
+        walk.end = session.queue.last_order();
+        walk.next = session.queue.first_order().unwrap_or(walk.end.next());
+        session.unreleased.begin_walk();
+        walk
+    }
+
+    fn write_subscriptions(&mut self, key: SessionKey, walk: &mut Walk, turn: &mut Turn) -> bool {
+        let me = self.session_ref(key);
+        let Some(session) = self.sessions.get(key.slot, key.generation) else { return true };
+        while let Subscriptions::After(after) = walk.subscriptions
+            && session.is_persistent()
+        {
+            if !turn.takes(&self.recorder) {
+                return false;
+            }
+            let some = session.places.some_after(after, ENTRIES_IN_A_GO);
+            let mut left = some.iter();
+            self.space.read_index(&mut |index| {
+                for place in left.by_ref() {
+                    if let Some((filter, s)) = index.describe(place, me) {
+                        let options = s.options.to_subscribe_options();
+                        self.recorder.write_subscription(me, &filter, options, s.identifier);
+                    }
+                    walk.subscriptions = Subscriptions::After(Some(*place));
+                    if !turn.takes(&self.recorder) {
+                        break;
+                    }
+                }
+            });
+            if left.as_slice().is_empty() && some.len() < ENTRIES_IN_A_GO {
+                walk.subscriptions = Subscriptions::None;
+            }
+        }
+        true
+    }
+
+    fn write_in_flight(&mut self, key: SessionKey, walk: &mut Walk, turn: &mut Turn) -> bool {
+        let me = self.session_ref(key);
+        let space = &self.space;
+        let Some(session) = self.sessions.get(key.slot, key.generation) else { return true };
+        while session.is_persistent() && !walk.in_flight.as_slice().is_empty() {
+            if !turn.takes(&self.recorder) {
+                return false;
+            }
+            match walk.in_flight.next().and_then(|packet_id| session.outgoing.find(packet_id)) {
+                Some(Resend::PubRel { packet_id }) => self.recorder.write_in_flight(me, packet_id, None),
+                Some(Resend::Publish { packet_id, message: Kept::Message(delivery), .. }) => {
+                    delivery.message.move_to(|place| space.current_place(place));
+                    self.recorder.write_in_flight(me, packet_id, Some(delivery));
+                }
+                Some(Resend::Publish { .. }) | None => {}
+            }
+        }
+        true
+    }
+
+    fn write_unreleased(&mut self, key: SessionKey, turn: &mut Turn) -> bool {
+        let me = self.session_ref(key);
+        let space = &self.space;
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return true };
+        while session.unreleased.has_unwritten() {
+            if !turn.takes(&self.recorder) {
+                return false;
+            }
+            let Some(kept) = session.unreleased.next_unwritten() else { break };
+            kept.message.move_to(|place| space.current_place(place));
+            self.recorder.write_unreleased(me, kept.packet_id, &kept.message);
+        }
+        true
+    }
+
+    /// The next part of what waits for a session; true when that is all.
+    fn write_queue(&mut self, key: SessionKey, walk: &mut Walk, turn: &mut Turn) -> bool {
+        let me = self.session_ref(key);
+        let space = &self.space;
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return true };
+        let is_kept = session.is_persistent();
+        // A client may have come back to its session for the last time: what waits in the store only must stay there.
+        if !is_kept && session.queue.stored_len() == 0 {
+            return true;
+        }
+        for entry in session.queue.acknowledged_from(walk.next) {
+            let order = match &entry {
+                Ok(delivery) => delivery.order,
+                Err(stored) => stored.order(),
+            };
+            if !walk.covers(order) {
+                break;
+            }
+            if !turn.takes(&self.recorder) {
+                return false;
+            }
+            match entry {
+                // Not recorded yet: it will be, and then by its own.
+                Ok(delivery) if delivery.key == 0 || !is_kept => {}
+                Ok(delivery) => {
+                    delivery.message.move_to(|place| space.current_place(place));
+                    self.recorder.write_waiting(me, delivery);
+                }
+                Err(mut stored) => {
+                    stored.set_place(space.current_place(stored.place()));
+                    self.recorder.write_waiting_stored(me, stored.copied(), stored.place(), stored.length());
+                }
+            }
+            walk.next = order.next();
+        }
+        true
+    }
+
+    fn walk_retained(&mut self, checkpoint: &mut Checkpoint, turn: &Turn) -> bool {
         let Some(mut after) = checkpoint.retained.take() else { return true };
         let space = &self.space;
-        while self.recorder.piece_len() < end {
+        while self.recorder.piece_len() < turn.end {
             let mut messages = Vec::new();
             space.retained(&mut |retained| messages = retained.some_after(&after, ENTRIES_IN_A_GO));
             let Some(last) = messages.last() else { return true };

@@ -506,20 +506,9 @@ impl Shard {
         let has_shared_subscriptions = session.has_shared_subscriptions();
         if was_persistent != (expiry > 0) {
             self.mark_durable(key, expiry > 0);
-            self.record_anew(key, expiry > 0);
         }
         if has_shared_subscriptions {
             self.mark_members(key, true);
-        }
-    }
-
-    /// A connected client has taken over its own session and wants it to outlive the connection, which it did not before,
-    /// or the other way round: nothing of it has been recorded, or nothing will be.
-    fn record_anew(&mut self, key: SessionKey, is_kept: bool) {
-        let has_something =
-            self.session(key).is_some_and(|session| !session.places.is_empty() || !session.queue.is_empty());
-        if is_kept && has_something && self.recorder.is_on() {
-            self.write_whole(key);
         }
     }
 

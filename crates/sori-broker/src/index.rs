@@ -112,7 +112,7 @@ impl Matcher {
 }
 
 /// Where a subscription stands; the session keeps it to find its subscriptions again.
-#[derive(Copy, Clone, Eq, PartialEq, Hash, Debug)]
+#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug)]
 pub(crate) struct Place {
     pub(crate) node: NodeId,
     /// The group's number for a shared subscription.

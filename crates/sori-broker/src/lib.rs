@@ -146,6 +146,7 @@ mod tokens;
 mod totals;
 mod unreleased;
 mod waiting;
+mod walk;
 mod wills;
 
 pub use access::{Access, Action, Exchange, Identity, Login, OpenAccess, Step, Verdict};

@@ -141,7 +141,6 @@ fn plain_session(client_id: &str, session: &RecoveredSession) -> PlainSession {
         Some(PlainWill { message, delay_seconds: will.delay_seconds, expiry_seconds: will.expiry_seconds })
     });
     let subscriptions = session.subscriptions.iter();
-    let in_flight = session.in_flight.iter();
     PlainSession {
         client_id: String::from(client_id),
         expiry_seconds: session.expiry_seconds,
@@ -154,7 +153,10 @@ fn plain_session(client_id: &str, session: &RecoveredSession) -> PlainSession {
             .map(|(f, (options, identifier))| (String::from(&**f), *options, *identifier))
             .collect(),
         queued: session.waiting().map(plain_delivery).collect(),
-        in_flight: in_flight.map(|(packet_id, owed)| (*packet_id, owed.as_ref().map(plain_delivery))).collect(),
+        in_flight: session
+            .in_flight()
+            .map(|(packet_id, owed)| (*packet_id, owed.as_ref().map(plain_delivery)))
+            .collect(),
         unreleased: session.unreleased().collect(),
         // After the last one comes the first, as for a session that has used none.
         last_packet_id: session.last_packet_id.filter(|last| *last != PacketId::LAST),
@@ -247,7 +249,7 @@ impl RecordsWriter {
             w::subscription(out, me, filter, *options, *identifier);
         }
         for (packet_id, message) in &session.unreleased {
-            w::kind(out, Kind::Received, me);
+            w::kind(out, Kind::Unreleased, me);
             w::packet_id(out, *packet_id);
             w::number(out, *message);
             w::number(out, 0);

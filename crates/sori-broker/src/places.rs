@@ -3,6 +3,7 @@
 use crate::index::Place;
 use crate::small_table::{self, SmallTable};
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::hash::BuildHasher;
 use core::iter::Chain;
 use hashbrown::DefaultHashBuilder;
@@ -82,6 +83,16 @@ impl Places {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
+    /// Those behind `after`, at most so many, in an order in which those that stay are met once, whatever else is put in
+    /// or removed between one call and the next. What is met may be new.
+    pub(crate) fn some_after(&self, after: Option<Place>, most: usize) -> Vec<Place> {
+        match self {
+            Places::One(place) if after.is_none() => Vec::from([*place]),
+            Places::None | Places::One(_) => Vec::new(),
+            Places::Many(many) => many.some_after(after, most),
+        }
+    }
+
     /// All of them, one after the other, shared ones first.
     pub(crate) fn into_iter(self) -> IntoIter {
         match self {
@@ -93,6 +104,20 @@ impl Places {
 }
 
 impl Many {
+    /// Shared ones first.
+    fn some_after(&self, after: Option<Place>, most: usize) -> Vec<Place> {
+        let Many { hasher, plain, shared } = self;
+        let hash_of = |place: &Place| hasher.hash_one(place);
+        if after.is_some_and(|after| after.group.is_none()) {
+            return plain.some_after(after, most, hash_of);
+        }
+        let mut found = shared.some_after(after, most, hash_of);
+        if found.len() < most {
+            found.extend(plain.some_after(None, most - found.len(), hash_of));
+        }
+        found
+    }
+
     fn insert(&mut self, place: Place) {
         let Many { hasher, plain, shared } = self;
         let places = if place.group.is_some() { shared } else { plain };

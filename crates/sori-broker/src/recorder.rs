@@ -379,17 +379,14 @@ impl Recorder {
     /// A QoS 2 message is kept until PUBREL; it has been numbered, and written by [`Recorder::note_message`].
     pub(crate) fn note_received(&mut self, me: SessionRef, packet_id: PacketId, message: &Message) {
         if self.is_on && message.number() != 0 {
-            self.write_received(me, packet_id, message);
+            self.write_taken_over(Kind::Received, me, packet_id, message);
             self.grow(RECEIVED_BYTES);
         }
     }
 
-    pub(crate) fn write_received(&mut self, me: SessionRef, packet_id: PacketId, message: &Message) {
-        if !self.is_on || message.number() == 0 {
-            return;
-        }
+    fn write_taken_over(&mut self, kind: Kind, me: SessionRef, packet_id: PacketId, message: &Message) {
         let (number, place) = (message.number(), message.place());
-        let out = self.begin(Kind::Received, me);
+        let out = self.begin(kind, me);
         w::packet_id(out, packet_id);
         w::number(out, number);
         self.piece.put_place(place);
@@ -520,6 +517,12 @@ impl Recorder {
         if let Some(delivery) = delivery {
             w::number(out, delivery.key);
             write_delivery(&mut self.piece, delivery, delivery.message.number(), delivery.message.place());
+        }
+    }
+
+    pub(crate) fn write_unreleased(&mut self, me: SessionRef, packet_id: PacketId, message: &Message) {
+        if self.is_on && message.number() != 0 {
+            self.write_taken_over(Kind::Unreleased, me, packet_id, message);
         }
     }
 

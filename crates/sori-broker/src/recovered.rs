@@ -63,8 +63,13 @@ pub struct RecoveredSession {
     written: Row<Owed>,
     /// What it is owed since.
     owed: Row<Owed>,
-    /// In the order of sending; `None` when PUBREC has come.
-    pub(crate) in_flight: Row<(PacketId, Option<Owed>)>,
+    /// What was in flight when the session was written down, in the order of sending; `None` when PUBREC has come.
+    written_in_flight: Row<(PacketId, Option<Owed>)>,
+    /// The same of what has been sent since.
+    in_flight: Row<(PacketId, Option<Owed>)>,
+    /// What was to be released when the session was written down.
+    written_unreleased: Row<(PacketId, u64, u64)>,
+    /// What has been received since.
     unreleased: Row<(PacketId, u64, u64)>,
     pub(crate) last_packet_id: Option<PacketId>,
     /// It had a connection when the broker ended.
@@ -333,11 +338,11 @@ impl Recovered {
     fn settle(&mut self, messages: &HashMap<u64, (u64, u32)>) {
         for session in self.sessions.values_mut() {
             let owed = session.written.iter_mut().chain(session.owed.iter_mut());
-            let in_flight = session.in_flight.iter_mut().filter_map(|(_, owed)| owed.as_mut());
-            for owed in owed.chain(in_flight) {
+            let in_flight = session.written_in_flight.iter_mut().chain(session.in_flight.iter_mut());
+            for owed in owed.chain(in_flight.filter_map(|(_, owed)| owed.as_mut())) {
                 owed.settle(messages);
             }
-            for (_, number, place) in session.unreleased.iter_mut() {
+            for (_, number, place) in session.written_unreleased.iter_mut().chain(session.unreleased.iter_mut()) {
                 *place = messages.get(number).map_or(*place, |(place, _)| *place);
             }
         }
@@ -382,11 +387,11 @@ impl Recovered {
             number => numbers.insert(number),
         };
         for session in self.sessions.values() {
-            let in_flight = session.in_flight.iter().filter_map(|(_, owed)| owed.as_ref());
+            let in_flight = session.in_flight().filter_map(|(_, owed)| owed.as_ref());
             for owed in session.written.iter().chain(session.owed.iter()).chain(in_flight) {
                 note(owed.number, owed.place);
             }
-            session.unreleased.iter().for_each(|(_, number, place)| _ = note(*number, *place));
+            session.all_unreleased().for_each(|(_, number, place)| _ = note(*number, *place));
         }
         self.retained
             .values()
@@ -540,8 +545,10 @@ impl RecoveredSession {
             }
             Kind::Released => {
                 let packet_id = reader.packet_id()?;
-                if let Some((_, owed)) = self.in_flight.find_mut(number(packet_id), |_| true) {
-                    *owed = None;
+                for in_flight in [&mut self.written_in_flight, &mut self.in_flight] {
+                    if let Some((_, owed)) = in_flight.find_mut(number(packet_id), |_| true) {
+                        *owed = None;
+                    }
                 }
             }
             Kind::Finished => {
@@ -557,22 +564,36 @@ impl RecoveredSession {
                     Some(Owed::read(reader, key)?)
                 };
                 let count = owed.as_ref().map_or(0, Owed::count);
-                if !self.is_written_again {
-                    self.in_flight.push((packet_id, owed));
+                // The identifier may have been used again before it is written down: then the session has it from Sent.
+                let is_known = self.in_flight.find_mut(number(packet_id), |_| true).is_some();
+                if !self.is_written_again && !is_known {
+                    self.written_in_flight.push((packet_id, owed));
                 }
                 return Ok(count);
             }
             Kind::Received => {
                 let received = (reader.packet_id()?, reader.number()?, reader.number()?);
-                match self.unreleased.find_mut(number(received.0), |_| true) {
+                let key = number(received.0);
+                let written = self.written_unreleased.find_mut(key, |_| true);
+                match written.or_else(|| self.unreleased.find_mut(key, |_| true)) {
                     Some(old) => *old = received,
                     None => self.unreleased.push(received),
                 }
                 return Ok(count_of(received.1));
             }
+            Kind::Unreleased => {
+                let received = (reader.packet_id()?, reader.number()?, reader.number()?);
+                if !self.is_written_again {
+                    // It may have taken the place of another one before it is written down.
+                    self.unreleased.take(number(received.0), |_| true);
+                    self.written_unreleased.push(received);
+                }
+            }
             Kind::Forwarded => {
                 let packet_id = reader.packet_id()?;
-                while self.unreleased.take(number(packet_id), |_| true).is_some() {}
+                for unreleased in [&mut self.written_unreleased, &mut self.unreleased] {
+                    while unreleased.take(number(packet_id), |_| true).is_some() {}
+                }
             }
             _ => return reader.wrong("a record that belongs to no session"),
         }
@@ -601,7 +622,9 @@ impl RecoveredSession {
     }
 
     fn forget_in_flight(&mut self, packet_id: PacketId) {
-        while self.in_flight.take(number(packet_id), |_| true).is_some() {}
+        for in_flight in [&mut self.written_in_flight, &mut self.in_flight] {
+            while in_flight.take(number(packet_id), |_| true).is_some() {}
+        }
     }
 
     /// What waits for the client, oldest first.
@@ -620,11 +643,20 @@ impl RecoveredSession {
     /// a session that had a connection until the broker ended keeps away from those that its client has just seen.
     pub(crate) fn goes_on_after(&self) -> Option<PacketId> {
         let was_connected = self.disconnected.is_none() || self.was_stopped;
-        self.last_packet_id.filter(|_| was_connected || !self.in_flight.is_empty())
+        self.last_packet_id.filter(|_| was_connected || self.in_flight().next().is_some())
     }
 
     /// QoS 2 messages that wait for their release: packet identifier and place.
     pub(crate) fn unreleased(&self) -> impl Iterator<Item = (PacketId, u64)> + '_ {
-        self.unreleased.iter().map(|(packet_id, _, place)| (*packet_id, *place))
+        self.all_unreleased().map(|(packet_id, _, place)| (*packet_id, *place))
+    }
+
+    fn all_unreleased(&self) -> impl Iterator<Item = &(PacketId, u64, u64)> {
+        self.written_unreleased.iter().chain(self.unreleased.iter())
+    }
+
+    /// What is in flight, in the order of sending; without a message when PUBREC has come.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = &(PacketId, Option<Owed>)> {
+        self.written_in_flight.iter().chain(self.in_flight.iter())
     }
 }

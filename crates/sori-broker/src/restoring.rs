@@ -73,7 +73,7 @@ impl Shard {
         let mut loaded = Loaded { in_flight: Vec::new(), unreleased: Vec::new(), lost: 0 };
         let me = self.session_ref(key);
         let mut get = |place: u64| read(place).and_then(|bytes| load(&bytes, place, me, &self.memory));
-        for (packet_id, owed) in recovered.in_flight.iter() {
+        for (packet_id, owed) in recovered.in_flight() {
             let Some(owed) = owed else {
                 loaded.in_flight.push((*packet_id, OutgoingState::Released));
                 continue;

@@ -39,6 +39,7 @@ impl<T: Keyed> Row<T> {
         self.len
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -1,13 +1,14 @@
 //! A session: what the broker keeps for a client, connected or not. MQTT 5.0 section 4.1.
 
 use crate::access::Identity;
-use crate::delivery::{Kept, Order};
+use crate::delivery::Kept;
 use crate::message::Message;
 use crate::places::Places;
 use crate::reads::Reads;
 use crate::time::Time;
 use crate::unreleased::UnreleasedLine;
 use crate::waiting::Waiting;
+use crate::walk::Walk;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use sori_mqtt::{IncomingMessages, OutgoingMessages, PacketId, PubRec, QoS, ReasonCode};
@@ -52,23 +53,10 @@ pub(crate) struct Session {
     pub(crate) is_ready: bool,
     /// Messages of it are being fetched from the store.
     pub(crate) is_fetching: bool,
-    /// Which part of its queue is still to be written down for a checkpoint.
+    /// What is still to be written down for a checkpoint that has begun with it.
     pub(crate) walk: Option<Box<Walk>>,
     /// The store has no room for it, and that has been told.
     pub(crate) is_refused_by_store: bool,
-}
-
-/// The deliveries from `next` to `end`, both included, are still to be written down.
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct Walk {
-    pub(crate) next: Order,
-    pub(crate) end: Order,
-}
-
-impl Walk {
-    pub(crate) fn covers(self, order: Order) -> bool {
-        !order.is_before(self.next) && !self.end.is_before(order)
-    }
 }
 
 impl Session {

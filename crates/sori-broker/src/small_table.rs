@@ -2,6 +2,7 @@
 //! one piece as long as that is moved quickly, and in parts from then on.
 
 use crate::table::{self, Table};
+use alloc::vec::Vec;
 use hashbrown::{HashTable, hash_table};
 
 #[derive(Debug)]
@@ -91,6 +92,34 @@ impl<T> SmallTable<T> {
             SmallTable::InParts(parts) => (None, Some(parts.iter())),
         };
         whole.into_iter().flatten().chain(parts.into_iter().flatten())
+    }
+}
+
+impl<T: Copy + Ord> SmallTable<T> {
+    /// Entries behind `after`, at most so many, in an order that no change of the table changes: who goes on behind the last
+    /// one each time meets everything that is there from the beginning to the end.
+    pub(crate) fn some_after(&self, after: Option<T>, most: usize, hash_of: impl Fn(&T) -> u64) -> Vec<T> {
+        let ranked = |value: &T| (table::rank(hash_of(value)), *value);
+        let after = after.map(|value| ranked(&value));
+        let is_behind = |one: &(u64, T)| after.is_none_or(|after| *one > after);
+        let mut found = Vec::new();
+        match self {
+            SmallTable::Whole(whole) => found.extend(whole.iter().map(ranked).filter(is_behind)),
+            SmallTable::InParts(parts) => {
+                for part in parts.parts_from(after.map_or(0, |(rank, _)| rank)) {
+                    found.extend(part.map(ranked).filter(is_behind));
+                    if found.len() >= most {
+                        break;
+                    }
+                }
+            }
+        }
+        if found.len() > most {
+            found.select_nth_unstable(most);
+            found.truncate(most);
+        }
+        found.sort_unstable();
+        found.into_iter().map(|(_, value)| value).collect()
     }
 }
 
@@ -200,6 +229,35 @@ mod tests {
         assert_eq!(left.size_hint(), (10, Some(10)));
         left.next();
         assert_eq!(left.collect::<Vec<_>>().len(), 9);
+    }
+
+    /// Whatever else comes and goes between the parts, and however the table is kept.
+    #[test]
+    fn what_is_there_all_the_time_is_met_once_part_by_part() {
+        let hasher = DefaultHashBuilder::default();
+        let hash = |key: &u32| hasher.hash_one(key);
+        for (there, others) in [(0, 10), (3, 10), (3_000, 3_000), (6_000, 100), (600, 6_000)] {
+            let mut table = SmallTable::default();
+            (0..there).for_each(|key| table.insert_unique(hash(&key), key, hash));
+            let (mut met, mut after, mut other) = (Vec::new(), None, there);
+            loop {
+                let some = table.some_after(after, 100, hash);
+                assert!(some.len() <= 100);
+                met.extend(some.iter().filter(|key| **key < there));
+                let Some(last) = some.last() else { break };
+                after = Some(*last);
+                // They come in some steps, and go in the next ones.
+                for _ in 0..others {
+                    let key = there + other % (4 * others);
+                    if table.remove(hash(&key), |one| *one == key, hash).is_none() {
+                        table.insert_unique(hash(&key), key, hash);
+                    }
+                    other += 1;
+                }
+            }
+            let once: BTreeSet<u32> = met.iter().copied().collect();
+            assert_eq!((met.len(), once), (there as usize, (0..there).collect()));
+        }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use hashbrown::HashTable;
 
 /// How many parts there are. A part of a table of a million entries has some four thousand.
 const PARTS: usize = 256;
+/// Below the bits of a hash that choose the part.
+const PART_SHIFT: u32 = 44;
 /// Room for so many entries is kept in each table.
 const KEPT_MAX: usize = 16;
 
@@ -15,6 +17,11 @@ const KEPT_MAX: usize = 16;
 pub(crate) struct Table<T> {
     parts: Box<[HashTable<T>]>,
     len: usize,
+}
+
+/// Where an entry with this hash stands in an order in which those of one part stand together, part after part.
+pub(crate) fn rank(hash: u64) -> u64 {
+    hash.rotate_right(PART_SHIFT + PARTS.ilog2())
 }
 
 /// Take one out, and give room back when most of it is empty.
@@ -41,11 +48,16 @@ impl<T> Table<T> {
     /// The bits in the middle choose the part: `HashTable` looks at those below and above.
     #[inline]
     fn part(hash: u64) -> usize {
-        (hash >> 44) as usize % PARTS
+        (hash >> PART_SHIFT) as usize % PARTS
     }
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// The entries part by part, from the part on in which an entry of this rank would be.
+    pub(crate) fn parts_from(&self, rank: u64) -> impl Iterator<Item = impl Iterator<Item = &T>> {
+        self.parts.iter().skip((rank >> (u64::BITS - PARTS.ilog2())) as usize).map(HashTable::iter)
     }
 
     #[inline]

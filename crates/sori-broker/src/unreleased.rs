@@ -5,6 +5,7 @@
 use crate::message::Message;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use core::ops::Range;
 use sori_mqtt::PacketId;
 
 /// A QoS 2 message between PUBREC and PUBREL.
@@ -25,6 +26,8 @@ struct Line {
     messages: VecDeque<Unreleased>,
     /// Of their payloads.
     bytes: u64,
+    /// Positions of those that are still to be written down for a checkpoint.
+    unwritten: Range<usize>,
 }
 
 impl UnreleasedLine {
@@ -72,10 +75,30 @@ impl UnreleasedLine {
         let at = line.messages.iter().position(|kept| kept.packet_id == packet_id)?;
         let Unreleased { message, .. } = line.messages.remove(at)?;
         line.bytes -= u64::from(message.payload_length());
+        let Range { start, end } = line.unwritten;
+        line.unwritten = start - usize::from(at < start)..end - usize::from(at < end);
         if line.messages.is_empty() {
             line.messages.shrink_to(KEPT_MAX);
         }
         Some(message)
+    }
+
+    /// All that are here are to be written down for a checkpoint, and none that comes later.
+    pub(crate) fn begin_walk(&mut self) {
+        if let Some(line) = &mut self.0 {
+            line.unwritten = 0..line.messages.len();
+        }
+    }
+
+    /// Are there any that are still to be written down?
+    pub(crate) fn has_unwritten(&self) -> bool {
+        self.0.as_ref().is_some_and(|line| !line.unwritten.is_empty())
+    }
+
+    /// The next that is to be written down, oldest first.
+    pub(crate) fn next_unwritten(&mut self) -> Option<&Unreleased> {
+        let line = self.0.as_mut()?;
+        line.messages.get(line.unwritten.next()?)
     }
 
     /// Take all of them, oldest first.
@@ -119,6 +142,34 @@ mod tests {
         line.push(unreleased(3, b"xy"));
         let taken: Vec<PacketId> = line.take_all().map(|kept| kept.packet_id).collect();
         assert_eq!((taken, line.len(), line.bytes()), ([2, 3].map(id).to_vec(), 0, 0));
+    }
+
+    #[test]
+    fn a_walk_meets_what_is_there_all_the_time_once_and_in_order() {
+        let mut line = UnreleasedLine::default();
+        line.begin_walk();
+        assert!(line.next_unwritten().is_none());
+        (1..=8).for_each(|number| line.push(unreleased(number, b"x")));
+        line.begin_walk();
+        let next = |line: &mut UnreleasedLine| line.next_unwritten().map(|kept| kept.packet_id.value());
+        assert_eq!([next(&mut line), next(&mut line), next(&mut line)], [Some(1), Some(2), Some(3)]);
+        // One that was written, the next one, one that comes last; and the first once more.
+        for gone in [2, 4, 8, 1] {
+            line.take(id(gone));
+        }
+        line.push(unreleased(1, b"new"));
+        assert_eq!(
+            [next(&mut line), next(&mut line), next(&mut line), next(&mut line)],
+            [Some(5), Some(6), Some(7), None]
+        );
+        line.begin_walk();
+        assert_eq!(next(&mut line), Some(3), "it begins anew");
+        for gone in [3, 5, 6, 7, 1] {
+            line.take(id(gone));
+        }
+        assert_eq!(next(&mut line), None);
+        line.push(unreleased(9, b"new"));
+        assert_eq!(next(&mut line), None);
     }
 
     #[test]

@@ -83,10 +83,6 @@ impl Waiting {
         self.queue().push(delivery)
     }
 
-    pub(crate) fn put(&mut self, delivery: Delivery) -> &Delivery {
-        self.queue().put(delivery)
-    }
-
     pub(crate) fn put_stored(&mut self, delivery: Stored, memory: &MemoryUse) {
         self.queue().put_stored(delivery, memory);
     }
@@ -101,10 +97,6 @@ impl Waiting {
 
     pub(crate) fn drop_oldest(&mut self, memory: &MemoryUse) -> Option<Gone> {
         self.with(|queue| queue.drop_oldest(memory))?
-    }
-
-    pub(crate) fn take(&mut self, unwanted: impl FnMut(&Delivery) -> bool) -> Vec<Delivery> {
-        self.with(|queue| queue.take(unwanted)).unwrap_or_default()
     }
 
     pub(crate) fn places_from_groups(&self) -> Vec<Order> {

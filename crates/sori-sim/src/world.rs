@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use sori_broker::{Access, Cause, Event, ListenerSettings, Settings, Time, Totals};
+use sori_mqtt::SubscribeOptions;
 use sori_store::Options;
 
 use crate::disk::SimDisk;
@@ -27,6 +28,7 @@ pub struct World {
     next_shard: u16,
     seed: u64,
     is_store_held: bool,
+    are_turns_held: bool,
 }
 
 #[derive(Default)]
@@ -97,6 +99,7 @@ impl World {
             next_shard: 0,
             seed,
             is_store_held: false,
+            are_turns_held: false,
         }
     }
 
@@ -143,6 +146,28 @@ impl World {
             storage.committer().request_checkpoint();
         }
         self.run();
+    }
+
+    /// As long as they are held up, shards that have not done all in one turn do not go on by themselves.
+    pub fn hold_turns(&mut self, held: bool) {
+        self.are_turns_held = held;
+        self.run();
+    }
+
+    /// Each shard that has not done all goes on for a turn. False if there is none.
+    pub fn go_on(&mut self) -> bool {
+        let due: Vec<u16> = (0..self.host.shards()).filter(|shard| self.host.is_due(*shard)).collect();
+        for shard in &due {
+            self.host.tick(*shard);
+        }
+        self.run();
+        !due.is_empty()
+    }
+
+    /// What a client is subscribed to: filter, options, and Subscription Identifier or 0.
+    #[must_use]
+    pub fn subscriptions(&self, client_id: &str) -> Vec<(String, SubscribeOptions, u32)> {
+        (0..self.host.shards()).flat_map(|shard| self.host.shard(shard).subscriptions(client_id)).collect()
     }
 
     /// The disk, for its faults.
@@ -296,7 +321,7 @@ impl World {
             }
             let mut quiet = true;
             for shard in 0..self.host.shards() {
-                if self.host.is_due(shard) {
+                if !self.are_turns_held && self.host.is_due(shard) {
                     self.host.tick(shard);
                     quiet = false;
                 }

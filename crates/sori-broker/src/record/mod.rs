@@ -73,10 +73,12 @@ pub(crate) enum Kind {
     Counters = 23,
     /// The session had a connection until the broker ended: otherwise as `Disconnected`.
     Stopped = 24,
+    /// One QoS 2 message that had been taken over when the session was written down, and not released.
+    Unreleased = 25,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 24] = [
+    pub(crate) const ALL: [Kind; 25] = [
         Kind::Run,
         Kind::Connected,
         Kind::Named,
@@ -101,6 +103,7 @@ impl Kind {
         Kind::InFlight,
         Kind::Counters,
         Kind::Stopped,
+        Kind::Unreleased,
     ];
 
     pub(crate) fn of(byte: u8) -> Option<Kind> {

@@ -23,6 +23,7 @@ mod held;
 mod information;
 mod introductions;
 mod keep_alive;
+mod large_sessions;
 mod later;
 mod leavers;
 mod limits;

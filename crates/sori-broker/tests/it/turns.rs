@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use sori_broker::{ConnectionId, OpenAccess, Settings, Space};
+use sori_broker::{CheckpointOrder, ConnectionId, OpenAccess, RecordsStep, Settings, Space};
 
 use super::lone::Lone;
 use super::wire::{Version, disconnect, puback, publish, subscribe, v5, v311};
@@ -80,6 +80,37 @@ fn retain(broker: &mut Lone, publisher: ConnectionId, topics: u32, expiry_second
         let message = expiry_seconds.iter().fold(message, |message, seconds| message.message_expiry(*seconds));
         broker.say_bytes(publisher, &message.encode(Version::V5));
     }
+}
+
+/// One session may have very many subscriptions and messages: others do not wait until all of it is written down.
+#[test]
+fn a_large_session_is_written_down_for_a_checkpoint_in_slices() {
+    let settings = Settings { keeps_records: true, inflight_messages_max: 0, ..Settings::default() };
+    let mut broker = Lone::new(settings);
+    let (id, publisher) = (broker.connect(v311("large").clean(false)), broker.connect(v311("p")));
+    broker.subscribe(id, "t", 1);
+    for first in (0..8000).step_by(100) {
+        let filters = (first..first + 100).map(|number| format!("a/filter/of/some/length/{number}"));
+        broker.say(id, filters.fold(subscribe(1), |packet, filter| packet.filter(filter, 1)));
+    }
+    for number in 1..=8000 {
+        broker.say(id, publish("nobody").qos(2).id(number).payload("x"));
+        broker.say(publisher, publish("t").qos(1).id(1).payload("x"));
+    }
+    broker.shard.checkpoint(broker.now, 1, CheckpointOrder::Begin);
+    let (mut turns, mut bytes) = (0, 0);
+    loop {
+        assert!(broker.is_due(), "it goes on");
+        broker.shard.tick(broker.now);
+        let records = broker.shard.take_records().expect("something is written down");
+        assert!(records.bytes.len() < 65 * 1024, "{} bytes in one turn", records.bytes.len());
+        bytes += records.bytes.len();
+        turns += 1;
+        if records.step == Some(RecordsStep::Walked(1)) {
+            break;
+        }
+    }
+    assert!(bytes > 8000 * 80 && turns > 8000 * 80 / (64 * 1024), "{bytes} bytes in {turns} turns are not all");
 }
 
 /// Each reads its share in turn, and together they read no more in one turn than one alone might.

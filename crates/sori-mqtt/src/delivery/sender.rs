@@ -55,6 +55,16 @@ enum Slot<M> {
     Request(M),
 }
 
+impl<M> Slot<M> {
+    fn resend(&self, packet_id: PacketId) -> Option<Resend<'_, M>> {
+        match self {
+            Slot::Publish { qos, message } => Some(Resend::Publish { packet_id, qos: *qos, message }),
+            Slot::Released => Some(Resend::PubRel { packet_id }),
+            Slot::Done | Slot::Request(_) => None,
+        }
+    }
+}
+
 /// Why an acknowledgement does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AckError {
@@ -94,6 +104,16 @@ pub enum Resend<'a, M> {
         /// The identifier of the message it releases.
         packet_id: PacketId,
     },
+}
+
+impl<M> Resend<'_, M> {
+    /// The identifier of the message.
+    #[must_use]
+    pub const fn packet_id(&self) -> PacketId {
+        match self {
+            Resend::Publish { packet_id, .. } | Resend::PubRel { packet_id } => *packet_id,
+        }
+    }
 }
 
 /// The state of one message, to rebuild a table from storage.
@@ -324,14 +344,13 @@ impl<M> OutgoingMessages<M> {
     /// Everything unfinished in the original order, without regard to the quota: for storing it, counting it, showing
     /// it. A connection uses [`resume`](Self::resume) and [`next_resend`](Self::next_resend).
     pub fn iter_resend(&self) -> impl Iterator<Item = Resend<'_, M>> {
-        self.ring.iter().enumerate().filter_map(|(position, slot)| {
-            let packet_id = self.id_at(position);
-            match slot {
-                Slot::Publish { qos, message } => Some(Resend::Publish { packet_id, qos: *qos, message }),
-                Slot::Released => Some(Resend::PubRel { packet_id }),
-                Slot::Done | Slot::Request(_) => None,
-            }
-        })
+        self.ring.iter().enumerate().filter_map(|(position, slot)| slot.resend(self.id_at(position)))
+    }
+
+    /// The same for what has this identifier; `None` when no message that is unfinished has it.
+    #[must_use]
+    pub fn find(&self, packet_id: PacketId) -> Option<Resend<'_, M>> {
+        self.ring[self.position(packet_id)?].resend(packet_id)
     }
 
     /// The messages whose PUBLISH is unacknowledged, to be edited.

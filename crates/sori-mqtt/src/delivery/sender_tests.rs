@@ -300,6 +300,10 @@ proptest! {
             pair.step(operation);
         }
         let mut rebuilt = OutgoingMessages::new(pair.table.receive_maximum());
+        for packet_id in (1..=u16::MAX).filter_map(PacketId::new) {
+            let listed = pair.table.iter_resend().find(|resend| resend.packet_id() == packet_id);
+            prop_assert_eq!(pair.table.find(packet_id), listed);
+        }
         for resend in pair.table.iter_resend() {
             let restored = match resend {
                 Resend::Publish { packet_id, qos, message } => {

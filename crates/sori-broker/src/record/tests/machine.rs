@@ -31,6 +31,7 @@ use crate::time::Time;
 const CLIENTS: usize = 6;
 const SHARDS: u16 = 2;
 const TOPICS: u8 = 3;
+const OTHERS: u8 = 30;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -51,6 +52,18 @@ enum Deed {
     Unsubscribe {
         client: usize,
         topic: u8,
+    },
+    /// Filters of which no message is spoken, so many that they are not written down in one turn.
+    SubscribeToOthers {
+        client: usize,
+        first: u8,
+        count: u8,
+        qos: u8,
+    },
+    UnsubscribeFromOthers {
+        client: usize,
+        first: u8,
+        count: u8,
     },
     Publish {
         client: usize,
@@ -85,6 +98,10 @@ fn deed() -> impl Strategy<Value = Deed> {
         2 => (client.clone(), 0..=TOPICS, 0..3_u8, prop::bool::weighted(0.3))
             .prop_map(|(client, topic, qos, is_shared)| Deed::Subscribe { client, topic, qos, is_shared }),
         1 => (client.clone(), 0..TOPICS).prop_map(|(client, topic)| Deed::Unsubscribe { client, topic }),
+        2 => (client.clone(), 0..OTHERS, 1..OTHERS, 0..3_u8)
+            .prop_map(|(client, first, count, qos)| Deed::SubscribeToOthers { client, first, count, qos }),
+        1 => (client.clone(), 0..OTHERS, 1..OTHERS)
+            .prop_map(|(client, first, count)| Deed::UnsubscribeFromOthers { client, first, count }),
         4 => (client.clone(), 0..TOPICS, 0..3_u8, prop::bool::weighted(0.2), 1..40_u8)
             .prop_map(|(client, topic, qos, retain, count)| Deed::Publish { client, topic, qos, retain, count }),
         2 => client.clone().prop_map(Deed::Release),
@@ -131,7 +148,7 @@ struct Machine {
 impl Machine {
     fn new() -> Machine {
         let settings =
-            Settings { keeps_records: true, inflight_messages_max: 4, queued_messages_max: 60, ..Settings::default() };
+            Settings { keeps_records: true, inflight_messages_max: 20, queued_messages_max: 60, ..Settings::default() };
         let (settings, space) = (Arc::new(settings), Arc::new(PlainSpace::default()));
         let shard = |id| {
             let (settings, access) = (Arc::clone(&settings), Arc::new(OpenAccess));
@@ -196,6 +213,16 @@ impl Machine {
             Deed::Unsubscribe { client, topic } => {
                 self.send_packet(client, 0xA2, &[0, 1, 0, 2, b't', b'0' + topic]);
             }
+            Deed::SubscribeToOthers { client, first, count, qos } => {
+                let filter = |number| [0, 3, b'o', b'0' + number / 10, b'0' + number % 10, qos];
+                let filters = (first..first + count).map(|number| filter(number % OTHERS));
+                self.send_packet(client, 0x82, &[&[0, 1], filters.collect::<Vec<_>>().as_flattened()].concat());
+            }
+            Deed::UnsubscribeFromOthers { client, first, count } => {
+                let filter = |number| [0, 3, b'o', b'0' + number / 10, b'0' + number % 10];
+                let filters = (first..first + count).map(|number| filter(number % OTHERS));
+                self.send_packet(client, 0xA2, &[&[0, 1], filters.collect::<Vec<_>>().as_flattened()].concat());
+            }
             Deed::Publish { client, topic, qos, retain, count } => {
                 for _ in 0..count {
                     self.publish(client, topic, qos, retain);
@@ -238,7 +265,11 @@ impl Machine {
     }
 
     fn send_packet(&mut self, client: usize, first: u8, body: &[u8]) {
-        let mut packet = Vec::from([first, body.len() as u8]);
+        let mut packet = Vec::from([first]);
+        if body.len() > 127 {
+            packet.push(body.len() as u8 | 0x80);
+        }
+        packet.push(if body.len() > 127 { (body.len() >> 7) as u8 } else { body.len() as u8 });
         packet.extend_from_slice(body);
         self.send(client, &packet);
     }
