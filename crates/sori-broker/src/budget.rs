@@ -16,6 +16,9 @@ const ENDINGS_MAX: usize = 128;
 /// Sessions looked at for another `persistent_client_expiration`.
 const SESSIONS_MAX: usize = 1024;
 
+/// Messages thrown away when their turn to be sent has come, because they have expired or may not be sent.
+const DROPPED_MAX: u32 = 4096;
+
 /// Topics looked at for new subscriptions, which may mean as many messages sent.
 const READ_MAX: u32 = 2048;
 
@@ -34,6 +37,8 @@ pub(crate) struct Budget {
     pub(crate) endings: usize,
     /// Sessions to be looked at after a change of the settings.
     pub(crate) sessions: usize,
+    /// Messages to be thrown away instead of being sent.
+    pub(crate) drops: u32,
     /// Topics with retained messages to be looked at.
     pub(crate) reads: u32,
 }
@@ -45,6 +50,7 @@ impl Default for Budget {
             frees: FREED_MAX,
             endings: ENDINGS_MAX,
             sessions: SESSIONS_MAX,
+            drops: DROPPED_MAX,
             reads: READ_MAX,
         }
     }

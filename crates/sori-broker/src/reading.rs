@@ -18,11 +18,11 @@ const OUTPUT_MAX: usize = 64 * 1024;
 const EXPIRED_MAX: usize = 512;
 
 impl Shard {
-    /// Sessions that have retained messages to read go on, each for a while and one after the other, as long as this turn
-    /// may last.
-    pub(crate) fn go_on_reading(&mut self) {
+    /// Sessions that have retained messages to read, or messages to throw away, go on, each for a while and one after the
+    /// other, as long as this turn may last.
+    pub(crate) fn go_on_with_ready(&mut self) {
         for _ in 0..self.ready.len() {
-            if self.budget.reads == 0 {
+            if self.budget.reads == 0 || self.budget.drops == 0 {
                 break;
             }
             let Some(key) = self.ready.pop_front() else { break };
@@ -95,7 +95,7 @@ impl Shard {
         may_be_sent && c.owed() < OUTPUT_MAX
     }
 
-    fn go_on_later(&mut self, key: SessionKey) {
+    pub(crate) fn go_on_later(&mut self, key: SessionKey) {
         if let Some(session) = self.session(key)
             && !core::mem::replace(&mut session.is_ready, true)
         {

@@ -355,8 +355,10 @@ impl Shard {
         if has_nothing && !session.is_dropping {
             return;
         }
+        // What is thrown away makes no output, so it has a limit of its own. One goes even when others have come to it.
+        let (dropped_before, drops_max) = (session.dropped, u64::from(self.budget.drops.max(1)));
         let mut writer = writer!(self);
-        while c.owed() < PUMP_OUTPUT_MAX {
+        while c.owed() < PUMP_OUTPUT_MAX && session.dropped - dropped_before < drops_max {
             // [MQTT-3.3.1-1] [MQTT311-3.3.1-1]
             if send_again(&mut writer, &mut self.recorder, access, me, session, c) {
                 continue;
@@ -391,11 +393,15 @@ impl Shard {
             writer.write_queued(c, session, me, &delivery, &mut self.recorder);
         }
         session.is_dropping &= !session.queue.is_empty();
+        let dropped = session.dropped - dropped_before;
+        self.budget.drops = self.budget.drops.saturating_sub(dropped as u32);
         let reads = c.owed() < PUMP_OUTPUT_MAX && !session.reads.is_empty();
         if session.queue.is_running_short(FETCH_LOW) {
             self.fetch(key);
         }
-        if reads {
+        if dropped >= drops_max {
+            self.go_on_later(key);
+        } else if reads {
             self.read_retained(key);
         }
     }

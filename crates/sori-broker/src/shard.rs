@@ -71,7 +71,7 @@ pub struct Shard {
     pub(crate) mail: Vec<Mail>,
     /// Client identifiers to be released once this turn's mail is on its way.
     pub(crate) released: Vec<Arc<str>>,
-    /// Sessions that have something to send in the next turn.
+    /// Sessions that have something to send, or to throw away, in the next turn.
     pub(crate) ready: VecDeque<SessionKey>,
     /// The session that has acknowledged messages in this input, and may get others at its end.
     pub(crate) acknowledged: Option<SessionKey>,
@@ -293,7 +293,7 @@ impl Shard {
         self.begin(now);
         self.budget = Budget::default();
         self.take_up_input();
-        self.go_on_reading();
+        self.go_on_with_ready();
         self.walk();
         self.remove_subscriptions();
         self.free_queues();

@@ -74,6 +74,31 @@ fn sessions_that_expire_together_end_in_slices() {
     assert!(!broker.tick());
 }
 
+/// A queue of messages that have expired is looked through when its client is back: not all of it in one turn.
+// covers: [MQTT-3.3.2-5]
+#[test]
+fn messages_that_expired_before_their_client_came_back_go_in_slices() {
+    let mut broker = Lone::new(Settings { queued_messages_max: 0, ..Settings::default() });
+    let (publisher, id) = (broker.connect(v5("p")), broker.connect(v311("q").clean(false)));
+    broker.subscribe(id, "q", 1);
+    broker.leave(id);
+    for _ in 0..10_000 {
+        broker.say_bytes(publisher, &publish("q").qos(1).id(1).message_expiry(1).encode(Version::V5));
+    }
+    broker.say_bytes(publisher, &publish("q").qos(1).id(1).payload("alive").encode(Version::V5));
+    broker.now = broker.now.plus_seconds(2);
+    let _id = broker.connect(v311("q").clean(false));
+    let mut dropped = 0;
+    while dropped < 10_000 {
+        let before = dropped;
+        dropped = broker.shard.totals().dropped_expired;
+        assert!(dropped > before && dropped - before <= 4096 + 2, "{before}, then {dropped}");
+        let sent = broker.shard.totals().publish_sent;
+        assert_eq!((broker.is_due(), sent), (dropped < 10_000, u64::from(dropped == 10_000)));
+        broker.tick();
+    }
+}
+
 fn retain(broker: &mut Lone, publisher: ConnectionId, topics: u32, expiry_seconds: Option<u32>) {
     for number in 0..topics {
         let message = publish(format!("r/{number}")).retain().payload("kept");
