@@ -162,7 +162,7 @@ impl Shard {
 
     /// The verdict that [`Shard::begin_login`] waited for.
     pub(crate) fn resolve_login(&mut self, id: ConnectionId, verdict: Verdict) {
-        let waits = |c: &Connection| !c.is_leaving && matches!(&c.phase, Phase::Waiting(w) if w.exchange.is_none());
+        let waits = |c: &Connection| !c.is_ending && matches!(&c.phase, Phase::Waiting(w) if w.exchange.is_none());
         let Some(c) = self.connections.get(id.slot, id.generation).filter(|c| waits(c)) else { return };
         // The rules may be others by now than those that were asked.
         let is_outdated =
@@ -284,7 +284,7 @@ impl Shard {
     /// The other connection has been read. It may have ended by that, so the client's home is asked for again.
     pub(crate) fn finish_drain(&mut self, id: ConnectionId) {
         let Some(c) = self.connection(id) else { return };
-        if c.is_leaving || !matches!(c.phase, Phase::Draining(_)) {
+        if c.is_ending || !matches!(c.phase, Phase::Draining(_)) {
             return;
         }
         let Phase::Draining(drained) = core::mem::replace(&mut c.phase, Phase::New) else { return };

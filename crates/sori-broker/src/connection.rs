@@ -49,6 +49,8 @@ pub(crate) struct Connection {
     pub(crate) is_flush_due: bool,
     /// It is to end. Nothing that it publishes from now on is taken, and once this input is over nothing is heard.
     pub(crate) is_leaving: bool,
+    /// It is on the list of those that end, and no further input is taken.
+    pub(crate) is_ending: bool,
     /// `input` waits because so much came of what was before it.
     pub(crate) is_behind: bool,
 }
@@ -120,6 +122,7 @@ impl Connection {
             excess: 0,
             is_flush_due: false,
             is_leaving: false,
+            is_ending: false,
             is_behind: false,
         }
     }

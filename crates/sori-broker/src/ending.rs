@@ -38,11 +38,11 @@ impl Ending {
 }
 
 impl Shard {
-    /// End a connection soon. It may end by itself before, or be ended for something else.
+    /// End a connection soon: the rest of this input is still heard. It may end by itself before, or be ended for something else.
     pub(crate) fn end_soon(&mut self, id: ConnectionId, ending: Ending) {
         if let Some(c) = self.connection(id)
             && !c.is_closing()
-            && !core::mem::replace(&mut c.is_leaving, true)
+            && !core::mem::replace(&mut c.is_ending, true)
         {
             self.endings.push_back((id, ending));
         }

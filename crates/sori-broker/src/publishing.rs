@@ -170,11 +170,19 @@ impl Shard {
         if reason_code == ReasonCode::QuotaExceeded && self.connection(id).is_some_and(|c| c.version != Version::V5) {
             // An acknowledgement would be a lie, and MQTT 3 has no other answer. The rest of what the client has said is heard
             // before it goes: that may make room.
-            self.end_soon(id, Ending::NoRoom("a message that there is no room for"));
+            self.leave_after_input(id, "a message that there is no room for");
             return Answer::Nothing;
         }
         // [MQTT311-3.3.5-2]: MQTT 3 has no way to say no, so the message is acknowledged as usual.
         Answer::Acknowledge(reason_code)
+    }
+
+    /// Nothing more that the client publishes is taken, as it would not be in its order.
+    fn leave_after_input(&mut self, id: ConnectionId, text: &'static str) {
+        if let Some(c) = self.connection(id) {
+            c.is_leaving = true;
+        }
+        self.end_soon(id, Ending::NoRoom(text));
     }
 
     /// QoS 2: the first PUBLISH with an identifier is passed on, a repeated one is only answered. Gives whether an
@@ -194,7 +202,7 @@ impl Shard {
         let incoming = session.incoming.publish_qos2(packet_id);
         if incoming == Incoming::Duplicate && self.is_forgetful(key) {
             // See `refuse_held`: the client asks again after the restart.
-            self.end_soon(id, Ending::NoRoom("the store has failed"));
+            self.leave_after_input(id, "the store has failed");
             return Err(Answer::Nothing);
         }
         let Some(session) = self.session(key) else { return Ok(false) };

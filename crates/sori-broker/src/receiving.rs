@@ -18,7 +18,7 @@ const FIRST_PACKET_SIZE_MAX: usize = 100_000;
 
 impl Shard {
     pub(crate) fn take_input(&mut self, id: ConnectionId, bytes: &[u8]) {
-        let Some(c) = self.connection(id).filter(|c| !c.is_leaving) else { return };
+        let Some(c) = self.connection(id).filter(|c| !c.is_ending) else { return };
         let mut held = core::mem::take(&mut c.input);
         let mut rest = bytes;
         if !held.is_empty() {

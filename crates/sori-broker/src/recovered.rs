@@ -588,6 +588,7 @@ impl RecoveredSession {
                     self.unreleased.take(number(received.0), |_| true);
                     self.written_unreleased.push(received);
                 }
+                return Ok(count_of(received.1));
             }
             Kind::Forwarded => {
                 let packet_id = reader.packet_id()?;

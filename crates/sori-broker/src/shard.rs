@@ -453,7 +453,7 @@ impl Shard {
     #[must_use]
     pub fn wants_input(&self, connection: ConnectionId) -> bool {
         self.connections.get(connection.slot, connection.generation).is_some_and(|c| match c.phase {
-            _ if c.is_leaving => false,
+            _ if c.is_ending => false,
             Phase::New | Phase::Open => c.owed() < OUTPUT_MAX,
             // An AUTH exchange goes on with the client's next packet; a verdict does not.
             Phase::Waiting(ref waiting) => waiting.exchange.is_some(),
