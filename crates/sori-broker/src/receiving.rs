@@ -31,6 +31,9 @@ impl Shard {
         }
         let used = self.handle_packets(id, rest);
         if used < rest.len() {
+            if self.has_delivered_much() {
+                held = core::mem::take(&mut self.spare_input);
+            }
             held.extend_from_slice(&rest[used..]);
             self.hold_input(id, held);
         }
@@ -77,8 +80,10 @@ impl Shard {
     fn take_held_input(&mut self, id: ConnectionId) -> bool {
         let Some(c) = self.connection(id).filter(|c| c.is_behind) else { return false };
         c.is_behind = false;
-        let held = core::mem::take(&mut c.input);
+        let mut held = core::mem::take(&mut c.input);
         self.take_input(id, &held);
+        held.clear();
+        self.spare_input = held;
         true
     }
 

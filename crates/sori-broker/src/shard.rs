@@ -79,6 +79,8 @@ pub struct Shard {
     pub(crate) deliveries: usize,
     /// Connections whose input waits because so much came of what was before it. Some may have ended, or be done.
     pub(crate) behind: VecDeque<ConnectionId>,
+    /// The memory of input that was behind.
+    pub(crate) spare_input: Vec<u8>,
     /// Sessions that have ended, with those of their subscriptions that are still in the index.
     pub(crate) leavers: VecDeque<(SessionRef, places::IntoIter)>,
     /// What waited for sessions that have ended, and is still to be freed.
@@ -151,6 +153,7 @@ impl Shard {
             acknowledged: None,
             deliveries: 0,
             behind: VecDeque::new(),
+            spare_input: Vec::new(),
             leavers: VecDeque::new(),
             ended_queues: VecDeque::new(),
             budget: Budget::default(),
