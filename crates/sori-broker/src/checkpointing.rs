@@ -108,6 +108,7 @@ impl Shard {
             let mut version = 0;
             self.space.retained(&mut |retained| version = retained.version());
             self.recorder.write_counters(version);
+            self.recorder.write_clocks(self.now);
         }
         let begin = self.recorder.piece_len();
         let mut turn = Turn { end: begin + BYTES_IN_A_TURN, entries: ENTRIES_IN_A_TURN };

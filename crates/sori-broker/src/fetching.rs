@@ -47,7 +47,7 @@ impl Shard {
         session.is_fetching = false;
         let mut lost = 0;
         for ((order, place), bytes) in orders.into_iter().zip(places).zip(found) {
-            let message = bytes.and_then(|bytes| load(&bytes, place, me, &memory));
+            let message = bytes.and_then(|bytes| load(&bytes, place, me, &memory, self.recorder.clocks()));
             if let Some(gone) = session.queue.fetched(order, message, &memory) {
                 self.recorder.note_gone(me, session, &gone);
                 lost += 1;

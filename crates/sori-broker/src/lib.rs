@@ -84,6 +84,7 @@ mod budget;
 mod census;
 mod checkpointing;
 mod client_ids;
+mod clocks;
 mod connecting;
 mod connection;
 mod delivery;
@@ -151,6 +152,7 @@ mod wills;
 
 pub use access::{Access, Action, Exchange, Identity, Login, OpenAccess, Step, Verdict};
 pub use census::Census;
+pub use clocks::Clocks;
 pub use event::{Cause, Effect, Event};
 pub use fetching::Fetch;
 pub use handoff::Handoff;

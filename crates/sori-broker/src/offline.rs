@@ -1,6 +1,7 @@
 //! Sessions and messages as plain values: for programs that read what a store keeps, or make a store, while no broker
 //! runs.
 
+use crate::clocks::Clocks;
 use crate::ids::{SessionRef, ShardId};
 use crate::message::{MessageRef, Owner, Recorded, Wire};
 use crate::record::read::message_body;
@@ -35,7 +36,15 @@ impl PlainMessage {
     /// A message from its bytes in the store; `None` when they are not those of a message.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<PlainMessage> {
-        message_body(bytes).ok().map(|message| PlainMessage::of(&message))
+        PlainMessage::decode_by(&Clocks::default(), bytes)
+    }
+
+    /// The same, with its time as one of the run that `clocks` are for.
+    #[must_use]
+    pub fn decode_by(clocks: &Clocks, bytes: &[u8]) -> Option<PlainMessage> {
+        let message = message_body(bytes).ok()?;
+        let expires = clocks.moved(message.recorded.number, message.expires);
+        Some(PlainMessage { expires, ..PlainMessage::of(&message) })
     }
 
     /// A copy.

@@ -1,5 +1,6 @@
 //! Where a shard puts its records until they are taken out.
 
+use crate::clocks::{Clocks, Run};
 use crate::delivery::{Copied, Delivery, Order};
 use crate::ids::{SessionRef, ShardId};
 use crate::message::{Message, Owner};
@@ -8,6 +9,7 @@ use crate::record::write as w;
 use crate::record::{Kind, Records, RecordsStep};
 use crate::session::Session;
 use crate::shared::GroupNumber;
+use crate::time::Time;
 use alloc::vec::Vec;
 use sori_mqtt::{PacketId, QoS, SubscribeOptions};
 
@@ -30,7 +32,16 @@ pub(crate) struct Recorder {
     counter: u64,
     /// The last publication of each shard that came here.
     seen: Vec<u64>,
+    /// Of earlier runs.
+    clocks: Clocks,
+    /// The numbers up to this one were used by earlier runs.
+    run_after: u64,
+    /// Milliseconds by which the wall clock is ahead of the shards' time, as noted last.
+    ahead: i64,
 }
+
+/// Clocks run apart by that much without being set.
+const CLOCK_TOLERANCE_MILLIS: u64 = 1000;
 
 /// What a checkpoint writes down of a delivery that is owed, by estimate;
 const OWED_BYTES: i64 = 36;
@@ -69,7 +80,19 @@ pub(crate) struct Owed<'a> {
 impl Recorder {
     pub(crate) fn new(is_on: bool, shard: ShardId, shards: u16) -> Recorder {
         let seen = alloc::vec![0; usize::from(shards)];
-        Recorder { is_on, is_void: false, shard, piece: Records::default(), number: 1, durable: 0, counter: 0, seen }
+        Recorder {
+            is_on,
+            is_void: false,
+            shard,
+            piece: Records::default(),
+            number: 1,
+            durable: 0,
+            counter: 0,
+            seen,
+            clocks: Clocks::default(),
+            run_after: 0,
+            ahead: 0,
+        }
     }
 
     #[inline]
@@ -147,6 +170,7 @@ impl Recorder {
 
     pub(crate) fn go_on_after(&mut self, counter: u64) {
         self.counter = self.counter.max(counter);
+        self.run_after = self.counter;
     }
 
     /// A publication of another shard, or of this one, has come to the sessions here.
@@ -524,6 +548,40 @@ impl Recorder {
         if self.is_on && message.number() != 0 {
             self.write_taken_over(Kind::Unreleased, me, packet_id, message);
         }
+    }
+
+    // The clock.
+
+    /// The times of earlier runs are to be moved like this.
+    pub(crate) fn set_clocks(&mut self, clocks: Clocks) {
+        self.clocks = clocks;
+    }
+
+    pub(crate) fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// The wall clock is so many milliseconds ahead of `now`.
+    pub(crate) fn note_clock(&mut self, now: Time, ahead: i64) {
+        if self.is_on && ahead.abs_diff(self.ahead) > CLOCK_TOLERANCE_MILLIS {
+            self.ahead = ahead;
+            self.write_clock(Run { after: self.run_after, ahead }, now);
+        }
+    }
+
+    /// What has been noted of the clock, in this run and before; nothing as long as it was right.
+    pub(crate) fn write_clocks(&mut self, now: Time) {
+        for at in 0..self.clocks.runs().len() {
+            let run = self.clocks.runs()[at];
+            self.write_clock(run, now);
+        }
+        if self.ahead != 0 {
+            self.write_clock(Run { after: self.run_after, ahead: self.ahead }, now);
+        }
+    }
+
+    fn write_clock(&mut self, run: Run, now: Time) {
+        w::clock(&mut self.piece.bytes, run, now);
     }
 
     pub(crate) fn write_counters(&mut self, retained_version: u64) {

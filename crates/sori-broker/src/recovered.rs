@@ -1,6 +1,7 @@
 //! From records back to sessions.
 
 use crate::access::Identity;
+use crate::clocks::{Clocks, Run, move_by};
 use crate::delivery::{Copied, Extra};
 use crate::ids::SessionRef;
 use crate::memory::MemoryUse;
@@ -37,6 +38,11 @@ pub struct Recovered {
     retained_messages: Vec<RetainedMessage>,
     retained_version: u64,
     counter: u64,
+    clocks: Clocks,
+    /// By how much the times of sessions, recorded in this run, are behind the wall clock.
+    ahead: i64,
+    /// What the wall clock said when that was last written down.
+    clock_said: Time,
     lost: Vec<u64>,
 }
 
@@ -158,6 +164,8 @@ impl Recovered {
         while !reader.is_empty() {
             match reader.kind()? {
                 Kind::Run => {
+                    self.settle_times();
+                    self.clocks.begin_run(self.counter);
                     self.names.clear();
                     self.early.clear();
                 }
@@ -181,10 +189,33 @@ impl Recovered {
                     self.counter = self.counter.max(reader.number()?);
                     self.retained_version = self.retained_version.max(reader.number()?);
                 }
+                Kind::Clock => self.apply_clock(&mut reader)?,
                 kind => self.apply_to_session(kind, &mut reader)?,
             }
         }
         Ok(())
+    }
+
+    fn apply_clock(&mut self, reader: &mut Reader<'_>) -> Result<(), RecordError> {
+        let (after, ahead, now) = (reader.number()?, reader.number()?.cast_signed(), reader.time()?);
+        self.clocks.set(Run { after, ahead });
+        let is_of_this_run = self.clocks.runs().last().is_some_and(|run| run.after == after);
+        if is_of_this_run {
+            self.ahead = ahead;
+            self.clock_said = move_by(now, ahead);
+        }
+        Ok(())
+    }
+
+    /// A run is over: when its sessions end is told by the wall clock from now on.
+    fn settle_times(&mut self) {
+        let ahead = core::mem::take(&mut self.ahead);
+        if ahead == 0 {
+            return;
+        }
+        for session in self.sessions.values_mut() {
+            session.disconnected = session.disconnected.map(|(a, b)| (move_by(a, ahead), move_by(b, ahead)));
+        }
     }
 
     fn note_retained(&mut self, topic: &str, version: u64, message: Option<(u64, u64)>, owner: Option<Arc<Owner>>) {
@@ -318,11 +349,13 @@ impl Recovered {
     /// All records have been given: where each message stands is known. `read` reads those that are needed now; one
     /// that it cannot read is lost, and [`Recovered::lost`] says how many those are.
     pub fn finish(&mut self, memory: &MemoryUse, read: ReadMessage<'_>) {
+        self.settle_times();
+        self.clocks.begin_run(self.counter);
         let messages = core::mem::take(&mut self.messages);
         for (_, RecoveredRetained { version, message, owner }) in core::mem::take(&mut self.retained) {
             let Some((number, place)) = message else { continue };
             let place = messages.get(&number).map_or(place, |(place, _)| *place);
-            let loaded = read(place).and_then(|bytes| load(&bytes, place, SessionRef::NOBODY, memory));
+            let loaded = read(place).and_then(|bytes| load(&bytes, place, SessionRef::NOBODY, memory, &self.clocks));
             match loaded {
                 Some(message) => self.retained_messages.push(RetainedMessage { message, version, owner }),
                 None => self.lost.push(place),
@@ -408,6 +441,18 @@ impl Recovered {
         self.counter
     }
 
+    /// For [`Shard::keep_time`](crate::Shard::keep_time), after [`Recovered::finish`].
+    #[must_use]
+    pub fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// It cannot be earlier than this: the wall clock has said so. Nothing is known of a clock that was always right.
+    #[must_use]
+    pub fn clock_said(&self) -> Time {
+        self.clock_said
+    }
+
     /// The retained messages that there are, in the order in which they were stored.
     #[must_use]
     pub fn take_retained(&mut self) -> Vec<RetainedMessage> {
@@ -485,10 +530,17 @@ fn read_will(reader: &mut Reader<'_>) -> Result<RecoveredWill, RecordError> {
     Ok(RecoveredWill { body: Box::from(body), delay_seconds, expiry_seconds })
 }
 
-/// A message from its bytes, with its name in the new run.
-pub(crate) fn load(bytes: &[u8], place: u64, publisher: SessionRef, memory: &MemoryUse) -> Option<Message> {
+/// A message from its bytes, with its name and its times in the new run.
+pub(crate) fn load(
+    bytes: &[u8],
+    place: u64,
+    publisher: SessionRef,
+    memory: &MemoryUse,
+    clocks: &Clocks,
+) -> Option<Message> {
     let message = message_body(bytes).ok()?;
-    let message = MessageRef { publisher, ..message }.to_shared(memory);
+    let expires = clocks.moved(message.recorded.number, message.expires);
+    let message = MessageRef { publisher, expires, ..message }.to_shared(memory);
     message.set_place(place);
     Some(message)
 }

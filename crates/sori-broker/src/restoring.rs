@@ -1,6 +1,7 @@
 //! Making sessions again from what records tell, before the first connection comes.
 
 use crate::access::Identity;
+use crate::clocks::Clocks;
 use crate::delivery::{Delivery, Kept, Order, Stored};
 use crate::expiring::{beginning_of, end_of, interval_until};
 use crate::message::MessageRef;
@@ -32,6 +33,18 @@ impl Shard {
     pub fn begin_run(&mut self, counter: u64) {
         self.go_on_after(counter);
         self.recorder.note_run();
+        self.recorder.write_clocks(self.now);
+    }
+
+    /// How the times in the records become those of this run: to be called for each shard before [`Shard::begin_run`].
+    pub fn keep_time(&mut self, clocks: &Clocks) {
+        self.recorder.set_clocks(clocks.clone());
+    }
+
+    /// The wall clock is so many milliseconds ahead of `now`, or behind it. The shard's time goes on as before, but what it has
+    /// recorded will be understood by the wall clock when the next run begins.
+    pub fn note_clock(&mut self, now: Time, ahead_millis: i64) {
+        self.recorder.note_clock(now, ahead_millis);
     }
 
     /// The numbers up to `counter` have been used: see [`Shard::begin_run`]; to be called for the other shards.
@@ -72,7 +85,8 @@ impl Shard {
     fn load_messages(&self, key: SessionKey, recovered: &RecoveredSession, read: ReadMessage<'_>) -> Loaded {
         let mut loaded = Loaded { in_flight: Vec::new(), unreleased: Vec::new(), lost: 0 };
         let me = self.session_ref(key);
-        let mut get = |place: u64| read(place).and_then(|bytes| load(&bytes, place, me, &self.memory));
+        let mut get =
+            |place: u64| read(place).and_then(|bytes| load(&bytes, place, me, &self.memory, self.recorder.clocks()));
         for (packet_id, owed) in recovered.in_flight() {
             let Some(owed) = owed else {
                 loaded.in_flight.push((*packet_id, OutgoingState::Released));
@@ -134,7 +148,7 @@ impl Shard {
                 session.queue.put_stored(stored, &memory);
                 continue;
             }
-            match read(place).and_then(|bytes| load(&bytes, place, me, &memory)) {
+            match read(place).and_then(|bytes| load(&bytes, place, me, &memory, self.recorder.clocks())) {
                 Some(message) => {
                     session.queue.push(stored.with(message));
                 }

@@ -129,15 +129,17 @@ impl Server {
         let roster = Roster::inherited().prepare(&config, &registry, &log).map_err(RunError::all)?;
         let places = Arc::new(Places::new(Limits::of(&config, roster.limits())));
         // Who connects from now on waits until everything that was kept is there again.
-        let clock = Clock::start();
-        let (store, space, portions) = match config.persistence {
+        let (store, space, portions, clock) = match config.persistence {
             true => {
-                let (store, recovered) = Store::open(&config, inboxes.clone(), clock, &log)?;
+                let (store, recovered, clock) = Store::open(&config, inboxes.clone(), &log)?;
                 let space = LockedSpace::new(shards).with_places(store.places());
                 let portions = portion::portions(recovered, store.reader(), shards, &space.memory(ShardId(0)));
-                (Some(store), space, portions)
+                (Some(store), space, portions, clock)
             }
-            false => (None, LockedSpace::new(shards), (0..shards).map(|_| Portion::default()).collect()),
+            false => {
+                let portions = (0..shards).map(|_| Portion::default()).collect();
+                (None, LockedSpace::new(shards), portions, Clock::start())
+            }
         };
         let (workers, acceptor, space) = (Vec::new(), None, Arc::new(space));
         let http = Http::new()?;

@@ -45,22 +45,55 @@ const LAST_WRITES: Duration = Duration::from_secs(5);
 /// How long a worker waits before it looks again whether a shard that is behind, or the store, has caught up.
 const OVERFULL_WAIT: Duration = Duration::from_millis(1);
 
-/// Time as the shards count it: Unix time at the start, then monotonic.
+/// How often the wall clock is looked at, at most by each worker, and at least by the first of them.
+const LOOKS_AT_CLOCK: Duration = Duration::from_secs(1);
+const LOOKS_AT_CLOCK_AT_REST: Duration = Duration::from_secs(60);
+
+/// Time as the shards count it: Unix time at the start, then monotonic, whatever becomes of the wall clock.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Clock {
-    started: Instant,
+    started: Duration,
     unix_millis: u64,
 }
 
 impl Clock {
     pub(crate) fn start() -> Clock {
-        let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Clock { started: Instant::now(), unix_millis: u64::try_from(unix.as_millis()).unwrap_or(0) }
+        Clock::start_after(Time(0))
+    }
+
+    /// It is not earlier than `known`: an earlier wall clock is still to be set.
+    pub(crate) fn start_after(known: Time) -> Clock {
+        Clock { started: awake_and_asleep(), unix_millis: wall_millis().max(known.0) }
     }
 
     pub(crate) fn now(&self) -> Time {
-        Time(self.unix_millis + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX / 2))
+        let millis = awake_and_asleep().saturating_sub(self.started).as_millis();
+        Time(self.unix_millis.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX / 2)))
     }
+
+    /// How far the wall clock is ahead of this one: it may have been set since the start.
+    pub(crate) fn ahead_millis(&self) -> i64 {
+        wall_millis().cast_signed().saturating_sub(self.now().0.cast_signed())
+    }
+}
+
+fn wall_millis() -> u64 {
+    let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(unix.as_millis()).unwrap_or(0)
+}
+
+/// Since the machine was started. What is to happen in an hour happens in an hour, though the machine sleeps meanwhile.
+#[cfg(target_os = "linux")]
+fn awake_and_asleep() -> Duration {
+    let clock = nix::time::ClockId::CLOCK_BOOTTIME;
+    nix::time::clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
+}
+
+/// Since the first call: elsewhere there is no clock that counts sleep, or none that all have.
+#[cfg(not(target_os = "linux"))]
+fn awake_and_asleep() -> Duration {
+    static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed()
 }
 
 /// What a worker needs to begin.
@@ -118,6 +151,7 @@ pub(crate) struct Worker {
     /// How often something came that may change the shard's counters and is not in its own count of activity.
     inputs: u64,
     now: Time,
+    next_look_at_clock: Time,
     /// Turns since there was nothing left to be read.
     turns_behind: u32,
     /// The last poll reported as much as it can: there is more.
@@ -145,6 +179,7 @@ impl Worker {
             buffer: vec![0; READ_BYTES],
             plain: Vec::new(),
             inputs: 0,
+            next_look_at_clock: Time(0),
             turns_behind: 0,
             is_poll_full: false,
             is_stopping: false,
@@ -189,6 +224,7 @@ impl Worker {
         if let Some(knock) = self.knock.take() {
             (self.answering, self.unheard) = (Some(knock), self.readable.len());
         }
+        self.look_at_clock();
         self.read_gone();
         self.read_inbox();
         if self.is_any_inbox_overfull() || self.is_store_overfull() {
@@ -213,6 +249,14 @@ impl Worker {
         self.b.board.report(self.b.id, &self.b.shard, activity, self.now);
         if self.unheard == 0 {
             self.answering = None;
+        }
+    }
+
+    /// The records have to tell when the wall clock was set: the next run goes by it.
+    fn look_at_clock(&mut self) {
+        if self.b.keeper.is_some() && self.now >= self.next_look_at_clock {
+            self.next_look_at_clock = self.now.plus_millis(LOOKS_AT_CLOCK.as_millis() as u64);
+            self.b.shard.note_clock(self.now, self.b.clock.ahead_millis());
         }
     }
 
@@ -277,7 +321,8 @@ impl Worker {
         });
         let lingers = (!self.lingering.is_empty()).then_some(LINGER);
         let looks_again = (goes_on && self.held_back > 0).then_some(OVERFULL_WAIT);
-        [timed, lingers, looks_again].into_iter().flatten().min()
+        let looks_at_clock = (self.b.keeper.is_some() && self.b.id == ShardId(0)).then_some(LOOKS_AT_CLOCK_AT_REST);
+        [timed, lingers, looks_again, looks_at_clock].into_iter().flatten().min()
     }
 
     fn is_any_inbox_overfull(&self) -> bool {

@@ -146,6 +146,9 @@ impl Host {
         let read = &mut |place| storage.read_at(place);
         recovered.finish(&MemoryUse::default(), read);
         let retained = recovered.take_retained();
+        for node in &mut self.nodes {
+            node.shard.keep_time(recovered.clocks());
+        }
         self.nodes[0].shard.begin_run(recovered.counter());
         self.nodes[0].shard.restore_retained(recovered.retained_version(), &retained);
         let shards = self.nodes.len();
@@ -161,6 +164,12 @@ impl Host {
             self.submit(shard, turn);
         }
         self.records_before = self.storage.as_ref().map_or(0, Storage::submitted_bytes);
+    }
+
+    /// The wall clock is set: it is so much ahead of the shards' time.
+    pub(crate) fn note_clock(&mut self, ahead_millis: i64) {
+        let now = self.now;
+        self.nodes.iter_mut().for_each(|node| node.shard.note_clock(now, ahead_millis));
     }
 
     /// Hands over what must survive of all that the shard did since the last time.

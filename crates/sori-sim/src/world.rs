@@ -27,6 +27,8 @@ pub struct World {
     sockets: Sockets,
     next_shard: u16,
     seed: u64,
+    /// How far the wall clock has been set ahead of the broker's time.
+    clock_ahead_millis: u64,
     is_store_held: bool,
     are_turns_held: bool,
 }
@@ -98,6 +100,7 @@ impl World {
             sockets: Sockets::default(),
             next_shard: 0,
             seed,
+            clock_ahead_millis: 0,
             is_store_held: false,
             are_turns_held: false,
         }
@@ -120,6 +123,13 @@ impl World {
         self.start_again(SimDisk::cut_power_hard);
     }
 
+    /// The wall clock is set: when the broker starts the next time, it is so much later.
+    pub fn set_clock(&mut self, ahead_millis: u64) {
+        self.clock_ahead_millis = ahead_millis;
+        self.host.note_clock(ahead_millis.cast_signed());
+        self.run();
+    }
+
     fn start_again(&mut self, end: impl Fn(&SimDisk)) {
         for socket in &mut self.sockets.all {
             socket.cut = true;
@@ -129,6 +139,7 @@ impl World {
         self.seed += 1;
         let (disk, options) = self.host.bury().expect("there is a store");
         end(&disk);
+        self.host.set_now(self.host.now().plus_millis(core::mem::take(&mut self.clock_ahead_millis)));
         let started = self.host.start(self.seed, disk, options, 0).map_err(|error| error.to_string());
         assert_eq!(started.err(), None, "a store opens again");
         self.run();

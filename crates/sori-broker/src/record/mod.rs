@@ -75,10 +75,12 @@ pub(crate) enum Kind {
     Stopped = 24,
     /// One QoS 2 message that had been taken over when the session was written down, and not released.
     Unreleased = 25,
+    /// How far the wall clock is ahead of the shards' time in a run.
+    Clock = 26,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 25] = [
+    pub(crate) const ALL: [Kind; 26] = [
         Kind::Run,
         Kind::Connected,
         Kind::Named,
@@ -104,6 +106,7 @@ impl Kind {
         Kind::Counters,
         Kind::Stopped,
         Kind::Unreleased,
+        Kind::Clock,
     ];
 
     pub(crate) fn of(byte: u8) -> Option<Kind> {

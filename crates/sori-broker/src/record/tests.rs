@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use sori_mqtt::{PacketId, QoS, RetainHandling, SubscribeOptions};
 
 use super::*;
+use crate::clocks::Run;
 use crate::memory::MemoryUse;
 use crate::offline::{PlainDelivery, PlainMessage, PlainSession, PlainWill, RecordsWriter};
 use crate::record::read::RecordError;
@@ -256,8 +257,34 @@ proptest! {
 
 #[test]
 fn a_kind_of_a_newer_version_is_refused_and_where() {
-    let error = Recovered::new().apply(BASE, &[Kind::Run as u8, 26]).expect_err("no kind has this number");
+    let error = Recovered::new().apply(BASE, &[Kind::Run as u8, 27]).expect_err("no kind has this number");
     assert_eq!((error.offset, error.text, error.is_newer), (1, "an unknown kind of record", true));
+}
+
+/// A clock was set before, and is not set any more: that must not be lost with the records that tell it.
+#[test]
+fn what_is_written_down_once_more_means_the_same_times() {
+    let session = PlainSession { disconnected: Some((Time(50_000), Time::NEVER)), ..PlainSession::default() };
+    let mut writer = RecordsWriter::new();
+    writer.session(&session);
+    writer.retained(1 << 48 | 3, "t", None);
+    let mut log = writer.take().bytes;
+    write::clock(&mut log, Run { after: 0, ahead: 7000 }, Time(10));
+    let told = |bytes: &[u8]| {
+        let mut recovered = recovered(bytes).expect("it was written just now");
+        let moved = [3, 4].map(|number| recovered.clocks().moved(number, Time(5)));
+        let ends = recovered.take_sessions().map(|(_, session)| session.disconnected).collect::<Vec<_>>();
+        (moved, ends)
+    };
+    let expected = ([Time(7005), Time(5)], vec![Some((Time(57_000), Time::NEVER))]);
+    assert_eq!(told(&log), expected);
+    let mut before = Recovered::new();
+    before.apply(BASE, &log).expect("it was written just now");
+    let mut rewriter = before.rewrite();
+    let names: Vec<u8> = core::iter::from_fn(|| rewriter.next_name()).flat_map(|records| records.bytes).collect();
+    let pieces: Vec<u8> = core::iter::from_fn(|| rewriter.next_piece()).flat_map(|records| records.bytes).collect();
+    assert_eq!(told(&pieces), expected);
+    assert_eq!(told(&[log, names, pieces].concat()), expected);
 }
 
 /// Whichever record a number stands in, it is not given out again.

@@ -1,5 +1,6 @@
 //! Records as bytes. Numbers are little endian; `varint` is the one of seven bits a byte, lowest first.
 
+use crate::clocks::Run;
 use crate::ids::SessionRef;
 use crate::message::{MessageRef, Owner};
 use crate::record::{BLOB_HEADER, Kind};
@@ -58,6 +59,14 @@ pub(crate) fn user(out: &mut Vec<u8>, name: Option<&str>, realm: u32) {
 
 pub(crate) fn time(out: &mut Vec<u8>, time: Time) {
     number(out, time.0);
+}
+
+/// How far the wall clock was ahead of the times of a run, which stood at `now` when that was seen.
+pub(crate) fn clock(out: &mut Vec<u8>, run: Run, now: Time) {
+    out.push(Kind::Clock as u8);
+    number(out, run.after);
+    number(out, run.ahead.cast_unsigned());
+    time(out, now);
 }
 
 pub(crate) fn packet_id(out: &mut Vec<u8>, packet_id: PacketId) {

@@ -4,6 +4,7 @@
 //! was connected when the broker ended is one that was connected. What to do about all that is left to the next start.
 
 use super::{Owed, Recovered, RecoveredRetained, RecoveredSession, RecoveredWill};
+use crate::clocks::Clocks;
 use crate::ids::{SessionRef, ShardId};
 use crate::record::write as w;
 use crate::record::{Kind, Records};
@@ -25,6 +26,7 @@ pub struct Rewriter {
     named: Option<usize>,
     /// The count and the version of retained messages that have been used, until they are written.
     counters: Option<(u64, u64)>,
+    clocks: Clocks,
     sessions: vec::IntoIter<RecoveredSession>,
     /// How many sessions have been written.
     written: usize,
@@ -37,6 +39,8 @@ impl Recovered {
     /// Writes all of it down once more, instead of [`Recovered::finish`].
     #[must_use]
     pub fn rewrite(mut self) -> Rewriter {
+        self.settle_times();
+        self.clocks.begin_run(self.counter);
         let messages = core::mem::take(&mut self.messages);
         self.settle(&messages);
         let place_of = |(number, place)| (number, messages.get(&number).map_or(place, |(place, _)| *place));
@@ -47,6 +51,7 @@ impl Recovered {
             names,
             named: None,
             counters: Some((self.counter, self.retained_version)),
+            clocks: self.clocks,
             sessions: sessions.into_iter(),
             written: 0,
             waiting: Vec::new().into_iter(),
@@ -80,6 +85,9 @@ impl Rewriter {
             records.bytes.push(Kind::Counters as u8);
             w::number(&mut records.bytes, counter);
             w::number(&mut records.bytes, version);
+            for run in self.clocks.runs() {
+                w::clock(&mut records.bytes, *run, Time(0));
+            }
         }
         while records.bytes.len() < PIECE_BYTES && self.write_next(&mut records) {}
         records.repeated = records.bytes.len() as u32;
@@ -132,12 +140,12 @@ fn write_session(records: &mut Records, me: SessionRef, client_id: &str, session
     for (filter, (options, identifier)) in &session.subscriptions {
         w::subscription(out, me, filter, *options, *identifier);
     }
-    for (packet_id, number, place) in session.unreleased.iter() {
+    for (packet_id, number, place) in session.all_unreleased() {
         w::kind(&mut records.bytes, Kind::Received, me);
         w::packet_id(&mut records.bytes, *packet_id);
         write_message(records, *number, *place);
     }
-    for (packet_id, owed) in session.in_flight.iter() {
+    for (packet_id, owed) in session.in_flight() {
         w::kind(&mut records.bytes, Kind::InFlight, me);
         w::packet_id(&mut records.bytes, *packet_id);
         records.bytes.push(u8::from(owed.is_some()));

@@ -850,6 +850,60 @@ fn a_session_that_is_over_at_the_restart_ends_with_its_will() {
     });
 }
 
+/// The broker starts with a wrong clock, which is set after that: what was to happen in an hour still happens in an hour.
+#[test]
+fn the_clock_may_be_set_while_the_broker_runs() {
+    const DAY: u64 = 86_400_000;
+    for checkpoints in 0..3 {
+        recorded().run(|broker| {
+            let connect = v5("a").clean(false).session_expiry(3600);
+            let mut a = broker.connect(connect.clone().will(publish("w").payload("x").qos(1).will_delay(1800)));
+            a.subscribe("t", 1);
+            a.cut();
+            waits_offline(broker, &v5("watcher").clean(false).session_expiry(u32::MAX), "w");
+            let mut publisher = broker.connect(v5("publisher"));
+            publisher.publish(publish("t").payload("before").qos(1).message_expiry(3600));
+            publisher.publish(publish("r").payload("kept").qos(1).message_expiry(3600).retain());
+            broker.world().set_clock(DAY);
+            publisher.publish(publish("t").payload("after").qos(1).message_expiry(3600));
+            if checkpoints > 0 {
+                broker.world().checkpoint();
+            }
+            // A day later by the wall clock, and at once by all others.
+            broker.world().power_cut();
+            broker.seconds(600);
+            if checkpoints > 1 {
+                broker.world().checkpoint();
+            }
+            broker.world().set_clock(DAY);
+            broker.world().power_cut();
+            broker.seconds(600);
+            broker.world().power_cut();
+            let mut watcher = broker.connect(v5("watcher").clean(false).session_expiry(u32::MAX));
+            watcher.expect_nothing();
+            watcher.subscribe("r", 1);
+            watcher.expect_message(publish("r").payload("kept").qos(1).message_expiry(2400).retain());
+            let mut a = broker.connect(connect.clone().will(publish("w").payload("x").qos(1).will_delay(1800)));
+            assert!(a.session_present());
+            for payload in ["before", "after"] {
+                a.expect_message(publish("t").payload(payload).qos(1).message_expiry(2400));
+            }
+            a.cut();
+            // And no later.
+            broker.seconds(1799);
+            broker.world().power_cut();
+            watcher = broker.connect(v5("watcher").clean(false).session_expiry(u32::MAX));
+            watcher.expect_nothing();
+            broker.seconds(2);
+            watcher.expect_message(publish("w").payload("x").qos(1));
+            broker.world().set_clock(DAY);
+            broker.world().power_cut();
+            broker.seconds(1801);
+            assert!(!broker.connect(connect.clone()).session_present());
+        });
+    }
+}
+
 /// DISCONNECT had the last word on how long a session lasts, longer or shorter than CONNECT had it.
 #[test]
 fn mqtt5_3_14_2_2_2_the_interval_of_disconnect_holds_across_restarts() {

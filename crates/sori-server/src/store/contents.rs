@@ -6,7 +6,7 @@ use crate::import::{
 };
 use crate::startup::RunError;
 use crate::store::opening::{self, ToRead};
-use sori_broker::{MemoryUse, Owner, PlainDelivery, PlainMessage, PlainSession, PlainWill, Recovered, Time};
+use sori_broker::{Clocks, MemoryUse, Owner, PlainDelivery, PlainMessage, PlainSession, PlainWill, Recovered, Time};
 use sori_mqtt::{Properties, PropertyBuffer};
 use sori_store::Reader;
 use std::collections::HashMap;
@@ -48,7 +48,8 @@ impl Contents {
     /// # Errors
     /// Those of `take`.
     pub fn read<E>(mut self, mut take: impl FnMut(Thing) -> Result<(), E>) -> Result<u64, E> {
-        let mut reading = Reading { reader: self.reader, lost: 0 };
+        let clocks = self.recovered.clocks().clone();
+        let mut reading = Reading { reader: self.reader, clocks, lost: 0 };
         for session in self.recovered.plain_sessions() {
             take(Thing::Session(Box::new(reading.session(session))))?;
         }
@@ -62,6 +63,7 @@ impl Contents {
 
 struct Reading {
     reader: Reader,
+    clocks: Clocks,
     lost: u64,
 }
 
@@ -129,7 +131,7 @@ impl Reading {
             return Some(Arc::clone(message));
         }
         let bytes = self.reader.read(place).ok();
-        let Some(message) = bytes.and_then(|bytes| PlainMessage::decode(&bytes)) else {
+        let Some(message) = bytes.and_then(|bytes| PlainMessage::decode_by(&self.clocks, &bytes)) else {
             self.lost += 1;
             return None;
         };

@@ -1,6 +1,6 @@
 //! What one shard gets of what a store held.
 
-use sori_broker::{MemoryUse, Recovered, RecoveredSession, RetainedMessage, Shard, ShardId, Time};
+use sori_broker::{Clocks, MemoryUse, Recovered, RecoveredSession, RetainedMessage, Shard, ShardId, Time};
 use sori_store::Reader;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ struct Held {
     /// For one of the shards: the retained messages and their last version.
     retained: Option<(u64, Vec<RetainedMessage>)>,
     counter: u64,
+    clocks: Clocks,
     reader: Reader,
 }
 
@@ -23,7 +24,13 @@ struct Held {
 pub(crate) fn portions(mut recovered: Recovered, reader: &Reader, shards: u16, memory: &MemoryUse) -> Vec<Portion> {
     recovered.finish(memory, &mut |place| reader.read(place).ok());
     let mut held: Vec<Held> = (0..shards)
-        .map(|_| Held { sessions: Vec::new(), retained: None, counter: recovered.counter(), reader: reader.clone() })
+        .map(|_| Held {
+            sessions: Vec::new(),
+            retained: None,
+            counter: recovered.counter(),
+            clocks: recovered.clocks().clone(),
+            reader: reader.clone(),
+        })
         .collect();
     for (at, session) in recovered.take_sessions().enumerate() {
         held[at % usize::from(shards)].sessions.push(session);
@@ -35,6 +42,9 @@ pub(crate) fn portions(mut recovered: Recovered, reader: &Reader, shards: u16, m
 impl Portion {
     /// The first shard's records begin a run: they must be in the store before those of any other shard.
     pub(crate) fn begin(&self, id: ShardId, shard: &mut Shard) {
+        if let Some(held) = &self.held {
+            shard.keep_time(&held.clocks);
+        }
         match &self.held {
             Some(held) if id == ShardId(0) => shard.begin_run(held.counter),
             Some(held) => shard.go_on_after(held.counter),

@@ -34,15 +34,15 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens it, starts its threads, and gives what it held.
+    /// Opens it, starts its threads, and gives what it held, and the clock of this run.
     pub(crate) fn open(
         config: &Config,
         inboxes: Vec<Arc<Inbox>>,
-        clock: Clock,
         log: &Log,
-    ) -> Result<(Store, Recovered), RunError> {
+    ) -> Result<(Store, Recovered, Clock), RunError> {
         let (opening, shards) = (Instant::now(), inboxes.len() as u16);
         let Opened { committer, recovered } = opening::open(config, shards, log)?;
+        let clock = Clock::start_after(recovered.clock_said());
         let path = Place::of(config).store();
         let gauges = Arc::new(Gauges::default());
         gauges.set(committer.figures());
@@ -52,7 +52,7 @@ impl Store {
         let (wanted, reading) = reading::start(reader.clone(), inboxes.clone(), Arc::clone(&gauges), log.clone())?;
         let shared = Shared { desk: Arc::clone(&desk), inboxes, gauges: Arc::clone(&gauges), clock, log: log.clone() };
         let writing = committing::start(committer, shared)?;
-        Ok((Store { desk, gauges, reader, path, opening, wanted, writing, reading }, recovered))
+        Ok((Store { desk, gauges, reader, path, opening, wanted, writing, reading }, recovered, clock))
     }
 
     /// Say what was in it, once all of it has been made again.
