@@ -230,7 +230,8 @@ impl Teller {
         match (self.told, self.shared.desk.load()) {
             (StoreState::Full, Load::BeyondLimit) if waits_for_room => {
                 log.error(format_args!(
-                    "Error: The disk has no room even for what makes room, and more than store_queue_limit waits for it. Clients                      whose sessions are kept are sent away until there is some: free a part of the disk."
+                    "Error: The disk has no room even for what makes room, and more than store_queue_limit waits for it. Clients \
+                     whose sessions are kept are sent away until there is some: free a part of the disk."
                 ));
                 self.tell_told(StoreState::Stuck);
             }
