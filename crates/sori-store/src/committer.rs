@@ -83,7 +83,8 @@ impl Committer {
         replay: &mut Replay<'_>,
     ) -> Result<Committer, OpenError> {
         let options = options.within_limit();
-        let mut room = Room::find(Arc::clone(&disk), options.size_limit, options.reserve_bytes);
+        let mut room = Room::find(Arc::clone(&disk), options.limit(), options.reserve_bytes);
+        disk.set_ahead_max(options.ahead_max());
         let opened = open::open(&disk, &options, replay)?;
         let log_bytes = opened.log.bytes();
         let is_whole = room.is_whole(log_bytes) || room.make_whole_with_ease(log_bytes);

@@ -19,6 +19,8 @@ pub trait Disk: Send + Sync {
     /// Writes over what stands at `offset`, which these bytes do not go beyond. What a failed sync could not store may be found and
     /// still never be stored by another one; written once more, even with what is found, it is.
     fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// A file that is appended to may be at most so much longer on the medium than what stands in it. Without effect where it never is.
+    fn set_ahead_max(&self, _: u64) {}
     /// Cuts a file off at `length`.
     fn truncate(&self, name: &str, length: u64) -> io::Result<()>;
     /// Returns when the bytes of a file are on the medium.

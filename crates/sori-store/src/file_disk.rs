@@ -3,13 +3,14 @@
 use crate::directory::make_directory;
 use crate::disk::Disk;
 use crate::error::OpenError;
-use crate::head::Head;
+use crate::head::{AHEAD_BYTES, Head};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A directory of the file system. As long as the value lives no other process can open it.
@@ -18,6 +19,8 @@ pub struct FileDisk {
     path: PathBuf,
     /// The file that is being appended to.
     head: Mutex<Option<Head>>,
+    /// How much longer that may be than what stands in it.
+    ahead_max: AtomicU64,
     /// Files that were read from last, newest at the end.
     readers: Mutex<Vec<(String, Arc<File>)>>,
     may_write: bool,
@@ -59,7 +62,8 @@ impl FileDisk {
 
     fn new(path: &Path, lock: Option<Flock<File>>) -> FileDisk {
         let (head, readers) = (Mutex::new(None), Mutex::new(Vec::new()));
-        FileDisk { path: path.to_owned(), head, readers, may_write: false, _lock: lock }
+        let ahead_max = AtomicU64::new(AHEAD_BYTES);
+        FileDisk { path: path.to_owned(), head, ahead_max, readers, may_write: false, _lock: lock }
     }
 
     /// The directory.
@@ -144,7 +148,8 @@ impl Disk for FileDisk {
     }
 
     fn append(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.with_head(name, |head| head.append(bytes))
+        let ahead_max = self.ahead_max.load(Ordering::Relaxed);
+        self.with_head(name, |head| head.append(bytes, ahead_max))
     }
 
     fn read(&self, name: &str, offset: u64, into: &mut [u8]) -> io::Result<usize> {
@@ -164,6 +169,10 @@ impl Disk for FileDisk {
     fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let file = self.with_head(name, |head| Ok(head.file()))?;
         file.write_all_at(bytes, offset)
+    }
+
+    fn set_ahead_max(&self, bytes: u64) {
+        self.ahead_max.store(bytes.min(AHEAD_BYTES), Ordering::Relaxed);
     }
 
     fn truncate(&self, name: &str, length: u64) -> io::Result<()> {

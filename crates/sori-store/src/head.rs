@@ -53,12 +53,12 @@ impl Head {
         self.length
     }
 
-    /// Writes behind what stands in it.
-    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes behind what stands in it, and perhaps so many zeros behind that.
+    pub(crate) fn append(&mut self, bytes: &[u8], ahead_max: u64) -> io::Result<()> {
         let end = self.length + bytes.len() as u64;
         // A file whose first bytes are not there for good yet must not look as if more had come after them.
-        if end > self.allocated && self.length > 0 {
-            self.go_ahead(end);
+        if end > self.allocated && self.length > 0 && ahead_max > 0 {
+            self.go_ahead(end.next_multiple_of(ahead_max));
         }
         self.file.write_all_at(bytes, self.length)?;
         self.length = end;
@@ -66,9 +66,8 @@ impl Head {
         Ok(())
     }
 
-    /// Makes the file longer than `end`. If that does not work the write that follows does it, as far as it goes.
-    fn go_ahead(&mut self, end: u64) {
-        let wanted = end.next_multiple_of(AHEAD_BYTES);
+    /// Makes the file so long. If that does not work the write that follows does it, as far as it goes.
+    fn go_ahead(&mut self, wanted: u64) {
         if self.is_exact {
             return;
         }
@@ -121,8 +120,8 @@ fn fill(file: &File, mut from: u64, to: u64) -> io::Result<()> {
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// So far the file goes on at most: little enough for a small store, and much more than one commit writes.
-const AHEAD_BYTES: u64 = 256 << 10;
+/// So far a file goes on at most: little enough for a small store, and much more than one commit writes.
+pub(crate) const AHEAD_BYTES: u64 = 256 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -149,20 +148,20 @@ mod tests {
         let directory = Directory::new("long");
         let on_disk = || std::fs::read(directory.0.join("a")).expect("it is there");
         let mut head = Head::create("a", &directory.0).expect("a new file");
-        head.append(b"one").expect("there is room");
-        head.append(b"two").expect("there is room");
+        head.append(b"one", AHEAD_BYTES).expect("there is room");
+        head.append(b"two", AHEAD_BYTES).expect("there is room");
         assert_eq!(head.length(), 6);
         assert!(on_disk().starts_with(b"onetwo") && on_disk()[6..].iter().all(|byte| *byte == 0));
         head.truncate(4).expect("it can be cut off");
-        head.append(b"!").expect("there is room");
+        head.append(b"!", AHEAD_BYTES).expect("there is room");
         head.finish().expect("it can be cut off");
         assert_eq!(on_disk(), b"onet!");
-        head.append(b"more").expect("there is room");
+        head.append(b"more", AHEAD_BYTES).expect("there is room");
         drop(head);
         assert_eq!(on_disk(), b"onet!more");
         let mut head = Head::open("a", &directory.0).expect("it is there");
         let much = vec![7; AHEAD_BYTES as usize + 1];
-        head.append(&much).expect("there is room");
+        head.append(&much, AHEAD_BYTES).expect("there is room");
         drop(head);
         assert_eq!(on_disk(), [&b"onet!more"[..], &much].concat());
     }
@@ -172,8 +171,8 @@ mod tests {
         let directory = Directory::new("exact");
         let mut head = Head::create("a", &directory.0).expect("a new file");
         head.is_exact = true;
-        head.append(b"one").expect("there is room");
-        head.append(b"two").expect("there is room");
+        head.append(b"one", AHEAD_BYTES).expect("there is room");
+        head.append(b"two", AHEAD_BYTES).expect("there is room");
         assert_eq!(std::fs::read(directory.0.join("a")).expect("it is there"), b"onetwo");
     }
 }

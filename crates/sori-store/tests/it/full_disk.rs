@@ -323,6 +323,27 @@ fn a_full_store_has_room_again_before_it_is_drained_to_the_end() {
     }
 }
 
+/// A limit is not reached by what nobody needs any more.
+#[test]
+fn a_store_with_a_limit_is_cleaned_before_it_refuses() {
+    for limit in [300_000, 1_000_000, 4_000_000] {
+        let mut drain = Drain::new(Some(limit), None, 1000);
+        let count = drain.fill();
+        drain.take(count);
+        assert!(drain.is_ok_again(), "{limit}");
+        for round in 0..4 {
+            for _ in 0..count / 2 {
+                drain.keeper.submit(0, &[1000], 0, true);
+                drain.keeper.settle();
+                assert_eq!(drain.keeper.state, State::Ok, "{limit}, {round}");
+            }
+            drain.take(count / 2);
+        }
+        let again = drain.fill();
+        assert!(again >= count / 10 * 8, "{limit}: {count}, then {again}");
+    }
+}
+
 #[test]
 fn a_full_store_is_drained_across_restarts() {
     for (limit, capacity) in SIZES {

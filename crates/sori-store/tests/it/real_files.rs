@@ -1,6 +1,6 @@
 //! A store in a real directory.
 
-use sori_store::{Committer, FileDisk, OpenError, Options, Outcome, Piece};
+use sori_store::{Committer, Durability, FileDisk, OpenError, Options, Outcome, Piece, State};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,6 +54,28 @@ fn pieces_are_there_when_the_store_is_opened_again() {
     let (committer, found) = open(&path);
     assert_eq!(found.len(), blob.len());
     assert_eq!(committer.reader().read(*place).expect("it was written"), b"hello");
+}
+
+/// With the zeros that are written ahead.
+#[test]
+fn all_files_together_stay_within_the_limit() {
+    for limit in [300_000, 1_000_000, 20_000_000] {
+        let directory = Directory::new();
+        let disk = Arc::new(FileDisk::open(&directory.0).expect("the directory is free"));
+        let options = Options { size_limit: Some(limit), durability: Durability::Never, ..Options::default() };
+        let mut committer = Committer::open(disk, options, 1, &mut |_, _| Ok(())).expect("a new store");
+        let mut is_full = false;
+        let mut upto = 0;
+        while !is_full {
+            upto += 1;
+            committer.submit(Piece { upto, is_awaited: true, bytes: vec![7; 5000], ..Piece::default() });
+            is_full = committer.step(0).iter().any(|outcome| matches!(outcome, Outcome::State(State::Full)));
+            let files = std::fs::read_dir(&directory.0).expect("it is there");
+            let bytes: u64 = files.map(|file| file.expect("a file").metadata().expect("its length").len()).sum();
+            assert!(bytes <= limit, "{bytes} of {limit}");
+        }
+        assert!(committer.figures().disk_bytes > limit / 10 * 9);
+    }
 }
 
 /// CVE-2017-9868 of Mosquitto.
