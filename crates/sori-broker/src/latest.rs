@@ -56,10 +56,10 @@ impl Latest {
         }
     }
 
-    /// A delivery has gone: the first or the last of its topic.
+    /// A delivery has gone, wherever it stood among those of its topic.
     pub(crate) fn forget(&mut self, delivery: &Delivery) {
         let (hash, order) = (self.hash(delivery), delivery.order);
-        let is_it = |topic: &Topic| topic.hash == hash && topic.places.has_at_an_end(order);
+        let is_it = |topic: &Topic| topic.hash == hash && topic.places.has(order);
         if let Ok(mut found) = self.table(delivery).find_entry(hash, is_it)
             && !found.get_mut().places.remove(order)
         {
@@ -77,20 +77,18 @@ impl Latest {
 }
 
 impl Places {
-    fn ends(&self) -> (Order, Order) {
+    fn last(&self) -> Order {
         match self {
-            Places::One(one) => (*one, *one),
-            Places::Many(many) => (many[0], many[many.len() - 1]),
+            Places::One(one) => *one,
+            Places::Many(many) => many[many.len() - 1],
         }
     }
 
-    fn last(&self) -> Order {
-        self.ends().1
-    }
-
-    fn has_at_an_end(&self, order: Order) -> bool {
-        let (first, last) = self.ends();
-        first == order || last == order
+    fn has(&self, order: Order) -> bool {
+        match self {
+            Places::One(one) => *one == order,
+            Places::Many(many) => many.get(position(many, order)) == Some(&order),
+        }
     }
 
     fn push(&mut self, order: Order) {
@@ -100,17 +98,18 @@ impl Places {
         }
     }
 
-    /// Take out one at an end; gives whether something is left.
+    /// Take out one that is there; gives whether something is left.
     fn remove(&mut self, order: Order) -> bool {
         let Places::Many(many) = self else { return false };
-        if many[0] == order {
-            many.pop_front()
-        } else {
-            many.pop_back()
-        };
+        many.remove(position(many, order));
         if many.len() == 1 {
             *self = Places::One(many[0]);
         }
         true
     }
+}
+
+/// Where this order stands, or would stand.
+fn position(many: &VecDeque<Order>, order: Order) -> usize {
+    many.partition_point(|other| other.is_before(order))
 }

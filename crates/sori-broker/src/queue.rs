@@ -18,7 +18,6 @@ use crate::stored_line::{STORED_BYTES, StoredLine, StoredMut};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 use sori_mqtt::QoS;
 
 /// The queue of a session.
@@ -40,6 +39,8 @@ pub(crate) struct Queue {
     expires_first: Option<Time>,
     /// It is not looked through for what has expired before this moment.
     next_look: Time,
+    /// A look that has not come to the end yet.
+    look: Option<Box<Look>>,
     /// The last delivery of each topic, if somebody has asked for one.
     latest: Option<Box<Latest>>,
 }
@@ -47,6 +48,20 @@ pub(crate) struct Queue {
 /// So many deliveries of a queue are looked at in a millisecond for what has expired: of a long queue not all of them
 /// each time.
 const LOOKS_PER_MILLI: usize = 100;
+
+/// So many are looked at in one go, and others have their turn before the next.
+const LOOKS_IN_A_GO: usize = if cfg!(test) { 8 } else { 1024 };
+/// So many that have expired are taken from the beginning in one go: one makes room for the message that asks for it.
+const EXPIRED_IN_A_GO: usize = 32;
+
+/// How far a look for what has expired has come.
+#[derive(Debug)]
+struct Look {
+    /// It goes on with this delivery, or what comes behind it.
+    from: Order,
+    /// When the first expires of those that it has passed over.
+    first: Option<Time>,
+}
 
 /// A delivery that was dropped.
 #[derive(Debug)]
@@ -141,7 +156,7 @@ impl Queue {
     pub(crate) fn put(&mut self, delivery: Delivery) -> &Delivery {
         let expires = delivery.message.expires();
         if expires != Time::NEVER {
-            self.expires_first = Some(self.expires_first.map_or(expires, |first| first.min(expires)));
+            self.expires_first = earlier(self.expires_first, expires);
         }
         self.bytes += delivery.payload_length();
         self.from_groups += usize::from(delivery.group().is_some());
@@ -223,36 +238,31 @@ impl Queue {
         Some(stored)
     }
 
-    /// Take out everything that `unwanted` names of what is in memory, in order.
-    pub(crate) fn take(&mut self, mut unwanted: impl FnMut(&Delivery) -> bool) -> Vec<Delivery> {
-        let mut taken = Vec::new();
-        self.latest = None;
-        for line in [&mut self.front, &mut self.back, &mut self.plain] {
-            for delivery in core::mem::take(line) {
-                looks::note();
-                if unwanted(&delivery) {
-                    taken.push(delivery);
-                } else {
-                    line.push_back(delivery);
-                }
-            }
-        }
-        self.close_gap();
-        sort(&mut taken, |delivery| delivery.order);
-        self.bytes -= taken.iter().map(Delivery::payload_length).sum::<u64>();
-        self.from_groups -= taken.iter().filter(|delivery| delivery.group().is_some()).count();
-        taken
-    }
-
     /// The places of what was chosen from a group, oldest first.
     pub(crate) fn places_from_groups(&self) -> Vec<Order> {
-        let mut places = Vec::new();
-        if self.from_groups > 0 {
-            let in_memory = self.front.iter().chain(self.back.iter()).chain(self.plain.iter());
-            places.extend(in_memory.filter(|d| d.group().is_some()).map(|d| d.order));
-            sort(&mut places, |order| *order);
+        let Some(first) = self.first_in_memory().filter(|_| self.from_groups > 0) else { return Vec::new() };
+        self.in_memory_from(first).filter(|d| d.group().is_some()).map(|d| d.order).collect()
+    }
+
+    fn first_in_memory(&self) -> Option<Order> {
+        let acknowledged = self.front.front().or_else(|| self.back.front()).map(|d| d.order);
+        match (self.plain.front().map(|d| d.order), acknowledged) {
+            (Some(plain), Some(acknowledged)) if acknowledged.is_before(plain) => Some(acknowledged),
+            (plain, acknowledged) => plain.or(acknowledged),
         }
-        places
+    }
+
+    /// What is in memory, oldest first, from the first whose place is not before `from`.
+    fn in_memory_from(&self, from: Order) -> impl Iterator<Item = &Delivery> {
+        let mut acknowledged = self.front.iter_from(from).chain(self.back.iter_from(from)).peekable();
+        let mut plain = self.plain.iter_from(from).peekable();
+        core::iter::from_fn(move || {
+            let is_plain_next = match (plain.peek(), acknowledged.peek()) {
+                (Some(plain), Some(acknowledged)) => plain.order.is_before(acknowledged.order),
+                (plain, _) => plain.is_some(),
+            };
+            if is_plain_next { plain.next() } else { acknowledged.next() }
+        })
     }
 
     /// The delivery in this place, if it is in memory.
@@ -262,12 +272,6 @@ impl Queue {
 
     /// Take it out.
     pub(crate) fn remove(&mut self, order: Order) -> Option<Delivery> {
-        // An older one of its topic may be the last now.
-        self.latest = None;
-        self.take_out(order)
-    }
-
-    fn take_out(&mut self, order: Order) -> Option<Delivery> {
         let lines = [&mut self.front, &mut self.back, &mut self.plain];
         let delivery = lines.into_iter().find_map(|line| line.remove(order))?;
         self.note_gone(&delivery);
@@ -279,7 +283,7 @@ impl Queue {
         self.expires_first.is_some_and(|first| first <= now)
     }
 
-    /// Take out what has expired of what comes next, without looking at what comes behind it.
+    /// Take out some of what has expired of what comes next, without looking at what comes behind it.
     pub(crate) fn expire_first(&mut self, now: Time) -> Vec<Delivery> {
         let mut expired = Vec::new();
         if !self.may_have_expired(now) {
@@ -287,7 +291,7 @@ impl Queue {
         }
         let lines: [fn(&mut Queue) -> &mut Line; 2] = [|queue| &mut queue.front, |queue| &mut queue.plain];
         for line in lines {
-            while line(self).front().is_some_and(|d| d.message.expires() <= now) {
+            while expired.len() < EXPIRED_IN_A_GO && line(self).front().is_some_and(|d| d.message.expires() <= now) {
                 looks::note();
                 expired.extend(self.pop_from(line));
             }
@@ -296,23 +300,40 @@ impl Queue {
         expired
     }
 
-    /// Take out what has expired of what is in memory. A queue in which nothing has is not looked through, and a long one
-    /// only now and then.
+    /// Take out what has expired of what is in memory: a long queue is looked through in several goes, and a queue in which
+    /// nothing has expired is not.
     pub(crate) fn expire(&mut self, now: Time) -> Vec<Delivery> {
         if now < self.next_look || !self.may_have_expired(now) {
             return Vec::new();
         }
-        let in_memory = self.front.len() + self.back.len() + self.plain.len();
-        self.next_look = now.plus_millis((in_memory / LOOKS_PER_MILLI) as u64);
-        let mut left = Time::NEVER;
-        let expired = self.take(|d| {
-            let expires = d.message.expires();
-            let has_expired = expires <= now;
-            left = if has_expired { left } else { left.min(expires) };
-            has_expired
-        });
-        self.expires_first = Some(left).filter(|first| *first != Time::NEVER);
-        expired
+        let begun = self.look.take().map(|look| *look);
+        let beginning = || self.first_in_memory().map(|from| Look { from, first: None });
+        let Some(mut look) = begun.or_else(beginning) else {
+            self.expires_first = None;
+            return Vec::new();
+        };
+        let (mut looks, mut is_over) = (0, true);
+        let mut expired = Vec::new();
+        for delivery in self.in_memory_from(look.from) {
+            if looks == LOOKS_IN_A_GO {
+                (look.from, is_over) = (delivery.order, false);
+                break;
+            }
+            looks::note();
+            looks += 1;
+            match delivery.message.expires() {
+                Time::NEVER => {}
+                expires if expires <= now => expired.push(delivery.order),
+                expires => look.first = earlier(look.first, expires),
+            }
+        }
+        self.next_look = now.plus_millis((looks / LOOKS_PER_MILLI) as u64);
+        if is_over {
+            self.expires_first = look.first;
+        } else {
+            self.look = Some(Box::new(look));
+        }
+        expired.into_iter().filter_map(|order| self.remove(order)).collect()
     }
 
     /// Take out the last message of this topic that is in memory. The caller puts the new one in at the end: in an earlier
@@ -323,7 +344,7 @@ impl Queue {
         let lines = [&self.front, &self.back, &self.plain];
         let found = latest.find(topic, |order| has_topic(lines, order, topic));
         self.latest = Some(latest);
-        self.take_out(found?)
+        self.remove(found?)
     }
 
     fn find_latest(&self) -> Latest {
@@ -401,7 +422,11 @@ impl Queue {
         let delivery = stored.with(message);
         let expires = delivery.message.expires();
         if expires != Time::NEVER {
-            self.expires_first = Some(self.expires_first.map_or(expires, |first| first.min(expires)));
+            self.expires_first = earlier(self.expires_first, expires);
+            // A look may have gone past its place.
+            if let Some(look) = &mut self.look {
+                look.first = earlier(look.first, expires);
+            }
         }
         self.bytes += delivery.payload_length();
         self.latest = None;
@@ -417,9 +442,8 @@ impl Queue {
     }
 }
 
-/// Oldest first.
-fn sort<T>(all: &mut [T], order: impl Fn(&T) -> Order) {
-    all.sort_by(|a, b| if order(a).is_before(order(b)) { Ordering::Less } else { Ordering::Greater });
+fn earlier(first: Option<Time>, other: Time) -> Option<Time> {
+    Some(first.map_or(other, |first| first.min(other)))
 }
 
 /// Has the delivery in this place this topic?

@@ -35,6 +35,8 @@ enum Step {
     PopQos0,
     /// After so many milliseconds.
     Expire(u64),
+    /// The same, in one go.
+    ExpireSome(u64),
     ExpireFirst(u64),
     /// And put in a new one.
     TakeLast {
@@ -50,9 +52,6 @@ enum Step {
     },
     DropOldest,
     Remove(usize),
-    TakeLonger {
-        than: usize,
-    },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -62,10 +61,10 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Pop),
         1 => Just(Step::PopQos0),
         1 => (0..20_u64).prop_map(Step::Expire),
+        2 => (0..20_u64).prop_map(Step::ExpireSome),
         1 => (0..20_u64).prop_map(Step::ExpireFirst),
         2 => (0..4_u8, 0..3_u8).prop_map(|(topic, qos)| Step::TakeLast { topic, qos }),
-        1 => (0..30_usize).prop_map(|than| Step::TakeLonger { than }),
-        1 => (0..4_usize, prop_oneof![0..4_usize, Just(usize::MAX)]).prop_map(|(keep, max)| Step::Spill { keep, max }),
+1 => (0..4_usize, prop_oneof![0..4_usize, Just(usize::MAX)]).prop_map(|(keep, max)| Step::Spill { keep, max }),
         1 => (1..6_usize).prop_map(|count| Step::Fetch { count }),
         1 => Just(Step::DropOldest),
         1 => any::<usize>().prop_map(Step::Remove),
@@ -143,12 +142,26 @@ proptest! {
                     prop_assert_eq!(queue.drop_oldest(&memory).is_some(), first.is_some());
                 }
                 // What is asked for by its expiry, topic or length is in memory.
-                Step::Expire(_) | Step::ExpireFirst(_) | Step::TakeLast { .. } | Step::TakeLonger { .. } | Step::Remove(_)
+                Step::Expire(_) | Step::ExpireFirst(_) | Step::TakeLast { .. } | Step::Remove(_)
                     if queue.stored_len() > 0 => {}
                 Step::Expire(millis) => {
                     now = now.plus_millis(millis);
-                    let expired: Vec<Known> = queue.expire(now).iter().map(known).collect();
+                    let mut expired = Vec::new();
+                    while queue.may_have_expired(now) {
+                        expired.extend(queue.expire(now).iter().map(known));
+                    }
+                    expired.sort_by_key(|(order, ..)| order.wrapping_sub(u32::MAX - 20));
                     prop_assert_eq!(expired, partition(&mut list, |(_, _, _, _, expires)| *expires <= now));
+                }
+                Step::ExpireSome(millis) => {
+                    now = now.plus_millis(millis);
+                    let before = list.len();
+                    for expired in queue.expire(now).iter().map(known) {
+                        prop_assert!(expired.4 <= now);
+                        list.retain(|one| *one != expired);
+                    }
+                    prop_assert_eq!(queue.len(), list.len());
+                    prop_assert!(before - list.len() <= LOOKS_IN_A_GO);
                 }
                 // What stands at the beginning of each of the two lines has gone.
                 Step::ExpireFirst(millis) => {
@@ -159,7 +172,15 @@ proptest! {
                         *goes &= *expires <= now;
                         *goes
                     });
-                    let mut expired: Vec<Known> = queue.expire_first(now).iter().map(known).collect();
+                    let mut expired = Vec::new();
+                    loop {
+                        let some = queue.expire_first(now);
+                        prop_assert!(some.len() <= EXPIRED_IN_A_GO);
+                        if some.is_empty() {
+                            break;
+                        }
+                        expired.extend(some.iter().map(known));
+                    }
                     expired.sort_by_key(|(order, ..)| order.wrapping_sub(u32::MAX - 20));
                     prop_assert_eq!(expired, expected);
                 }
@@ -179,10 +200,6 @@ proptest! {
                     prop_assert_eq!(queue.remove(order).as_ref().map(known), Some(expected));
                     prop_assert!(queue.find(order).is_none());
                 },
-                Step::TakeLonger { than } => {
-                    let taken: Vec<Known> = queue.take(|d| d.payload_length() > than as u64).iter().map(known).collect();
-                    prop_assert_eq!(taken, partition(&mut list, |(_, _, length, ..)| *length > than));
-                }
             }
             prop_assert_eq!((queue.len(), queue.is_empty(), queue.last_order().0), (list.len(), list.is_empty(), last));
             let from_groups = list.iter().filter(|(_, topic, ..)| *topic == 3).map(|(order, ..)| Order(*order));
@@ -252,8 +269,23 @@ fn a_long_queue_is_not_looked_through_for_each_message_that_expires() {
         }
     });
     assert!(looks < 150_000, "{looks} looks at {MANY} deliveries for {expired}");
-    expired += queue.expire(Time(2 * MANY)).len();
+    while queue.may_have_expired(Time(2 * MANY)) {
+        expired += queue.expire(Time(2 * MANY)).len();
+    }
     assert_eq!((expired, queue.len()), (1_000, 4_000));
+}
+
+/// Others do not wait until a long queue has been looked through.
+#[test]
+fn a_long_queue_is_looked_through_in_slices() {
+    let memory = MemoryUse::default();
+    let mut queue = long_queue(&memory, |number| if number % 2 == 1 { Time(1) } else { Time::NEVER });
+    while queue.may_have_expired(Time(1)) {
+        let before = queue.len();
+        let looks = looks::during(|| assert_eq!(queue.expire(Time(1)).len(), LOOKS_IN_A_GO / 2));
+        assert_eq!((looks, queue.len()), (LOOKS_IN_A_GO, before - LOOKS_IN_A_GO / 2));
+    }
+    assert_eq!(queue.len() as u64, MANY / 2);
 }
 
 /// What expires in the order in which it waits is found at the beginning.

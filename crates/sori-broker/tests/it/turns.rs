@@ -99,6 +99,22 @@ fn messages_that_expired_before_their_client_came_back_go_in_slices() {
     }
 }
 
+/// In a full queue of messages that have expired, one that comes makes room for itself and not for thousands.
+#[test]
+fn a_full_queue_that_has_expired_is_emptied_in_slices() {
+    let mut broker = Lone::new(Settings { queued_messages_max: 5000, ..Settings::default() });
+    let (publisher, id) = (broker.connect(v5("p")), broker.connect(v311("q").clean(false)));
+    broker.subscribe(id, "q", 1);
+    broker.leave(id);
+    for _ in 0..5000 {
+        broker.say_bytes(publisher, &publish("q").qos(1).id(1).message_expiry(1).encode(Version::V5));
+    }
+    broker.now = broker.now.plus_seconds(2);
+    broker.say_bytes(publisher, &publish("q").qos(1).id(1).encode(Version::V5));
+    let totals = broker.shard.totals();
+    assert_eq!((totals.dropped_expired, totals.queued, totals.dropped()), (32, 5000 - 31, 32));
+}
+
 fn retain(broker: &mut Lone, publisher: ConnectionId, topics: u32, expiry_seconds: Option<u32>) {
     for number in 0..topics {
         let message = publish(format!("r/{number}")).retain().payload("kept");
