@@ -11,6 +11,8 @@ use sori_mqtt::QoS;
 
 /// Sessions looked at in one go.
 const SESSIONS_IN_A_GO: u32 = if cfg!(test) { 4 } else { 512 };
+/// Messages of a queue that are left to the store for one that comes.
+const MESSAGES_FOR_ONE: usize = 256;
 /// Messages left to the store in one go, and one more for so many bytes that are to find room.
 const MESSAGES_IN_A_GO: usize = 4096;
 const BYTES_FOR_A_MESSAGE: u64 = 64;
@@ -31,7 +33,8 @@ pub(crate) struct Spilling {
 }
 
 impl Shard {
-    /// Is there memory for another message in a queue? If not, the session's queue is left to the store, as far as it is there.
+    /// Is there memory for another message in a queue? If not, the session's queue is left to the store, as far as it is there,
+    /// a part each time.
     pub(crate) fn has_memory_for(&mut self, key: SessionKey, qos: QoS, message: &MessageRef<'_>) -> bool {
         let limit = self.settings.memory_limit;
         let needs = message.payload.len() as u64;
@@ -43,9 +46,15 @@ impl Shard {
         if !may_spill || !session.is_persistent() {
             return false;
         }
-        session.queue.spill(0, usize::MAX, &self.memory);
-        // What is not durable yet, and what the store's part of the queues takes, has this much more.
-        self.space.memory_used() + needs <= limit + limit / 4
+        loop {
+            let spilled = session.queue.spill(0, MESSAGES_FOR_ONE, &self.memory);
+            // What is not durable yet, and what the store's part of the queues takes, has this much more; and while there is room in
+            // that, the rest of the queue has time until more comes.
+            let has_room = self.space.memory_used() + needs <= limit + limit / 4;
+            if has_room || spilled == 0 {
+                return has_room;
+            }
+        }
     }
 
     /// Is there memory for so many bytes that have to stay there? What only waits makes room.

@@ -56,19 +56,19 @@ enum Step {
 
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0..4_u8, 0..30_usize, 0..3_u8, prop::option::of(0..50_u64))
-            .prop_map(|(topic, length, qos, expires)| Step::Push { topic, length, qos, expires }),
-        3 => Just(Step::Pop),
-        1 => Just(Step::PopQos0),
-        1 => (0..20_u64).prop_map(Step::Expire),
-        2 => (0..20_u64).prop_map(Step::ExpireSome),
-        1 => (0..20_u64).prop_map(Step::ExpireFirst),
-        2 => (0..4_u8, 0..3_u8).prop_map(|(topic, qos)| Step::TakeLast { topic, qos }),
-1 => (0..4_usize, prop_oneof![0..4_usize, Just(usize::MAX)]).prop_map(|(keep, max)| Step::Spill { keep, max }),
-        1 => (1..6_usize).prop_map(|count| Step::Fetch { count }),
-        1 => Just(Step::DropOldest),
-        1 => any::<usize>().prop_map(Step::Remove),
-    ]
+            6 => (0..4_u8, 0..30_usize, 0..3_u8, prop::option::of(0..50_u64))
+                .prop_map(|(topic, length, qos, expires)| Step::Push { topic, length, qos, expires }),
+            3 => Just(Step::Pop),
+            1 => Just(Step::PopQos0),
+            1 => (0..20_u64).prop_map(Step::Expire),
+            2 => (0..20_u64).prop_map(Step::ExpireSome),
+            1 => (0..20_u64).prop_map(Step::ExpireFirst),
+            2 => (0..4_u8, 0..3_u8).prop_map(|(topic, qos)| Step::TakeLast { topic, qos }),
+    1 => (0..4_usize, prop_oneof![0..4_usize, Just(usize::MAX)]).prop_map(|(keep, max)| Step::Spill { keep, max }),
+            1 => (1..6_usize).prop_map(|count| Step::Fetch { count }),
+            1 => Just(Step::DropOldest),
+            1 => any::<usize>().prop_map(Step::Remove),
+        ]
 }
 
 /// What a delivery is known by here.

@@ -89,6 +89,7 @@ impl Lone {
     /// Everything that was recorded is durable.
     fn keep_records(&mut self) {
         while let Some(records) = self.shard.take_records() {
+            records.placed(1 << 32);
             self.shard.durable(self.now, records.upto);
         }
     }

@@ -115,6 +115,26 @@ fn a_full_queue_that_has_expired_is_emptied_in_slices() {
     assert_eq!((totals.dropped_expired, totals.queued, totals.dropped()), (32, 5000 - 31, 32));
 }
 
+/// Beyond the memory limit a long queue is left to the store by and by, and nothing is lost meanwhile.
+#[test]
+fn a_long_queue_is_left_to_the_store_in_slices() {
+    let mut settings = Settings { keeps_records: true, queued_messages_max: 0, ..Settings::default() };
+    let mut broker = Lone::new(settings.clone());
+    session_with_queue(&mut broker, "q", 5000);
+    let publisher = broker.connect(v311("p"));
+    settings.memory_limit = used(&broker);
+    broker.shard.reconfigure(broker.now, Arc::new(settings), Arc::new(OpenAccess));
+    let mut in_store = 0;
+    for number in 1..=20 {
+        broker.say(publisher, publish("q").qos(1).id(1).payload("waits"));
+        let totals = broker.shard.totals();
+        assert_eq!((totals.queued, totals.dropped()), (5000 + number, 0));
+        assert!(totals.queued_in_store - in_store <= 256, "{in_store}, then {}", totals.queued_in_store);
+        in_store = totals.queued_in_store;
+    }
+    assert!(in_store >= 256, "{in_store}");
+}
+
 fn retain(broker: &mut Lone, publisher: ConnectionId, topics: u32, expiry_seconds: Option<u32>) {
     for number in 0..topics {
         let message = publish(format!("r/{number}")).retain().payload("kept");
