@@ -200,6 +200,10 @@ impl Outbox {
         self.due.pop_front()
     }
 
+    pub(crate) fn last_due(&mut self) -> Option<ConnectionId> {
+        self.due.pop_back()
+    }
+
     /// `bytes` of a connection's output have been written.
     pub(crate) fn written(&mut self, connection: &mut Connection, bytes: usize) {
         let output = &mut connection.output;

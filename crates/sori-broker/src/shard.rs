@@ -411,14 +411,27 @@ impl Shard {
     pub fn next_flush(&mut self) -> Option<ConnectionId> {
         self.urgent = false;
         while let Some(id) = self.outbox.next_due() {
-            if let Some(c) = self.connections.get_mut(id.slot, id.generation) {
-                c.is_flush_due = false;
-                if c.output.len() > 0 {
-                    return Some(id);
-                }
+            if self.is_to_be_flushed(id) {
+                return Some(id);
             }
         }
         None
+    }
+
+    /// The same, but the one that has been waiting for the shortest time: for who does not get to all of them.
+    pub fn last_flush(&mut self) -> Option<ConnectionId> {
+        while let Some(id) = self.outbox.last_due() {
+            if self.is_to_be_flushed(id) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn is_to_be_flushed(&mut self, id: ConnectionId) -> bool {
+        let Some(c) = self.connections.get_mut(id.slot, id.generation) else { return false };
+        c.is_flush_due = false;
+        c.output.len() > 0
     }
 
     /// How many connections [`Shard::next_flush`] knows now.

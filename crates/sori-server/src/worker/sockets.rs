@@ -1,6 +1,6 @@
 //! A worker's sockets: how connections come to it, are read and written, and end.
 
-use super::{DRAIN_READS_MAX, PART_OF_A_TURN, READS_IN_A_GO, Worker};
+use super::{DRAIN_READS_MAX, FLUSHES_IN_A_GO, PART_OF_A_TURN, READS_IN_A_GO, Worker};
 use crate::carried::{End, Received};
 use crate::socket::{Admittance, Stream};
 use crate::store::keeper::Keeper;
@@ -321,16 +321,28 @@ impl Worker {
 
     /// Write the output of all that have some.
     pub(super) fn flush(&mut self) {
-        self.flush_some(self.b.shard.flushes_due());
+        for _ in 0..self.b.shard.flushes_due() {
+            let Some(id) = self.b.shard.next_flush() else { break };
+            self.write_to(id);
+        }
     }
 
-    /// Write the output of so many at most.
-    pub(super) fn flush_some(&mut self, count: usize) {
-        for _ in 0..self.b.shard.flushes_due().min(count) {
-            let Some(id) = self.b.shard.next_flush() else { break };
-            if let Some(token) = self.socket_of(id) {
-                self.write(token, id);
+    /// The same, but of so many at most that this is no matter of milliseconds. When there are more, one half are those who have been
+    /// waiting longest, and the other those who have just got something: they do not wait behind thousands.
+    pub(super) fn flush_some(&mut self) {
+        if self.b.shard.flushes_due() <= FLUSHES_IN_A_GO {
+            return self.flush();
+        }
+        for _ in 0..FLUSHES_IN_A_GO / 2 {
+            for id in [self.b.shard.last_flush(), self.b.shard.next_flush()].into_iter().flatten() {
+                self.write_to(id);
             }
+        }
+    }
+
+    fn write_to(&mut self, id: ConnectionId) {
+        if let Some(token) = self.socket_of(id) {
+            self.write(token, id);
         }
     }
 
