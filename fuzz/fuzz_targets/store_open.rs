@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use sori_store::{Committer, Disk, MemoryDisk, OpenError, Options, Piece, Records, Severity, repair, verify};
+use sori_store::{Committer, Disk, MemoryDisk, OpenError, Options, Piece, Records, Refusal, Severity, repair, verify};
 
 fuzz_target!(|data: &[u8]| {
     let files = Recipe { left: data }.files();
     open(&files);
     let disk = MemoryDisk::with_files(files);
-    let Ok(findings) = verify(&disk, &mut |_| ()) else { return };
+    let Ok(findings) = verify(&disk, &mut |_, _| Ok(()), &mut |_| ()) else { return };
     let is_damaged = findings.iter().any(|finding| finding.severity == Severity::Damage);
     if let Ok(repaired) = repair(&disk, &mut Anything, &mut |_| ()) {
         assert_eq!(is_damaged, !repaired.lost.is_empty());
@@ -64,7 +64,7 @@ struct Anything;
 impl Records for Anything {
     fn begin(&mut self) {}
 
-    fn frame(&mut self, _: u64, _: &[u8]) -> Result<(), String> {
+    fn frame(&mut self, _: u64, _: &[u8]) -> Result<(), Refusal> {
         Ok(())
     }
 }

@@ -22,9 +22,9 @@ const DROPPED_MAX: u32 = 4096;
 /// Topics looked at for new subscriptions, which may mean as many messages sent.
 const READ_MAX: u32 = 2048;
 
-/// Deliveries that one call causes, about: then it stops behind the message that it is at, and the rest of the input waits. They take one
+/// Deliveries that one call causes, about: then it stops behind the message that it is at, and the rest of the input waits. They take two
 /// to three milliseconds.
-pub(crate) const DELIVERIES_IN_A_GO: usize = 8192;
+pub(crate) const DELIVERIES_IN_A_GO: usize = 16_384;
 
 /// What is left until the next tick.
 #[derive(Debug)]

@@ -30,8 +30,8 @@ pub(crate) const WAKE: Token = Token(usize::MAX);
 const READ_BYTES: usize = 32 * 1024;
 /// Readiness reports taken at once.
 const EVENTS_MAX: usize = 1024;
-/// So many connections are written to in one go, which takes half a millisecond, and of which there are two in a turn.
-const FLUSHES_IN_A_GO: usize = 256;
+/// So many connections are written to in one go, of which there are two in a turn: together they take less than a millisecond.
+const FLUSHES_IN_A_GO: usize = 128;
 /// When the letters, or what can be read, have taken so long, the rest of them is for the next turn.
 const PART_OF_A_TURN: Duration = Duration::from_millis(2);
 /// After so many sockets it is looked how long that took.
