@@ -3,36 +3,15 @@
 
 use std::sync::Arc;
 
-use sori_broker::{Access, Action, ConnectionId, Exchange, Identity, ListenerSettings, Login, Settings};
-use sori_broker::{StoreState, Verdict};
+use sori_broker::{ConnectionId, Identity, ListenerSettings, Settings, StoreState, Verdict};
 
+use super::later::Keeps;
 use super::lone::Lone;
 use super::wire::{Version, publish, subscribe, v311};
 
 const ALL: u64 = 300;
 /// So many end in one turn.
 const IN_A_TURN: u64 = 128;
-
-/// Lets in who has no name.
-struct Nameless;
-
-impl Access for Nameless {
-    fn login(&self, _: &Login<'_>) -> Verdict {
-        Verdict::Later
-    }
-
-    fn exchange(&self, _: &str, _: &Login<'_>) -> Option<Box<dyn Exchange>> {
-        None
-    }
-
-    fn may(&self, _: &Identity, _: &str, _: Action, _: &str) -> bool {
-        true
-    }
-
-    fn still_admits(&self, identity: &Identity, _: &ListenerSettings) -> bool {
-        identity.user_name.is_none()
-    }
-}
 
 /// A broker with a client that stays, and very many that have to go for each of the reasons.
 fn crowd() -> (Lone, ConnectionId, Vec<ConnectionId>) {
@@ -53,7 +32,11 @@ fn revoke(broker: &mut Lone, all: &[ConnectionId]) {
 }
 
 fn change_rules(broker: &mut Lone, _: &[ConnectionId]) {
-    broker.shard.reconfigure(broker.now, Arc::new(Settings::default()), Arc::new(Nameless));
+    broker.shard.reconfigure(
+        broker.now,
+        Arc::new(Settings::default()),
+        Arc::new(Keeps(|identity: &Identity| identity.user_name.is_none())),
+    );
 }
 
 fn lose_store(broker: &mut Lone, _: &[ConnectionId]) {

@@ -23,10 +23,10 @@ impl Access for Slow {
     }
 }
 
-/// Lets in only who was let in by this.
-struct Admits(u64);
+/// Says later who comes in, and lets stay whom this is true of.
+pub(super) struct Keeps<F>(pub(super) F);
 
-impl Access for Admits {
+impl<F: Fn(&Identity) -> bool + Send + Sync> Access for Keeps<F> {
     fn login(&self, _: &Login<'_>) -> Verdict {
         Verdict::Later
     }
@@ -40,8 +40,13 @@ impl Access for Admits {
     }
 
     fn still_admits(&self, identity: &Identity, _: &ListenerSettings) -> bool {
-        identity.credential == self.0
+        (self.0)(identity)
     }
+}
+
+/// Lets stay only who was let in by this.
+fn admits(credential: u64) -> Arc<dyn Access> {
+    Arc::new(Keeps(move |identity: &Identity| identity.credential == credential))
 }
 
 const NOW: Time = Time(1_000);
@@ -112,9 +117,9 @@ fn who_was_let_in_by_what_is_gone_is_disconnected() {
     let (mut shard, connection) = waiting();
     shard.resolve(NOW, connection, admitted(1));
     assert_eq!(shard.totals().clients_connected, 1);
-    shard.reconfigure(NOW, Arc::new(Settings::default()), Arc::new(Admits(1)));
+    shard.reconfigure(NOW, Arc::new(Settings::default()), admits(1));
     assert_eq!(shard.totals().clients_connected, 1, "its line is still there");
-    shard.reconfigure(NOW, Arc::new(Settings::default()), Arc::new(Admits(2)));
+    shard.reconfigure(NOW, Arc::new(Settings::default()), admits(2));
     assert_eq!((shard.totals().clients_connected, shard.totals().sessions), (0, 0));
 }
 
@@ -123,7 +128,7 @@ fn an_answer_under_rules_that_are_gone_lets_nobody_in() {
     for (credential, answer) in [(1, &b"\x20\x02\0\x05"[..]), (2, b"\x20\x02\0\0\xd0\0")] {
         let (mut shard, connection) = waiting();
         // The password is being checked while the file changes.
-        shard.reconfigure(NOW, Arc::new(Settings::default()), Arc::new(Admits(2)));
+        shard.reconfigure(NOW, Arc::new(Settings::default()), admits(2));
         shard.resolve(NOW, connection, admitted(credential));
         assert_eq!(output(&shard, connection), answer);
     }
