@@ -5,7 +5,7 @@
 
 use crate::inbox::{Inbox, Letter};
 use crate::log::{Kind, Log};
-use crate::store::desk::{Desk, Load};
+use crate::store::desk::Desk;
 use crate::store::gauges::{self, Gauges};
 use crate::worker::Clock;
 use sori_broker::{CheckpointOrder, Records, RecordsStep, ShardId, StoreState};
@@ -226,16 +226,16 @@ impl Teller {
 
     /// What comes to a full store makes room, so there is no limit to it, until that cannot be written either.
     fn look_after_room(&mut self, waits_for_room: bool) {
-        let log = &self.shared.log;
-        match (self.told, self.shared.desk.load()) {
-            (StoreState::Full, Load::BeyondLimit) if waits_for_room => {
+        let Shared { log, desk, .. } = &self.shared;
+        match self.told {
+            StoreState::Full if waits_for_room && desk.is_beyond_limit() => {
                 log.error(format_args!(
                     "Error: The disk has no room even for what makes room, and more than store_queue_limit waits for it. Clients \
                      whose sessions are kept are sent away until there is some: free a part of the disk."
                 ));
                 self.tell_told(StoreState::Stuck);
             }
-            (StoreState::Stuck, Load::Light) => {
+            StoreState::Stuck if desk.is_light() => {
                 log.notice(format_args!(
                     "The store can write again, and is still full: whose sessions are kept may come back."
                 ));

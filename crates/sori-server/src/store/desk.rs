@@ -45,17 +45,6 @@ enum Sleep {
     Untimed,
 }
 
-/// How much waits, compared with the limit.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Load {
-    /// At most half of it.
-    Light,
-    /// At most the limit.
-    BeyondHalf,
-    /// More.
-    BeyondLimit,
-}
-
 impl<T> Desk<T> {
     /// A desk at which more than `limit` bytes are too many.
     pub(crate) fn new(limit: usize) -> Desk<T> {
@@ -133,18 +122,19 @@ impl<T> Desk<T> {
         self.is_limitless.store(!holds, Ordering::Relaxed);
     }
 
-    /// Do more bytes wait than the limit says, whether or not it holds? Or more than half of that?
-    pub(crate) fn load(&self) -> Load {
-        match self.bytes.load(Ordering::Relaxed) {
-            bytes if bytes > self.limit => Load::BeyondLimit,
-            bytes if bytes > self.limit / 2 => Load::BeyondHalf,
-            _ => Load::Light,
-        }
+    /// Do more bytes wait than the limit says, whether or not it holds?
+    pub(crate) fn is_beyond_limit(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.limit
+    }
+
+    /// Is that over, for a while: do at most half as many wait?
+    pub(crate) fn is_light(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) <= self.limit / 2
     }
 
     /// Are so many bytes waiting that no more should be produced?
     pub(crate) fn is_overfull(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) > self.limit && !self.is_limitless.load(Ordering::Relaxed)
+        self.is_beyond_limit() && !self.is_limitless.load(Ordering::Relaxed)
     }
 
     /// Do so many bytes wait that who brings most of them should wait for a moment, before all have to?
