@@ -11,7 +11,7 @@ const FREED_MAX: usize = 2048;
 pub(crate) const TIMERS_MAX: usize = 256;
 
 /// Connections that the broker ends.
-const ENDINGS_MAX: usize = 128;
+const ENDINGS_MAX: usize = 64;
 
 /// Sessions looked at for another `persistent_client_expiration`.
 const SESSIONS_MAX: usize = 1024;
@@ -22,9 +22,9 @@ const DROPPED_MAX: u32 = 4096;
 /// Topics looked at for new subscriptions, which may mean as many messages sent.
 const READ_MAX: u32 = 2048;
 
-/// Deliveries that one call causes, about: then it stops behind the message that it is at, and the rest of the input waits. They take two
-/// to three milliseconds.
-pub(crate) const DELIVERIES_IN_A_GO: usize = 16_384;
+/// Deliveries that one call causes, about: then it stops behind the message that it is at, and the rest of the input waits. They take about
+/// a millisecond.
+pub(crate) const DELIVERIES_IN_A_GO: usize = 4096;
 
 /// What is left until the next tick.
 #[derive(Debug)]

@@ -64,7 +64,7 @@ fn watch(stopped: &Receiver<Infallible>, used: impl Fn() -> u64) {
     while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
         let Some(before) = resident() else { return };
         if sight.look(used(), before) {
-            sori_heap::give_back();
+            sori_system::give_back();
             sight.given_back(resident().unwrap_or(before));
         }
     }

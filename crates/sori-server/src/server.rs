@@ -231,6 +231,8 @@ impl Server {
                 let _ = begun.send(());
                 let _ = ready.send(worker.restore(portion));
                 drop(ready);
+                // Without them it is slower to answer, and that is all.
+                let _ = sori_system::ask_for_short_slices();
                 if may_go.recv().is_ok() {
                     worker.run();
                 }

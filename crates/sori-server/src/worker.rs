@@ -4,6 +4,7 @@
 //! the shard decide, writes once to each connection that has output, and sends each other shard one batch of mail.
 //! Sockets are registered once, edge-triggered, for reading and writing: no other system call is made for readiness.
 
+mod part;
 mod sockets;
 
 use crate::board::Board;
@@ -17,6 +18,7 @@ use crate::store::keeper::Keeper;
 use crate::store::portion::Portion;
 use crate::wait::wait;
 use mio::{Events, Poll, Token};
+use part::Part;
 use sockets::{LINGER, Socket, State};
 use sori_broker::{ConnectionId, Effect, Mail, Shard, ShardId, Time, Totals};
 use std::collections::VecDeque;
@@ -30,12 +32,6 @@ pub(crate) const WAKE: Token = Token(usize::MAX);
 const READ_BYTES: usize = 32 * 1024;
 /// Readiness reports taken at once.
 const EVENTS_MAX: usize = 1024;
-/// So many connections are written to in one go, of which there are two in a turn: together they take less than a millisecond.
-const FLUSHES_IN_A_GO: usize = 128;
-/// When the letters, or what can be read, have taken so long, the rest of them is for the next turn.
-const PART_OF_A_TURN: Duration = Duration::from_millis(2);
-/// After so many sockets it is looked how long that took.
-const READS_IN_A_GO: usize = 16;
 /// How often a connection that is to be taken over is read at most: a client that sends without end is not worth more.
 const DRAIN_READS_MAX: usize = 64;
 /// After so many turns each client that had sent something has been heard.
@@ -130,8 +126,8 @@ pub(crate) struct Worker {
     by_connection: Vec<usize>,
     /// Sockets that may have something to be read.
     readable: VecDeque<usize>,
-    /// How many of them, at the front, have been closed by their peers.
-    gone: usize,
+    /// Those that have been closed by their peers.
+    gone: VecDeque<usize>,
     /// How many of them, at the end, were left unread because the store fills.
     held_back: usize,
     lingering: VecDeque<usize>,
@@ -139,7 +135,7 @@ pub(crate) struct Worker {
     knock: Option<Arc<Knock>>,
     /// The knock that is answered at the end of this turn, or of a later one: when what could be read at its beginning has been.
     answering: Option<Arc<Knock>>,
-    /// So many of `readable`, at the front, are to be read before that.
+    /// So many of `readable`, at the front, are to be read before that, and all that have been closed.
     unheard: usize,
     /// Letters that are not open yet.
     later: VecDeque<Letter>,
@@ -168,7 +164,7 @@ impl Worker {
             free: Vec::new(),
             by_connection: Vec::new(),
             readable: VecDeque::new(),
-            gone: 0,
+            gone: VecDeque::new(),
             held_back: 0,
             lingering: VecDeque::new(),
             knock: None,
@@ -247,7 +243,7 @@ impl Worker {
         self.end_lingering();
         let activity = self.b.shard.activity().wrapping_add(self.inputs);
         self.b.board.report(self.b.id, &self.b.shard, activity, self.now);
-        if self.unheard == 0 {
+        if self.unheard == 0 && self.gone.is_empty() {
             self.answering = None;
         }
     }
@@ -266,7 +262,7 @@ impl Worker {
         if self.is_store_overfull() {
             return false;
         }
-        let is_caught_up = self.readable.is_empty() && !self.is_poll_full;
+        let is_caught_up = self.gone.is_empty() && self.readable.is_empty() && !self.is_poll_full;
         self.turns_behind = if is_caught_up { 0 } else { self.turns_behind + 1 };
         let may = is_caught_up || self.turns_behind > TURNS_BEHIND_MAX;
         if may {
@@ -280,11 +276,12 @@ impl Worker {
     fn settle(&mut self) {
         // First of all, because the disk takes longest.
         self.hand_in_records();
-        self.flush_some();
+        let part = Part::of(self.b.shard.flushes_due());
+        self.flush_some(&part);
         self.post_mail();
         self.carry_out_effects();
         // Closing a connection may have published a will.
-        self.flush_some();
+        self.flush_some(&part);
         self.post_mail();
     }
 
@@ -304,7 +301,7 @@ impl Worker {
         }
         // Who waits for the disk is told when it has caught up.
         let goes_on = !self.is_store_overfull();
-        let has_input = goes_on && self.readable.len() > self.held_back;
+        let has_input = !self.gone.is_empty() || (goes_on && self.readable.len() > self.held_back);
         let is_waited_for = self.knock.is_some() || self.answering.is_some();
         if has_input || !self.later.is_empty() || is_waited_for || self.b.shard.flushes_due() > 0 {
             return Some(Duration::ZERO);
@@ -343,10 +340,7 @@ impl Worker {
                 socket.is_read_closed |= is_gone;
                 match std::mem::replace(&mut socket.is_listed, true) {
                     true => {}
-                    false if is_gone => {
-                        self.readable.push_front(event.token().0);
-                        self.gone += 1;
-                    }
+                    false if is_gone => self.gone.push_back(event.token().0),
                     false => self.readable.push_back(event.token().0),
                 }
             }
@@ -386,7 +380,7 @@ impl Worker {
     fn read_inbox(&mut self) {
         self.b.inbox().take_into(&mut self.later);
         self.due_letters = self.later.len();
-        let began = (self.due_letters > 1).then(Instant::now);
+        let part = Part::of(self.due_letters);
         while self.due_letters > 0
             && let Some(letter) = self.later.pop_front()
         {
@@ -396,7 +390,7 @@ impl Worker {
             if self.b.shard.is_flush_urgent() {
                 self.flush();
             }
-            if is_mail && began.is_some_and(|began| began.elapsed() > PART_OF_A_TURN) {
+            if is_mail && part.is_over() {
                 break;
             }
         }
@@ -560,6 +554,7 @@ impl Worker {
             if self.b.poll.poll(&mut events, Some(Duration::ZERO)).is_ok() {
                 self.note_readiness(&events);
             }
+            self.readable.extend(self.gone.drain(..));
             if self.readable.is_empty() || self.is_any_inbox_overfull() || self.is_store_overfull() {
                 return;
             }

@@ -35,13 +35,13 @@ const LEVELS: [Allowed; 17] = [
     // Level 2, I/O.
     with_io("sori-store", &[]),
     with_io("sori-dtls", &[]),
-    with_io("sori-heap", &[]),
+    with_io("sori-system", &[]),
     with_io("sori-net", &["sori-coap", "sori-dtls"]),
     with_io("sori-client", &["sori-net", "sori-mqtt", "sori-broker", "sori-coap", "sori-store"]),
     // Level 3, programs.
     with_io(
         "sori-server",
-        &["sori-broker", "sori-mqtt", "sori-store", "sori-heap", "sori-net", "sori-coap", "sori-client"],
+        &["sori-broker", "sori-mqtt", "sori-store", "sori-system", "sori-net", "sori-coap", "sori-client"],
     ),
     with_io("sori-fleet", &["sori-client", "sori-ota", "sori-net"]),
     with_io("sori-agent", &["sori-client", "sori-ota"]),
@@ -61,7 +61,7 @@ const EVERYTHING_BELOW_THE_COMMAND_LINE: [&str; 12] = [
     "sori-broker",
     "sori-store",
     "sori-dtls",
-    "sori-heap",
+    "sori-system",
     "sori-net",
     "sori-client",
     "sori-server",
@@ -89,7 +89,7 @@ pub fn with_a_wrong_direction() -> io::Result<Vec<String>> {
 }
 
 /// The crates that may say `unsafe`, where they allow it: cargo knows no exception to the workspace's lints, so they have copies of them.
-const WITH_UNSAFE: [&str; 2] = ["sori-dtls", "sori-heap"];
+const WITH_UNSAFE: [&str; 2] = ["sori-dtls", "sori-system"];
 
 /// Every crate takes the workspace's lints: `unsafe` is forbidden everywhere but in two crates, and other exceptions are made where
 /// they are needed.

@@ -1,6 +1,7 @@
 //! A worker's sockets: how connections come to it, are read and written, and end.
 
-use super::{DRAIN_READS_MAX, FLUSHES_IN_A_GO, PART_OF_A_TURN, READS_IN_A_GO, Worker};
+use super::part::{Part, SOCKETS_IN_A_GO};
+use super::{DRAIN_READS_MAX, Worker};
 use crate::carried::{End, Received};
 use crate::socket::{Admittance, Stream};
 use crate::store::keeper::Keeper;
@@ -129,29 +130,31 @@ impl Worker {
     }
 
     /// Who has gone is known to be gone before the mail comes that was sent after that: a message for it waits in its
-    /// session then, and is not sent to a socket that nobody reads.
+    /// session then, and is not sent to a socket that nobody reads. Of very many who go at once some are heard
+    /// in later turns, so that others are heard as well.
     pub(super) fn read_gone(&mut self) {
-        let gone = std::mem::take(&mut self.gone);
-        if gone == 0 {
-            return;
-        }
-        for _ in 0..gone {
-            let Some(token) = self.readable.pop_front() else { break };
-            self.unheard = self.unheard.saturating_sub(1);
-            match self.is_behind(token) {
-                true => self.readable.push_back(token),
-                false => self.read(token),
+        let part = Part::of(self.gone.len());
+        while !self.gone.is_empty() {
+            for _ in 0..SOCKETS_IN_A_GO {
+                let Some(token) = self.gone.pop_front() else { break };
+                match self.is_behind(token) {
+                    true => self.readable.push_back(token),
+                    false => self.read(token),
+                }
+            }
+            // A connection that is accepted next may get the name of one of these.
+            self.carry_out_effects();
+            if part.is_over() {
+                return;
             }
         }
-        // A connection that is accepted next may get the name of one of these.
-        self.carry_out_effects();
     }
 
     /// Read once from each. While the store fills, loud clients wait until it has written more: else all would have to, soon.
     pub(super) fn read_sockets(&mut self) {
         let is_filling = self.b.keeper.as_ref().is_some_and(Keeper::is_filling);
         self.held_back = 0;
-        let began = (self.readable.len() > READS_IN_A_GO).then(Instant::now);
+        let part = Part::of(self.readable.len());
         for at in 1..=self.readable.len() {
             let Some(token) = self.readable.pop_front() else { break };
             self.unheard = self.unheard.saturating_sub(1);
@@ -161,7 +164,7 @@ impl Worker {
                 continue;
             }
             self.read(token);
-            if at % READS_IN_A_GO == 0 && began.is_some_and(|began| began.elapsed() > PART_OF_A_TURN) {
+            if at % SOCKETS_IN_A_GO == 0 && part.is_over() {
                 return;
             }
             if self.b.shard.records_len() > RECORDS_BYTES_MAX {
@@ -327,17 +330,20 @@ impl Worker {
         }
     }
 
-    /// The same, but of so many at most that this is no matter of milliseconds. When there are more, one half are those who have been
-    /// waiting longest, and the other those who have just got something: they do not wait behind thousands.
-    pub(super) fn flush_some(&mut self) {
-        if self.b.shard.flushes_due() <= FLUSHES_IN_A_GO {
-            return self.flush();
-        }
-        for _ in 0..FLUSHES_IN_A_GO / 2 {
-            for id in [self.b.shard.last_flush(), self.b.shard.next_flush()].into_iter().flatten() {
-                self.write_to(id);
+    /// The same, until that part of the turn is over. Of very many one half are those who have been waiting longest, and the other those
+    /// who have just got something: they do not wait behind thousands.
+    pub(super) fn flush_some(&mut self, part: &Part) {
+        while self.b.shard.flushes_due() > SOCKETS_IN_A_GO {
+            for _ in 0..SOCKETS_IN_A_GO / 2 {
+                for id in [self.b.shard.last_flush(), self.b.shard.next_flush()].into_iter().flatten() {
+                    self.write_to(id);
+                }
+            }
+            if part.is_over() {
+                return;
             }
         }
+        self.flush();
     }
 
     fn write_to(&mut self, id: ConnectionId) {

@@ -9,7 +9,7 @@
 ///
 /// ```
 /// drop(vec![0_u8; 1_000_000]);
-/// sori_heap::give_back();
+/// sori_system::give_back();
 /// ```
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[allow(unsafe_code, reason = "a call of the C library that no safe crate has")]
