@@ -3,4 +3,5 @@
 pub(crate) use crossbeam_utils::sync::ShardedLock;
 pub(crate) use mio::Waker;
 pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
+pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+pub(crate) use std::thread::yield_now;

@@ -2,7 +2,8 @@
 
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, RwLock as ShardedLock};
-pub(crate) use std::sync::PoisonError;
+pub(crate) use loom::thread::yield_now;
+pub(crate) use std::sync::{PoisonError, TryLockError};
 
 use loom::sync::Notify;
 use std::io;

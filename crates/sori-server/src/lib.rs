@@ -57,6 +57,8 @@ pub mod scram;
 mod server;
 mod socket;
 mod space;
+#[cfg(test)]
+mod space_tests;
 pub mod startup;
 pub mod store;
 mod sync;

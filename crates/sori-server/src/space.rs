@@ -3,7 +3,7 @@
 //! Readers of the subscription index do not disturb each other: `ShardedLock` gives each its own lock, and a change of
 //! the index takes them all. With the match caches of the shards before it, the index is read seldom.
 
-use crate::sync::{AtomicU64, Mutex, Ordering, PoisonError, ShardedLock};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering, PoisonError, ShardedLock, TryLockError, yield_now};
 use sori_broker::{MemoryUse, Registry, Retained, ShardId, Space, SubscriptionIndex};
 use std::sync::Arc;
 
@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub(crate) struct LockedSpace {
     generation: AtomicU64,
     index: ShardedLock<SubscriptionIndex>,
+    /// So many wait until the index can be read.
+    waiting: AtomicUsize,
     registry: Mutex<Registry>,
     retained: Mutex<Retained>,
     memory: Vec<MemoryUse>,
@@ -41,6 +43,7 @@ impl LockedSpace {
             generation: AtomicU64::new(0),
             index_memory: index.memory(),
             index: ShardedLock::new(index),
+            waiting: AtomicUsize::new(0),
             registry: Mutex::default(),
             retained: Mutex::default(),
             memory: (0..shards).map(|_| MemoryUse::default()).collect(),
@@ -56,6 +59,12 @@ impl LockedSpace {
         });
         LockedSpace { memory: memory.collect(), places: Some(places), ..self }
     }
+
+    /// Does somebody wait until the index can be read?
+    #[cfg(test)]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
 }
 
 impl Space for LockedSpace {
@@ -64,10 +73,22 @@ impl Space for LockedSpace {
     }
 
     fn read_index(&self, visit: &mut dyn FnMut(&SubscriptionIndex)) {
-        visit(&self.index.read().unwrap_or_else(PoisonError::into_inner));
+        match self.index.try_read() {
+            Ok(index) => return visit(&index),
+            Err(TryLockError::Poisoned(error)) => return visit(&error.into_inner()),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        visit(&index);
     }
 
+    /// Who makes very many changes, some at a time, would have the lock again before who waits has woken up: those come first.
     fn write_index(&self, visit: &mut dyn FnMut(&mut SubscriptionIndex)) {
+        while self.waiting.load(Ordering::Relaxed) > 0 {
+            yield_now();
+        }
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         // While the index is locked: who sees the new number and then reads, waits for the change.
         self.generation.fetch_add(1, Ordering::Release);

@@ -4,4 +4,5 @@
 pub(crate) use crossbeam_utils::sync::ShardedLock;
 pub(crate) use mio::Waker;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+pub(crate) use std::thread::yield_now;

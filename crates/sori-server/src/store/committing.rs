@@ -74,7 +74,6 @@ pub(crate) struct Shared {
 /// Starts the thread. It ends when the desk is closed and everything has been written.
 pub(crate) fn start(committer: Committer, shared: Shared) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("store".to_owned()).spawn(move || {
-        let _ = sori_system::ask_for_short_slices();
         let mut alarm = Alarm(Some(shared.clone()));
         run(committer, shared);
         alarm.0 = None;
