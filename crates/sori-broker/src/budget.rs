@@ -31,6 +31,8 @@ pub(crate) const DELIVERIES_IN_A_GO: usize = 4096;
 pub(crate) struct Budget {
     /// Subscriptions of sessions that have ended, to be taken out of the index.
     pub(crate) removals: usize,
+    /// Subscriptions to be marked in the index.
+    pub(crate) marks: usize,
     /// Messages of sessions that have ended, to be freed.
     pub(crate) frees: usize,
     /// Connections on the list of those that are to end.
@@ -47,6 +49,7 @@ impl Default for Budget {
     fn default() -> Budget {
         Budget {
             removals: PLACES_IN_A_GO,
+            marks: PLACES_IN_A_GO,
             frees: FREED_MAX,
             endings: ENDINGS_MAX,
             sessions: SESSIONS_MAX,

@@ -503,12 +503,12 @@ impl Shard {
         session.outgoing.resume(properties.receive_maximum().unwrap_or(u16::MAX).min(inflight_max));
         session.incoming.resume(inflight_max);
         self.timers.set(Timer::Session(key.slot), &mut session.timer, Time::NEVER);
-        let has_shared_subscriptions = session.has_shared_subscriptions();
-        if was_persistent != (expiry > 0) {
-            self.mark_durable(key, expiry > 0);
-        }
-        if has_shared_subscriptions {
-            self.mark_members(key, true);
+        let (has_subscriptions, has_shared_subscriptions) =
+            (!session.places.is_empty(), session.has_shared_subscriptions());
+        if was_persistent != (expiry > 0) && has_subscriptions {
+            self.mark_all(key);
+        } else if has_shared_subscriptions {
+            self.mark_members(key);
         }
     }
 

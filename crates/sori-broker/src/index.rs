@@ -200,22 +200,15 @@ impl SubscriptionIndex {
         Some(removed)
     }
 
-    /// A session with a shared subscription has connected, or its connection has ended.
-    pub(crate) fn set_connected(&mut self, place: &Place, session: SessionRef, connected: bool) {
-        let Some(number) = place.group else { return };
-        let groups = self.nodes.get_mut(place.node.0).and_then(|node| node.groups.as_mut());
-        if let Some(group) = groups.and_then(|groups| groups.get_mut(number)) {
-            group.set_connected(session, connected);
-        }
-    }
-
-    /// A session's deliveries are recorded from now on, or not any more.
-    pub(crate) fn set_durable(&mut self, place: &Place, session: SessionRef, durable: bool) {
+    /// A session's client is there or not, and what it is owed is recorded or not.
+    pub(crate) fn mark(&mut self, place: &Place, session: SessionRef, connected: bool, durable: bool) {
         let Some(node) = self.nodes.get_mut(place.node.0) else { return };
         let subscriber = match place.group {
             None => node.subscribers.find_mut(session),
             Some(number) => {
-                node.groups.as_mut().and_then(|groups| groups.get_mut(number)).and_then(|group| group.find_mut(session))
+                let Some(group) = node.groups.as_mut().and_then(|groups| groups.get_mut(number)) else { return };
+                group.set_connected(session, connected);
+                group.find_mut(session)
             }
         };
         if let Some(subscriber) = subscriber {

@@ -138,8 +138,11 @@ impl Shard {
                     _ => self.recorder.note_disconnected(me, session),
                 }
             }
-            self.mark_members(key, false);
-            self.hand_back(key, false);
+            if self.session(key).is_some_and(|session| session.has_shared_subscriptions()) {
+                self.mark_members(key);
+            } else {
+                self.hand_back(key, false);
+            }
         }
         self.event(Event::Disconnected { client_id, address, cause });
         if expiry == 0 {

@@ -102,6 +102,7 @@ mod leaving;
 mod line;
 mod looks;
 mod mail;
+mod marking;
 mod matches;
 mod memory;
 mod message;

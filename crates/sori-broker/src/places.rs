@@ -73,16 +73,6 @@ impl Places {
         one.into_iter().chain(many.into_iter().flatten())
     }
 
-    /// The shared ones.
-    pub(crate) fn shared(&self) -> impl Iterator<Item = &Place> {
-        let (one, many) = match self {
-            Places::None => (None, None),
-            Places::One(place) => (Some(place).filter(|place| place.group.is_some()), None),
-            Places::Many(many) => (None, Some(many.shared.iter())),
-        };
-        one.into_iter().chain(many.into_iter().flatten())
-    }
-
     /// Those behind `after`, at most so many, in an order in which those that stay are met once, whatever else is put in
     /// or removed between one call and the next. What is met may be new.
     pub(crate) fn some_after(&self, after: Option<Place>, most: usize) -> Vec<Place> {

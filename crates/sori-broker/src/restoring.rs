@@ -182,7 +182,7 @@ impl Shard {
                     .with_durable(is_durable && self.settings.keeps_records);
                 let subscriber = Subscriber { since: 0, session: me, identifier: *identifier, options };
                 let (place, _) = index.insert(filter, subscriber);
-                index.set_connected(&place, me, false);
+                index.mark(&place, me, false, subscriber.options.is_durable());
                 session.places.insert(place);
                 session.was_member |= place.group.is_some();
             }

@@ -1,9 +1,7 @@
 //! From a message to the sessions that get it, here and on other shards. MQTT 5.0 sections 3.3.4 and 4.8.2.
 
-use crate::budget::PLACES_IN_A_GO;
 use crate::delivery::{Delivery, Identifiers, Kept};
 use crate::ids::{SessionRef, ShardId};
-use crate::index::{Place, SubscriptionIndex};
 use crate::matches::{MatchSet, Recipient};
 use crate::message::{Message, MessageRef, Recorded};
 use crate::recorder::Owed;
@@ -11,7 +9,6 @@ use crate::sending::{Outcome, SHARED_BYTES_MIN, Terms};
 use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::shared::{GroupMatch, GroupNumber};
-use crate::space::Space;
 use crate::subscription::Subscriber;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -369,28 +366,6 @@ impl Shard {
         })
     }
 
-    /// A session's shared subscriptions count as connected from now on, or not. Between two slices some do and some do not,
-    /// as seen by other shards that chose a member a moment ago.
-    pub(crate) fn mark_members(&mut self, key: SessionKey, connected: bool) {
-        let me = self.session_ref(key);
-        let Some(session) = self.sessions.get(key.slot, key.generation) else { return };
-        change_in_slices(&*self.space, session.places.shared(), |index, place| {
-            index.set_connected(place, me, connected);
-        });
-        self.generation = self.space.generation();
-    }
-
-    /// A session's deliveries are recorded from now on, or not any more: those who route to it are to know.
-    pub(crate) fn mark_durable(&mut self, key: SessionKey, durable: bool) {
-        let me = self.session_ref(key);
-        let Some(session) = self.sessions.get(key.slot, key.generation) else { return };
-        if !self.settings.keeps_records {
-            return;
-        }
-        change_in_slices(&*self.space, session.places.iter(), |index, place| index.set_durable(place, me, durable));
-        self.generation = self.space.generation();
-    }
-
     /// What a lost member of a group has not acknowledged goes to the other members: what waits, and what was sent at
     /// QoS 1. What was sent at QoS 2 stays with this session. [MQTT-4.8.2-4] [MQTT-4.8.2-5] When the session lives on,
     /// it keeps its messages unless another member is connected.
@@ -469,18 +444,6 @@ struct Groups {
     left: BTreeSet<GroupNumber>,
     /// Nobody else could take it.
     lone: BTreeSet<GroupNumber>,
-}
-
-/// Change the index at many places. The other shards need not wait until all is done: they get at the index after so many.
-fn change_in_slices<'a>(
-    space: &dyn Space,
-    places: impl Iterator<Item = &'a Place>,
-    mut change: impl FnMut(&mut SubscriptionIndex, &Place),
-) {
-    let mut places = places.peekable();
-    while places.peek().is_some() {
-        space.write_index(&mut |index| places.by_ref().take(PLACES_IN_A_GO).for_each(|place| change(index, place)));
-    }
 }
 
 /// Whose turn it is in each group. [MQTT-4.8.2-3]

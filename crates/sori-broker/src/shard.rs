@@ -13,6 +13,7 @@ use crate::holding::Holds;
 use crate::ids::{ConnectionId, SessionRef, ShardId, Slots};
 use crate::index::Matcher;
 use crate::mail::{Mail, MailItem, MailTarget};
+use crate::marking::Marking;
 use crate::matches::MatchCache;
 use crate::memory::MemoryUse;
 use crate::message::MessageRef;
@@ -83,6 +84,8 @@ pub struct Shard {
     pub(crate) spare_input: Vec<u8>,
     /// Sessions that have ended, with those of their subscriptions that are still in the index.
     pub(crate) leavers: VecDeque<(SessionRef, places::IntoIter)>,
+    /// Sessions of which the index still says what was.
+    pub(crate) markings: VecDeque<Marking>,
     /// What waited for sessions that have ended, and is still to be freed.
     pub(crate) ended_queues: VecDeque<Waiting>,
     pub(crate) budget: Budget,
@@ -155,6 +158,7 @@ impl Shard {
             behind: VecDeque::new(),
             spare_input: Vec::new(),
             leavers: VecDeque::new(),
+            markings: VecDeque::new(),
             ended_queues: VecDeque::new(),
             budget: Budget::default(),
             endings: VecDeque::new(),
@@ -299,6 +303,7 @@ impl Shard {
         self.go_on_with_ready();
         self.walk();
         self.remove_subscriptions();
+        self.mark_some();
         self.free_queues();
         self.apply_expiration_to_some();
         self.fire_timers();
@@ -531,8 +536,9 @@ impl Shard {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         let has_input = self.is_behind() || !self.ready.is_empty();
+        let has_marks = !self.markings.is_empty();
         let has_ends = !self.leavers.is_empty() || !self.ended_queues.is_empty() || !self.endings.is_empty();
-        let goes_on = has_input || has_ends || self.unadjusted.is_some() || self.is_walking();
+        let goes_on = has_input || has_ends || has_marks || self.unadjusted.is_some() || self.is_walking();
         if goes_on { Some(self.now) } else { self.timers.next() }
     }
 

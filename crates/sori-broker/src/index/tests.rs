@@ -172,7 +172,7 @@ proptest! {
                 }
                 Step::Connect { filter: text, session: number, connected } => {
                     if let Some((_, place)) = list.get(&(text, number)) {
-                        index.set_connected(place, session(number), connected);
+                        index.mark(place, session(number), connected, false);
                     }
                 }
                 Step::Match { topic } => {

@@ -47,9 +47,7 @@ proptest! {
             prop_assert_eq!(&found, &model);
             prop_assert_eq!(places.iter().count(), model.len());
             prop_assert_eq!(places.is_empty(), model.is_empty());
-            let shared: BTreeSet<usize> = places.shared().filter_map(number).collect();
-            prop_assert_eq!(&shared, &model.iter().copied().filter(|at| at % 5 == 0).collect());
-            prop_assert_eq!(places.has_shared(), !shared.is_empty());
+            prop_assert_eq!(places.has_shared(), model.iter().any(|at| at % 5 == 0));
         }
         let left = places.into_iter();
         prop_assert_eq!(left.size_hint(), (model.len(), Some(model.len())));

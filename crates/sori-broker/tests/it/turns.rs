@@ -264,7 +264,7 @@ fn a_burst_for_very_many_is_delivered_in_slices() {
         broker.settle();
         assert!(broker.shard.is_connection_behind(publisher), "nothing more is to be read from it");
         let (mut before, mut slices) = (delivered(&broker), 1);
-        assert!((16_000..18_000).contains(&before), "{before}");
+        assert!((4000..6000).contains(&before), "{before}");
         while delivered(&broker) < 100 * CROWD {
             assert!(broker.is_due(), "it goes on by itself");
             broker.shard.tick(broker.now);
@@ -272,10 +272,10 @@ fn a_burst_for_very_many_is_delivered_in_slices() {
             answers.extend(broker.output(publisher));
             broker.settle();
             let after = delivered(&broker);
-            assert!((1..18_000).contains(&(after - before)), "{before} became {after}");
+            assert!((1..6000).contains(&(after - before)), "{before} became {after}");
             (before, slices) = (after, slices + 1);
         }
-        assert!((5..8).contains(&slices), "{slices}");
+        assert!((17..26).contains(&slices), "{slices}");
         assert!(!broker.shard.is_behind() && !broker.is_due());
         let expected = (1..=100u16).flat_map(|n| publish("t").payload(n.to_string()).encode(Version::V311));
         assert_eq!(heard, expected.collect::<Vec<_>>(), "all, and in their order");
