@@ -54,7 +54,8 @@ pub use error::DecodeError;
 pub use frame::{Frame, PACKET_SIZE_MAX, Split, split};
 pub use packet::{
     Ack, Auth, ConnAck, Connect, DISCONNECT, Direction, Disconnect, PINGREQ, PINGRESP, Packet, PacketType, Publish,
-    RetainHandling, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe, Will, decode, decode_publish,
+    RetainHandling, SubAck, Subscribe, SubscribeFilters, SubscribeOptions, UnsubAck, Unsubscribe, UnsubscribeFilters,
+    Will, decode, decode_publish,
 };
 pub use packet_id::PacketId;
 pub use property::{Properties, Property, PropertyBuffer, PropertyIdentifier};

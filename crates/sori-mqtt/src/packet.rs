@@ -22,9 +22,9 @@ pub use disconnect::{DISCONNECT, Disconnect};
 pub use packet_type::{Direction, PacketType};
 pub use publish::{Publish, decode_publish};
 pub use suback::SubAck;
-pub use subscribe::{RetainHandling, Subscribe, SubscribeOptions};
+pub use subscribe::{RetainHandling, Subscribe, SubscribeFilters, SubscribeOptions};
 pub use unsuback::UnsubAck;
-pub use unsubscribe::Unsubscribe;
+pub use unsubscribe::{Unsubscribe, UnsubscribeFilters};
 
 use crate::reader::Reader;
 use crate::{DecodeError, Frame, Properties, ReasonCode, Version, property::Place};

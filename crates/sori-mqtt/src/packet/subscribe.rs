@@ -97,16 +97,9 @@ impl<'a> Subscribe<'a> {
     }
 
     /// The filters and their options, in the order of the packet.
-    pub fn filters(&self) -> impl Iterator<Item = (TopicFilter<'a>, SubscribeOptions)> + use<'a> {
-        let (mut received, given) = match self.filters {
-            Filters::Received(bytes) => (Reader::new(bytes), [].as_slice()),
-            Filters::Given(given) => (Reader::new(&[]), given),
-        };
-        // Received bytes were checked in `decode`: nothing fails here.
-        let received = core::iter::from_fn(move || {
-            if received.is_empty() { None } else { read_filter_and_options(&mut received, Version::V5).ok() }
-        });
-        received.chain(given.iter().copied())
+    #[must_use]
+    pub const fn filters(&self) -> SubscribeFilters<'a> {
+        SubscribeFilters(self.filters)
     }
 
     pub(super) fn decode(mut reader: Reader<'a>, version: Version) -> Result<Self, DecodeError> {
@@ -157,6 +150,47 @@ impl<'a> Subscribe<'a> {
         let properties = if version.is_v5() { self.properties.encoded_len() } else { 0 };
         let filters: usize = self.filters().map(|(filter, _)| writer::string_len(filter.as_str()) + 1).sum();
         2 + properties + filters
+    }
+}
+
+/// The filters of a SUBSCRIBE and their options, one after the other. Whoever does not go through all of them at once keeps
+/// [those that are left](Self::as_received).
+#[derive(Clone, Debug)]
+pub struct SubscribeFilters<'a>(Filters<'a>);
+
+impl<'a> SubscribeFilters<'a> {
+    /// Filters that were checked before and kept.
+    #[must_use]
+    pub const fn from_checked(bytes: &'a [u8]) -> Self {
+        Self(Filters::Received(bytes))
+    }
+
+    /// Those that are left, as they stand in the packet; none of a packet that was not received.
+    #[must_use]
+    pub const fn as_received(&self) -> &'a [u8] {
+        match self.0 {
+            Filters::Received(bytes) => bytes,
+            Filters::Given(_) => &[],
+        }
+    }
+}
+
+impl<'a> Iterator for SubscribeFilters<'a> {
+    type Item = (TopicFilter<'a>, SubscribeOptions);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Filters::Received([]) => None,
+            Filters::Received(bytes) => {
+                let mut reader = Reader::new(bytes);
+                // Received bytes were checked in `decode`: nothing fails here.
+                let next = read_filter_and_options(&mut reader, Version::V5).ok();
+                *bytes = reader.rest();
+                next
+            }
+            Filters::Given(given) => given.split_off_first().copied(),
+        }
     }
 }
 

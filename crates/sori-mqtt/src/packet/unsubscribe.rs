@@ -32,15 +32,9 @@ impl<'a> Unsubscribe<'a> {
     }
 
     /// The filters, in the order of the packet.
-    pub fn filters(&self) -> impl Iterator<Item = TopicFilter<'a>> + use<'a> {
-        let (mut received, given) = match self.filters {
-            Filters::Received(bytes) => (Reader::new(bytes), [].as_slice()),
-            Filters::Given(given) => (Reader::new(&[]), given),
-        };
-        // Received bytes were checked in `decode`: nothing fails here.
-        let received =
-            core::iter::from_fn(move || if received.is_empty() { None } else { read_filter(&mut received).ok() });
-        received.chain(given.iter().copied())
+    #[must_use]
+    pub const fn filters(&self) -> UnsubscribeFilters<'a> {
+        UnsubscribeFilters(self.filters)
     }
 
     pub(super) fn decode(mut reader: Reader<'a>, version: Version) -> Result<Self, DecodeError> {
@@ -85,6 +79,47 @@ impl<'a> Unsubscribe<'a> {
     fn body_len(&self, version: Version) -> usize {
         let properties = if version.is_v5() { self.properties.encoded_len() } else { 0 };
         2 + properties + self.filters().map(|filter| writer::string_len(filter.as_str())).sum::<usize>()
+    }
+}
+
+/// The filters of an UNSUBSCRIBE, one after the other. Whoever does not go through all of them at once keeps
+/// [those that are left](Self::as_received).
+#[derive(Clone, Debug)]
+pub struct UnsubscribeFilters<'a>(Filters<'a>);
+
+impl<'a> UnsubscribeFilters<'a> {
+    /// Filters that were checked before and kept.
+    #[must_use]
+    pub const fn from_checked(bytes: &'a [u8]) -> Self {
+        Self(Filters::Received(bytes))
+    }
+
+    /// Those that are left, as they stand in the packet; none of a packet that was not received.
+    #[must_use]
+    pub const fn as_received(&self) -> &'a [u8] {
+        match self.0 {
+            Filters::Received(bytes) => bytes,
+            Filters::Given(_) => &[],
+        }
+    }
+}
+
+impl<'a> Iterator for UnsubscribeFilters<'a> {
+    type Item = TopicFilter<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Filters::Received([]) => None,
+            Filters::Received(bytes) => {
+                let mut reader = Reader::new(bytes);
+                // Received bytes were checked in `decode`: nothing fails here.
+                let next = read_filter(&mut reader).ok();
+                *bytes = reader.rest();
+                next
+            }
+            Filters::Given(given) => given.split_off_first().copied(),
+        }
     }
 }
 

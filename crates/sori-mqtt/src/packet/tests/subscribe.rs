@@ -31,6 +31,31 @@ fn filters_and_options_keep_their_order() {
     assert_eq!(options, [0x00, 0x29, 0x16]);
 }
 
+#[test]
+fn filters_that_are_left_are_gone_on_with_later() {
+    let bytes = subscribe(V5, &[("a/+", 0x00), ("$share/g/#", 0x29), ("b", 0x16)]);
+    let whole: Vec<_> = subscribed(&bytes, V5).filters().collect();
+    let names: Vec<_> = ["a/+", "$share/g/#", "b"].into_iter().flat_map(field).collect();
+    let bytes_of_names = packet(0xA2, &[&[0, 9], &names]);
+    let Packet::Unsubscribe(unsubscribe) = accepted(&bytes_of_names, V311, ToServer) else { unreachable!() };
+    for first in 0..=whole.len() {
+        let mut filters = subscribed(&bytes, V5).filters();
+        let begun = filters.by_ref().take(first).count();
+        let left = filters.as_received().to_vec();
+        let later: Vec<_> = SubscribeFilters::from_checked(&left).collect();
+        assert_eq!((begun, &later[..]), (first, &whole[first..]));
+
+        let mut filters = unsubscribe.filters();
+        let begun = filters.by_ref().take(first).count();
+        let left = filters.as_received().to_vec();
+        let later = UnsubscribeFilters::from_checked(&left);
+        assert!(begun == first && later.eq(whole[first..].iter().map(|(filter, _)| *filter)));
+    }
+    let built = Subscribe::new(PacketId::FIRST, Properties::EMPTY, &whole);
+    let mut filters = built.filters();
+    assert_eq!((filters.by_ref().count(), filters.as_received()), (3, &[][..]));
+}
+
 // covers: [MQTT311-3.8.3-4]
 #[test]
 fn mqtt5_3_8_3_5_every_options_byte_is_judged() {
