@@ -26,6 +26,9 @@ const READ_MAX: u32 = 2048;
 /// a millisecond.
 pub(crate) const DELIVERIES_IN_A_GO: usize = 4096;
 
+/// A filter that is subscribed or given up takes about as long as so many deliveries: a call handles a thousand of them.
+pub(crate) const DELIVERIES_OF_A_FILTER: usize = 4;
+
 /// What is left until the next tick.
 #[derive(Debug)]
 pub(crate) struct Budget {

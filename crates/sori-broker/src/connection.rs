@@ -5,6 +5,7 @@ use crate::aliases::{AliasesIn, AliasesOut};
 use crate::handoff::Admission;
 use crate::holding::Held;
 use crate::ids::{ConnectionId, ShardId};
+use crate::in_parts::Unfinished;
 use crate::matches::MatchSet;
 use crate::output::Output;
 use crate::session::SessionKey;
@@ -31,8 +32,10 @@ pub(crate) struct Connection {
     pub(crate) silence_max_millis: u32,
     /// Where it stands in the timers.
     pub(crate) timer: Time,
-    /// Bytes of a packet that has not come whole.
+    /// Bytes of a packet that has not come whole, or that came behind what is still to be handled.
     pub(crate) input: Vec<u8>,
+    /// What is left of a packet that is handled in parts: before it is done, `input` has to wait.
+    pub(crate) unfinished: Option<Box<Unfinished>>,
     pub(crate) output: Output,
     /// What waits for records that are not durable yet; `None` when nothing does.
     pub(crate) held: Option<Box<Held>>,
@@ -51,7 +54,7 @@ pub(crate) struct Connection {
     pub(crate) is_leaving: bool,
     /// It is on the list of those that end, and no further input is taken.
     pub(crate) is_ending: bool,
-    /// `input` waits because so much came of what was before it.
+    /// `input` waits because so much came of what was before it, or is still to come.
     pub(crate) is_behind: bool,
 }
 
@@ -111,6 +114,7 @@ impl Connection {
             silence_max_millis: 0,
             timer: Time::NEVER,
             input: Vec::new(),
+            unfinished: None,
             output: Output::default(),
             held: None,
             packet_size_max: u32::MAX,

@@ -107,6 +107,7 @@ impl Shard {
         self.released.extend(c.claimed_client_id());
         c.phase = Phase::Closing;
         c.input = Vec::new();
+        c.unfinished = None;
         // What waits for its record is not told any more: the client asks again when it comes back.
         c.held = None;
         self.timers.set(Timer::Connection(id.slot), &mut c.timer, Time::NEVER);

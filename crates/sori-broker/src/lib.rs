@@ -96,6 +96,7 @@ mod fetching;
 mod handoff;
 mod holding;
 mod ids;
+mod in_parts;
 mod index;
 mod latest;
 mod leaving;

@@ -87,6 +87,10 @@ impl Shard {
         let Some((slot, generation)) = session.connection else { return false };
         let Some(c) = self.connections.get(slot, generation) else { return false };
         let Some(granted) = session.reads.first().map(|read| read.granted) else { return false };
+        // They follow the SUBACK.
+        if c.unfinished.is_some() {
+            return false;
+        }
         // [MQTT-3.3.4-10]: QoS 0 waits for no acknowledgement.
         let may_be_sent = match granted {
             QoS::AtMostOnce => !session.queue.holds_qos0(),

@@ -19,6 +19,9 @@ const FIRST_PACKET_SIZE_MAX: usize = 100_000;
 impl Shard {
     pub(crate) fn take_input(&mut self, id: ConnectionId, bytes: &[u8]) {
         let Some(c) = self.connection(id).filter(|c| !c.is_ending) else { return };
+        if c.unfinished.is_some() {
+            return c.input.extend_from_slice(bytes);
+        }
         let mut held = core::mem::take(&mut c.input);
         let mut rest = bytes;
         if !held.is_empty() {
@@ -60,7 +63,7 @@ impl Shard {
         self.deliveries >= DELIVERIES_IN_A_GO
     }
 
-    fn fall_behind(&mut self, id: ConnectionId) {
+    pub(crate) fn fall_behind(&mut self, id: ConnectionId) {
         let Some(c) = self.connection(id) else { return };
         if !core::mem::replace(&mut c.is_behind, true) {
             self.behind.push_back(id);
@@ -80,6 +83,11 @@ impl Shard {
     fn take_held_input(&mut self, id: ConnectionId) -> bool {
         let Some(c) = self.connection(id).filter(|c| c.is_behind) else { return false };
         c.is_behind = false;
+        if self.go_on_with_packet(id) {
+            self.fall_behind(id);
+            return true;
+        }
+        let Some(c) = self.connection(id) else { return true };
         let mut held = core::mem::take(&mut c.input);
         self.take_input(id, &held);
         held.clear();
@@ -87,7 +95,8 @@ impl Shard {
         true
     }
 
-    /// Handles all that has come, whatever that takes: the connection is about to be gone, or to be taken over.
+    /// Handles all that has come, whatever that takes: the connection is about to be gone, or to be taken over. A packet that is handled in
+    /// parts is finished as well: what came behind it, such as DISCONNECT, counts only after it.
     pub(crate) fn finish_input(&mut self, id: ConnectionId) {
         loop {
             self.deliveries = 0;

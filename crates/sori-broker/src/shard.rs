@@ -76,9 +76,9 @@ pub struct Shard {
     pub(crate) ready: VecDeque<SessionKey>,
     /// The session that has acknowledged messages in this input, and may get others at its end.
     pub(crate) acknowledged: Option<SessionKey>,
-    /// Deliveries that this call has caused, on all shards.
+    /// Deliveries that this call has caused, on all shards, and what took as long.
     pub(crate) deliveries: usize,
-    /// Connections whose input waits because so much came of what was before it. Some may have ended, or be done.
+    /// Connections whose input waits because so much came of what was before it, or comes in parts. Some may have ended, or be done.
     pub(crate) behind: VecDeque<ConnectionId>,
     /// The memory of input that was behind.
     pub(crate) spare_input: Vec<u8>,
@@ -261,13 +261,13 @@ impl Shard {
         connection
     }
 
-    /// Does input wait because so much came of what was before it? The next tick goes on with it, or [`Shard::take_up`] before that.
+    /// Does input wait because so much came of what was before it, or a packet for its next part? The next tick goes on with it, or [`Shard::take_up`] before that.
     #[must_use]
     pub fn is_behind(&self) -> bool {
         !self.behind.is_empty()
     }
 
-    /// Goes on with input that waits because so much came of what was before it.
+    /// Goes on with input that waits for that.
     pub fn take_up(&mut self, now: Time) {
         self.begin(now);
         self.take_up_input();

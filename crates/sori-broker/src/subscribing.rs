@@ -1,9 +1,11 @@
 //! SUBSCRIBE and UNSUBSCRIBE. MQTT 5.0 sections 3.8 to 3.11.
 
 use crate::access::Action;
+use crate::budget::DELIVERIES_OF_A_FILTER;
 use crate::event::Event;
 use crate::explaining::Teller;
 use crate::ids::ConnectionId;
+use crate::in_parts::Progress;
 use crate::index::Place;
 use crate::reads::RetainedRead;
 use crate::session::SessionKey;
@@ -15,8 +17,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sori_mqtt::{
-    PacketType, Properties, PropertyBuffer, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions,
-    TopicFilter, UnsubAck, Unsubscribe, Version,
+    PacketType, Properties, PropertyBuffer, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeFilters,
+    SubscribeOptions, TopicFilter, UnsubAck, Unsubscribe, UnsubscribeFilters, Version,
 };
 
 /// Filters of one packet that are put into the index, or taken out, at a time: the other shards wait so long for it, and that is still less than
@@ -53,55 +55,100 @@ impl Shard {
     /// [MQTT-3.8.4-1] [MQTT-3.8.4-2] [MQTT-3.8.4-5] [MQTT-3.8.4-6] [MQTT-3.9.3-1] [MQTT-2.2.1-6] [MQTT311-3.8.4-1]
     /// [MQTT311-3.8.4-2] [MQTT311-3.8.4-4] [MQTT311-3.8.4-5] [MQTT311-3.9.3-1] [MQTT311-2.3.1-7]
     pub(crate) fn handle_subscribe(&mut self, id: ConnectionId, subscribe: &Subscribe<'_>) {
-        if subscribe.filters().any(|(filter, _)| self.has_too_many_levels(filter.as_str())) {
-            return self.violated(id, ReasonCode::MalformedPacket, "a topic filter with too many levels");
+        let mut count = 0;
+        for (filter, _) in subscribe.filters() {
+            if self.has_too_many_levels(filter.as_str()) {
+                return self.violated(id, ReasonCode::MalformedPacket, "a topic filter with too many levels");
+            }
+            count += 1;
         }
-        if !self.may_answer(id, subscribe.filters().count()) {
+        if !self.may_answer(id, count) {
             return self.violated(
                 id,
                 ReasonCode::PacketTooLarge,
                 "its Maximum Packet Size is too small for the SUBACK",
             );
         }
-        let Some(c) = self.connection(id) else { return };
-        let (key, version, listener) = (c.session, c.version, Arc::clone(&c.listener));
         let identifier = subscribe.properties.subscription_identifier().unwrap_or(0);
+        let mut progress = Progress::new(PacketType::SubAck, subscribe.packet_id, identifier);
+        let left = self.subscribe_some(id, &mut progress, subscribe.filters());
+        self.conclude_part(id, progress, left);
+    }
+
+    /// As many filters as one call may handle; gives those that are left.
+    pub(crate) fn subscribe_some<'a>(
+        &mut self,
+        id: ConnectionId,
+        progress: &mut Progress,
+        mut left: SubscribeFilters<'a>,
+    ) -> &'a [u8] {
+        let Some(c) = self.connection(id) else { return &[] };
+        let (key, version, listener) = (c.session, c.version, Arc::clone(&c.listener));
         let (mount, qos_max) = (listener.mount_point.as_deref(), listener.qos_max);
-        let mut codes = Vec::new();
         let mark = self.recorder.mark();
         let may_change = !self.is_change_refused(key);
-        let mounted: Vec<String> = match mount {
-            Some(mount) => subscribe.filters().map(|(filter, _)| mounted_filter(mount, filter)).collect(),
-            None => Vec::new(),
-        };
-        let mut all = subscribe.filters().enumerate().map(|(at, (filter, options))| {
-            let filter = mounted.get(at).map_or(Ok(filter), |mounted| TopicFilter::new(mounted));
-            let refusal = filter.is_err().then_some(ReasonCode::TopicFilterInvalid);
-            // A listener's highest QoS holds in both directions.
-            let options = SubscribeOptions { qos: options.qos.min(qos_max), ..options };
-            Wanted { filter: filter.ok(), options, refusal, found: None }
-        });
         loop {
-            let mut some: Vec<Wanted<'_>> = all.by_ref().take(FILTERS_IN_A_GO).collect();
+            let mounted: Vec<String> = match mount {
+                Some(mount) => {
+                    let some = left.clone().take(FILTERS_IN_A_GO);
+                    some.map(|(filter, _)| mounted_filter(mount, filter)).collect()
+                }
+                None => Vec::new(),
+            };
+            let some = left.by_ref().take(FILTERS_IN_A_GO).enumerate().map(|(at, (filter, options))| {
+                let filter = mounted.get(at).map_or(Ok(filter), |mounted| TopicFilter::new(mounted));
+                let refusal = filter.is_err().then_some(ReasonCode::TopicFilterInvalid);
+                // A listener's highest QoS holds in both directions.
+                let options = SubscribeOptions { qos: options.qos.min(qos_max), ..options };
+                Wanted { filter: filter.ok(), options, refusal, found: None }
+            });
+            let mut some: Vec<Wanted<'_>> = some.collect();
             if some.is_empty() {
                 break;
             }
-            self.subscribe(key, &mut some, identifier, may_change);
+            self.subscribe(key, &mut some, progress.identifier, may_change);
             // MQTT 3.1 has no code for failure; [MQTT-3.9.3-2] [MQTT311-3.9.3-2] are kept by the two others.
-            codes.extend(some.iter().map(|wanted| match (version, wanted.refusal) {
+            progress.codes.extend(some.iter().map(|wanted| match (version, wanted.refusal) {
                 (Version::V31, Some(_)) => 0,
                 (Version::V311, Some(_)) => 0x80,
                 (_, Some(code)) => code.value(),
                 (_, None) => ReasonCode::granted(wanted.options.qos).value(),
             }));
+            if self.has_handled(some.len()) {
+                break;
+            }
         }
-        if !may_change && codes.iter().any(|code| *code >= 0x80) {
-            self.note_refused_by_store(key, "the store has no room, or has failed");
+        progress.has_recorded |= self.recorder.mark() != mark;
+        progress.is_store_short |= !may_change;
+        left.as_received()
+    }
+
+    /// So many filters were handled in this call. True: others should be heard before it goes on.
+    fn has_handled(&mut self, filters: usize) -> bool {
+        self.deliveries += filters * DELIVERIES_OF_A_FILTER;
+        self.has_delivered_much()
+    }
+
+    /// All filters have been handled.
+    pub(crate) fn acknowledge_filters(&mut self, id: ConnectionId, progress: &Progress) {
+        let Some(c) = self.connection(id).filter(|c| c.is_open()) else { return };
+        let (key, codes) = (c.session, &*progress.codes);
+        let (packet_id, properties) = (progress.packet_id, Properties::EMPTY);
+        if progress.kind == PacketType::SubAck {
+            if progress.is_store_short && codes.iter().any(|code| *code >= 0x80) {
+                self.note_refused_by_store(key, "the store has no room, or has failed");
+            }
+            let mut suback = SubAck { packet_id, properties, reason_codes: codes };
+            let why = self.refusal(id, codes, suback.encoded_len(Version::V5));
+            suback.properties = why.as_properties();
+            self.send_acknowledgement(id, progress, |version, out| suback.encode(version, out));
+        } else {
+            let mut unsuback = UnsubAck { packet_id, properties, reason_codes: codes };
+            let why = self.refusal(id, codes, unsuback.encoded_len(Version::V5));
+            unsuback.properties = why.as_properties();
+            self.send_acknowledgement(id, progress, |version, out| unsuback.encode(version, out));
         }
-        let mut suback = SubAck { packet_id: subscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
-        let why = self.refusal(id, &codes, suback.encoded_len(Version::V5));
-        suback.properties = why.as_properties();
-        self.send_after(id, mark, PacketType::SubAck, |version, out| suback.encode(version, out));
+        // Retained messages follow the SUBACK, and a read that held up those behind it may be gone by an UNSUBSCRIBE.
         self.pump(key);
     }
 
@@ -244,38 +291,51 @@ impl Shard {
                 "its Maximum Packet Size is too small for the UNSUBACK",
             );
         }
-        let Some(c) = self.connection(id) else { return };
+        let mut progress = Progress::new(PacketType::UnsubAck, unsubscribe.packet_id, 0);
+        let left = self.unsubscribe_some(id, &mut progress, unsubscribe.filters());
+        self.conclude_part(id, progress, left);
+    }
+
+    /// As many filters as one call may handle; gives those that are left.
+    pub(crate) fn unsubscribe_some<'a>(
+        &mut self,
+        id: ConnectionId,
+        progress: &mut Progress,
+        mut left: UnsubscribeFilters<'a>,
+    ) -> &'a [u8] {
+        let Some(c) = self.connection(id) else { return &[] };
         let (key, listener) = (c.session, Arc::clone(&c.listener));
         let mount = listener.mount_point.as_deref();
-        let mut codes = Vec::new();
         let mark = self.recorder.mark();
         if self.is_change_refused(key) {
             self.note_refused_by_store(key, "the store has no room, or has failed");
-            return self.violated(id, ReasonCode::QuotaExceeded, "the store has no room, or has failed");
+            self.violated(id, ReasonCode::QuotaExceeded, "the store has no room, or has failed");
+            return &[];
         }
-        let mounted: Vec<String> = match mount {
-            Some(mount) => unsubscribe.filters().map(|filter| mounted_filter(mount, filter)).collect(),
-            None => Vec::new(),
-        };
-        let mut all = unsubscribe.filters().enumerate().map(|(at, filter)| {
-            let filter = mounted.get(at).map_or(Ok(filter), |mounted| TopicFilter::new(mounted));
-            Unwanted { filter: filter.ok(), code: ReasonCode::TopicFilterInvalid, place: None }
-        });
         loop {
-            let mut some: Vec<Unwanted<'_>> = all.by_ref().take(FILTERS_IN_A_GO).collect();
+            let mounted: Vec<String> = match mount {
+                Some(mount) => {
+                    let some = left.clone().take(FILTERS_IN_A_GO);
+                    some.map(|filter| mounted_filter(mount, filter)).collect()
+                }
+                None => Vec::new(),
+            };
+            let some = left.by_ref().take(FILTERS_IN_A_GO).enumerate().map(|(at, filter)| {
+                let filter = mounted.get(at).map_or(Ok(filter), |mounted| TopicFilter::new(mounted));
+                Unwanted { filter: filter.ok(), code: ReasonCode::TopicFilterInvalid, place: None }
+            });
+            let mut some: Vec<Unwanted<'_>> = some.collect();
             if some.is_empty() {
                 break;
             }
             self.unsubscribe(key, &mut some);
-            codes.extend(some.iter().map(|unwanted| unwanted.code.value()));
+            progress.codes.extend(some.iter().map(|unwanted| unwanted.code.value()));
+            if self.has_handled(some.len()) {
+                break;
+            }
         }
-        let mut unsuback =
-            UnsubAck { packet_id: unsubscribe.packet_id, properties: Properties::EMPTY, reason_codes: &codes };
-        let why = self.refusal(id, &codes, unsuback.encoded_len(Version::V5));
-        unsuback.properties = why.as_properties();
-        self.send_after(id, mark, PacketType::UnsubAck, |version, out| unsuback.encode(version, out));
-        // A read that held up those behind it may be gone.
-        self.pump(key);
+        progress.has_recorded |= self.recorder.mark() != mark;
+        left.as_received()
     }
 
     /// From now on nothing is added; what is queued or in flight goes its way. [MQTT-3.10.4-2] [MQTT-3.10.4-3]

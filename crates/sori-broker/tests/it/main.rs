@@ -20,6 +20,7 @@ mod faults;
 mod flow_control;
 mod groups_on_disk;
 mod held;
+mod in_parts;
 mod information;
 mod introductions;
 mod keep_alive;
