@@ -272,10 +272,15 @@ fn keep_alive_is_no_shorter_for_very_many_filters() {
     assert_eq!(broker.shard.totals().clients_connected, 0);
 }
 
-/// A checkpoint begins between two parts and ends between two others: what is read from there on is all.
+/// A checkpoint begins between two parts, and so much is to be written down that others come before it ends: what is read from its beginning
+/// is all.
 #[test]
 fn a_checkpoint_may_come_between_two_parts() {
-    let (mut broker, _) = begun(recorded(), []);
+    let mut broker = Lone::new(recorded());
+    let id = broker.connect(kept("c"));
+    let filter = |number: usize| format!("{number}/{}", "a long way ".repeat(10));
+    let packet = (0..MANY).fold(subscribe(7), |packet, number| packet.filter(filter(number), 1));
+    broker.shard.receive(broker.now, id, &bytes([packet]));
     records(&mut broker);
     broker.shard.checkpoint(broker.now, 1, CheckpointOrder::Begin);
     let (mut recovered, mut is_walked) = (Recovered::new(), false);
