@@ -671,6 +671,10 @@ impl Simulation {
         }
         let totals = self.totals();
         let Some(observer) = self.devices[OBSERVER].active().map(|socket| socket.link) else { return };
+        if let Some(storage) = self.host.storage() {
+            storage.committer().request_checkpoint();
+        }
+        self.come_to_rest();
         let figures = self.host.storage().map(|storage| storage.committer().figures());
         let rest = Rest {
             figures,
