@@ -36,6 +36,8 @@ struct State {
     bytes: usize,
     /// The writer has taken work and not finished it.
     busy: bool,
+    /// The writer waits, and has not been woken.
+    asleep: bool,
     /// All handles are gone.
     closed: bool,
 }
@@ -71,8 +73,10 @@ impl Queue {
         }
         state.bytes += line.text.len();
         state.work.lines.push_back(line);
-        // The writer takes all lines at once, so it is woken for the first of them.
-        if state.work.lines.len() == 1 {
+        // The writer takes all lines at once, so it is woken for the first of them; and not when it is about to look by itself, as each
+        // waking is a system call.
+        if std::mem::take(&mut state.asleep) {
+            drop(state);
             self.filled.notify_one();
         }
     }
@@ -101,6 +105,7 @@ impl Queue {
         state.busy = false;
         if state.is_idle() {
             self.emptied.notify_all();
+            state.asleep = true;
             state = match patience {
                 Some(patience) => {
                     let waited =
@@ -112,6 +117,7 @@ impl Queue {
                     waited.unwrap_or_else(PoisonError::into_inner)
                 }
             };
+            state.asleep = false;
         }
         if state.is_idle() && state.closed {
             return None;

@@ -17,7 +17,7 @@ use super::{Kind, LogConfig};
 const SYSLOG: &str = "/dev/log";
 
 /// How long lines gather after others have been written.
-const GATHERING: Duration = Duration::from_millis(1);
+const GATHERING: Duration = Duration::from_millis(5);
 
 /// Starts the thread. Where there is no thread to be had, there is no log; the broker runs.
 pub(super) fn start(config: LogConfig, queue: Arc<Queue>, topic: TopicLines) {
