@@ -20,14 +20,22 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
-/// What the writing thread is to do next, in this order.
+/// What the writing thread is to do next.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     pub(super) lines: VecDeque<Line>,
     /// Lines that found the queue full since the last turn.
     pub(super) lost: u64,
-    pub(super) reopen: bool,
-    pub(super) configure: Option<LogConfig>,
+    pub(super) change: Option<Change>,
+}
+
+/// The destinations are to be opened anew.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// So many of the lines are from before that.
+    pub(super) after: usize,
+    /// And they are others than before.
+    pub(super) config: Option<LogConfig>,
 }
 
 #[derive(Debug, Default)]
@@ -82,13 +90,18 @@ impl Queue {
     }
 
     pub(super) fn reopen(&self) {
-        self.lock().work.reopen = true;
-        self.filled.notify_one();
+        self.change(None);
     }
 
     pub(super) fn configure(&self, config: LogConfig) {
         self.kinds.store(config.wanted().bits(), Ordering::Relaxed);
-        self.lock().work.configure = Some(config);
+        self.change(Some(config));
+    }
+
+    fn change(&self, config: Option<LogConfig>) {
+        let work = &mut self.lock().work;
+        let earlier = work.change.take().and_then(|change| change.config);
+        work.change = Some(Change { after: work.lines.len(), config: config.or(earlier) });
         self.filled.notify_one();
     }
 
@@ -149,6 +162,6 @@ impl Queue {
 
 impl State {
     fn is_idle(&self) -> bool {
-        self.work.lines.is_empty() && self.work.lost == 0 && !self.work.reopen && self.work.configure.is_none()
+        self.work.lines.is_empty() && self.work.lost == 0 && self.work.change.is_none()
     }
 }

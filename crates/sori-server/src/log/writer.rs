@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use jiff::tz::TimeZone;
 
 use super::destination::{Destination, Rendered, Target};
-use super::queue::{Queue, Work};
+use super::queue::{Change, Line, Queue, Work};
 use super::repeats::Repeats;
 use super::syslog::Syslog;
 use super::timestamp::Timestamps;
@@ -60,21 +60,16 @@ impl Writer {
         writer
     }
 
-    fn carry_out(&mut self, work: Work) {
-        if let Some(config) = work.configure {
-            *self = Writer::new(config, self.topic.clone());
-        } else if work.reopen {
-            self.open();
-        }
-        for line in work.lines {
-            let verdict = self.repeats.next(line.kind, &line.text, line.at);
-            if let Some((kind, count)) = verdict.count {
-                self.write(kind, line.at, &count);
-            }
-            if verdict.write {
-                self.write(line.kind, line.at, &line.text);
+    fn carry_out(&mut self, mut work: Work) {
+        if let Some(Change { after, config }) = work.change {
+            work.lines.drain(..after).for_each(|line| self.write_line(&line));
+            self.flush();
+            match config {
+                Some(config) => *self = Writer::new(config, self.topic.clone()),
+                None => self.open(),
             }
         }
+        work.lines.iter().for_each(|line| self.write_line(line));
         let now = SystemTime::now();
         if let Some((kind, count)) = self.repeats.due(now) {
             self.write(kind, now, &count);
@@ -84,7 +79,22 @@ impl Writer {
                 format!("{} log lines were dropped because they came faster than they could be written.", work.lost);
             self.write(Kind::Warning, now, &lost);
         }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
         self.destinations.iter_mut().for_each(Destination::flush);
+    }
+
+    /// Unless it says what the lines before it said.
+    fn write_line(&mut self, line: &Line) {
+        let verdict = self.repeats.next(line.kind, &line.text, line.at);
+        if let Some((kind, count)) = verdict.count {
+            self.write(kind, line.at, &count);
+        }
+        if verdict.write {
+            self.write(line.kind, line.at, &line.text);
+        }
     }
 
     /// Opens all destinations. Standard error takes the place of a file that cannot be opened.
@@ -118,7 +128,7 @@ impl Writer {
         if let Some((path, error)) = failed {
             let text = format!("Error: Unable to open log file {} for writing: {error}.", path.display());
             self.write(Kind::Error, SystemTime::now(), &text);
-            self.destinations.iter_mut().for_each(Destination::flush);
+            self.flush();
         }
     }
 
