@@ -4,6 +4,9 @@
 /// Places of the index that are changed in one go, which takes a fraction of a millisecond.
 pub(crate) const PLACES_IN_A_GO: usize = 512;
 
+/// Messages that lost members of groups hand back to the others.
+const HANDED_MAX: usize = 2048;
+
 /// Messages of sessions that have ended.
 const FREED_MAX: usize = 2048;
 
@@ -36,6 +39,8 @@ pub(crate) struct Budget {
     pub(crate) removals: usize,
     /// Subscriptions to be marked in the index.
     pub(crate) marks: usize,
+    /// Messages from groups, to be handed back.
+    pub(crate) handed: usize,
     /// Messages of sessions that have ended, to be freed.
     pub(crate) frees: usize,
     /// Connections on the list of those that are to end.
@@ -53,6 +58,7 @@ impl Default for Budget {
         Budget {
             removals: PLACES_IN_A_GO,
             marks: PLACES_IN_A_GO,
+            handed: HANDED_MAX,
             frees: FREED_MAX,
             endings: ENDINGS_MAX,
             sessions: SESSIONS_MAX,

@@ -7,7 +7,7 @@ use crate::expiring::end_of;
 use crate::explaining::Teller;
 use crate::ids::{ConnectionId, SessionRef};
 use crate::places::Places;
-use crate::session::SessionKey;
+use crate::session::{Session, SessionKey};
 use crate::shard::Shard;
 use crate::shared::{GroupMatch, GroupNumber};
 use crate::time::Time;
@@ -142,7 +142,7 @@ impl Shard {
             if self.session(key).is_some_and(|session| session.has_shared_subscriptions()) {
                 self.mark_members(key);
             } else {
-                self.hand_back(key, false);
+                self.hand_back(key);
             }
         }
         self.event(Event::Disconnected { client_id, address, cause });
@@ -190,9 +190,14 @@ impl Shard {
         if !places.is_empty() {
             self.leave(me, places);
         }
-        self.hand_back(key, true);
         self.client_ids.remove(key.slot, &self.sessions);
-        let Some(mut session) = self.sessions.remove(key.slot, key.generation) else { return };
+        if let Some(session) = self.sessions.remove(key.slot, key.generation) {
+            self.hand_on(me, session);
+        }
+    }
+
+    /// A session that has ended, and has handed back what it had from groups.
+    pub(crate) fn bury(&mut self, me: SessionRef, mut session: Session) {
         self.totals.dropped_session_ended += (session.queue.len() + session.outgoing.in_flight()) as u64;
         self.recorder.note_ended(me, &session);
         if session.is_recorded && self.recorder.is_on() {
@@ -320,6 +325,7 @@ impl Shard {
                 self.close(id);
             }
         }
+        self.finish_all_handing();
         // A will that waits for its delay would be lost: its time has come.
         let waiting: Vec<SessionKey> = self
             .sessions

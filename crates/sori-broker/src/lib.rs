@@ -93,6 +93,7 @@ mod event;
 mod expiring;
 mod explaining;
 mod fetching;
+mod handing;
 mod handoff;
 mod holding;
 mod ids;

@@ -28,10 +28,13 @@ impl Shard {
     }
 
     fn mark(&mut self, key: SessionKey, all: bool) {
-        // What has been begun before begins anew.
-        let was_all = self.markings.iter().any(|marking| marking.key == key && marking.all);
-        self.markings.retain(|marking| marking.key != key);
-        self.markings.push_back(Marking { key, all: all || was_all, after: None });
+        let Some(session) = self.session(key) else { return };
+        if !core::mem::replace(&mut session.is_marking, true) {
+            self.markings.push_back(Marking { key, all, after: None });
+        } else if let Some(marking) = self.markings.iter_mut().find(|marking| marking.key == key) {
+            // It has come and gone before all was said: that begins anew.
+            (marking.all, marking.after) = (marking.all || all, None);
+        }
         self.mark_some();
     }
 
@@ -41,12 +44,15 @@ impl Shard {
         while self.budget.marks > 0
             && let Some(mut marking) = self.markings.pop_front()
         {
-            let is_over = self.mark_places(&mut marking);
-            let key = marking.key;
-            if !is_over {
+            if !self.mark_places(&mut marking) {
                 self.markings.push_front(marking);
-            } else if self.session(key).is_some_and(|session| session.connection.is_none()) {
-                self.hand_back(key, false);
+                continue;
+            }
+            let key = marking.key;
+            let Some(session) = self.session(key) else { continue };
+            session.is_marking = false;
+            if session.connection.is_none() {
+                self.hand_back(key);
             }
         }
     }

@@ -238,10 +238,17 @@ impl Queue {
         Some(stored)
     }
 
-    /// The places of what was chosen from a group, oldest first.
-    pub(crate) fn places_from_groups(&self) -> Vec<Order> {
-        let Some(first) = self.first_in_memory().filter(|_| self.from_groups > 0) else { return Vec::new() };
-        self.in_memory_from(first).filter(|d| d.group().is_some()).map(|d| d.order).collect()
+    /// The oldest of what was chosen from a group.
+    pub(crate) fn first_from_group(&self) -> Option<&Delivery> {
+        self.next_from_group(self.first_in_memory()?)
+    }
+
+    /// The same, whose place is not before `from`.
+    pub(crate) fn next_from_group(&self, from: Order) -> Option<&Delivery> {
+        if self.from_groups == 0 {
+            return None;
+        }
+        self.in_memory_from(from).find(|delivery| delivery.group().is_some())
     }
 
     fn first_in_memory(&self) -> Option<Order> {
@@ -263,11 +270,6 @@ impl Queue {
             };
             if is_plain_next { plain.next() } else { acknowledged.next() }
         })
-    }
-
-    /// The delivery in this place, if it is in memory.
-    pub(crate) fn find(&self, order: Order) -> Option<&Delivery> {
-        [&self.front, &self.back, &self.plain].into_iter().find_map(|line| line.find(order))
     }
 
     /// Take it out.

@@ -1,6 +1,6 @@
 //! From a message to the sessions that get it, here and on other shards. MQTT 5.0 sections 3.3.4 and 4.8.2.
 
-use crate::delivery::{Delivery, Identifiers, Kept};
+use crate::delivery::Identifiers;
 use crate::ids::{SessionRef, ShardId};
 use crate::matches::{MatchSet, Recipient};
 use crate::message::{Message, MessageRef, Recorded};
@@ -10,10 +10,9 @@ use crate::session::SessionKey;
 use crate::shard::Shard;
 use crate::shared::{GroupMatch, GroupNumber};
 use crate::subscription::Subscriber;
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sori_mqtt::{PacketId, QoS, ReasonCode};
+use sori_mqtt::{QoS, ReasonCode};
 
 /// A large payload is kept once for all, instead of copied for each, when so many get it.
 const SHARED_WEIGHT_MIN: usize = 8;
@@ -365,85 +364,6 @@ impl Shard {
             self.deliver_to_one_of(found, message, shared, Some(except), others, when_all_are_full)
         })
     }
-
-    /// What a lost member of a group has not acknowledged goes to the other members: what waits, and what was sent at
-    /// QoS 1. What was sent at QoS 2 stays with this session. [MQTT-4.8.2-4] [MQTT-4.8.2-5] When the session lives on,
-    /// it keeps its messages unless another member is connected.
-    pub(crate) fn hand_back(&mut self, key: SessionKey, has_ended: bool) {
-        let me = self.session_ref(key);
-        let Some(session) = self.session(key) else { return };
-        let in_flight: Vec<_> = session
-            .outgoing
-            .iter_mut()
-            .filter_map(|(packet_id, kept)| match kept {
-                Kept::Message(d) if d.group().is_some() && d.qos == QoS::AtLeastOnce => Some((packet_id, d.clone())),
-                _ => None,
-            })
-            .collect();
-        let may_wait = if has_ended { session.was_member } else { session.has_shared_subscriptions() };
-        let waiting = if may_wait || !in_flight.is_empty() { session.queue.places_from_groups() } else { Vec::new() };
-        let mut groups = Groups::default();
-        for (packet_id, delivery) in in_flight {
-            if self.give_to_another(key, &delivery, has_ended, &mut groups) {
-                self.finish_given(key, packet_id);
-            }
-        }
-        for place in waiting {
-            let Some(session) = self.session(key) else { return };
-            let Some(delivery) = session.queue.find(place).cloned() else { continue };
-            if self.give_to_another(key, &delivery, has_ended, &mut groups)
-                && let Some(session) = self.sessions.get_mut(key.slot, key.generation)
-            {
-                session.queue.remove(place);
-                self.recorder.note_dropped(me, session, &delivery);
-            }
-        }
-    }
-
-    /// Another member of its group gets what this session had; gives whether one takes it.
-    fn give_to_another(&mut self, key: SessionKey, delivery: &Delivery, has_ended: bool, groups: &mut Groups) -> bool {
-        let Some(group) = delivery.group().filter(|group| !groups.lone.contains(group)) else { return false };
-        let me = self.session_ref(key);
-        let message = delivery.message.view();
-        if has_ended && groups.left.insert(group) {
-            self.leave_group(me, message.topic, group);
-        }
-        // [MQTT-3.3.2-5]
-        if message.is_expired(self.now) {
-            return false;
-        }
-        let is_kept = self.session(key).is_some_and(|session| session.is_persistent());
-        let set = self.match_set(message.topic);
-        let others = set.group(group);
-        let Some(others) = others.filter(|others| has_ended || others.has_connected_member()) else {
-            groups.lone.insert(group);
-            return false;
-        };
-        // What no checkpoint has written down for this session may have gone from the store meanwhile: if it is
-        // recorded for another one now, then with the message.
-        let mut shared = (is_kept && delivery.key != 0).then(|| delivery.message.clone());
-        let when_all_are_full = if has_ended { WhenFull::Drop } else { WhenFull::GiveBack };
-        self.deliver_to_group(others, message, &mut shared, Some(me), when_all_are_full)
-    }
-
-    /// What was in flight under this identifier has been given to another session.
-    fn finish_given(&mut self, key: SessionKey, packet_id: PacketId) {
-        let me = self.session_ref(key);
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else { return };
-        if let Ok(kept) = session.outgoing.puback(packet_id) {
-            session.inflight_bytes -= kept.payload_length();
-            self.recorder.note_finished(me, session, packet_id);
-        }
-    }
-}
-
-/// Groups of which a session that leaves has something.
-#[derive(Default)]
-struct Groups {
-    /// It is no member of these any more.
-    left: BTreeSet<GroupNumber>,
-    /// Nobody else could take it.
-    lone: BTreeSet<GroupNumber>,
 }
 
 /// Whose turn it is in each group. [MQTT-4.8.2-3]

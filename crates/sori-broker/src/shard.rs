@@ -8,6 +8,7 @@ use crate::connection::{Connection, Outbox, Phase};
 use crate::ending::Ending;
 use crate::event::{Cause, Effect, Event};
 use crate::fetching::Fetch;
+use crate::handing::Handing;
 use crate::handoff::Handoff;
 use crate::holding::Holds;
 use crate::ids::{ConnectionId, SessionRef, ShardId, Slots};
@@ -86,6 +87,8 @@ pub struct Shard {
     pub(crate) leavers: VecDeque<(SessionRef, places::IntoIter)>,
     /// Sessions of which the index still says what was.
     pub(crate) markings: VecDeque<Marking>,
+    /// Sessions that hand back what they have from groups.
+    pub(crate) handings: VecDeque<Handing>,
     /// What waited for sessions that have ended, and is still to be freed.
     pub(crate) ended_queues: VecDeque<Waiting>,
     pub(crate) budget: Budget,
@@ -159,6 +162,7 @@ impl Shard {
             spare_input: Vec::new(),
             leavers: VecDeque::new(),
             markings: VecDeque::new(),
+            handings: VecDeque::new(),
             ended_queues: VecDeque::new(),
             budget: Budget::default(),
             endings: VecDeque::new(),
@@ -304,6 +308,7 @@ impl Shard {
         self.walk();
         self.remove_subscriptions();
         self.mark_some();
+        self.hand_some();
         self.free_queues();
         self.apply_expiration_to_some();
         self.fire_timers();
@@ -536,7 +541,7 @@ impl Shard {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         let has_input = self.is_behind() || !self.ready.is_empty();
-        let has_marks = !self.markings.is_empty();
+        let has_marks = !self.markings.is_empty() || !self.handings.is_empty();
         let has_ends = !self.leavers.is_empty() || !self.ended_queues.is_empty() || !self.endings.is_empty();
         let goes_on = has_input || has_ends || has_marks || self.unadjusted.is_some() || self.is_walking();
         if goes_on { Some(self.now) } else { self.timers.next() }

@@ -99,12 +99,12 @@ impl Waiting {
         self.with(|queue| queue.drop_oldest(memory))?
     }
 
-    pub(crate) fn places_from_groups(&self) -> Vec<Order> {
-        self.queue.as_ref().map_or(Vec::new(), |queue| queue.places_from_groups())
+    pub(crate) fn first_from_group(&self) -> Option<&Delivery> {
+        self.queue.as_ref()?.first_from_group()
     }
 
-    pub(crate) fn find(&self, order: Order) -> Option<&Delivery> {
-        self.queue.as_ref()?.find(order)
+    pub(crate) fn next_from_group(&self, from: Order) -> Option<&Delivery> {
+        self.queue.as_ref()?.next_from_group(from)
     }
 
     pub(crate) fn remove(&mut self, order: Order) -> Option<Delivery> {

@@ -7,7 +7,7 @@ use sori_broker::{Cause, ConnectionId, Settings, Space};
 
 use super::lone::Lone;
 use super::reading::read;
-use super::wire::{Packet, Version, publish, subscribe, v5, v311};
+use super::wire::{Packet, Version, puback, publish, subscribe, v5, v311};
 
 fn publish_of(topic: &str) -> Vec<u8> {
     publish(topic).encode(Version::V311)
@@ -221,6 +221,42 @@ fn a_member_of_many_groups_hands_back_what_it_has_when_all_of_them_know_that_it_
         broker.say(publisher, publish("s/2999").qos(1).id(2));
     }
     assert_eq!(broker.shard.totals().queued, 0);
+}
+
+/// What waits for a member that goes is handed to another one in slices, and others are heard in between.
+// covers: [MQTT-4.8.2-5]
+#[test]
+fn a_long_queue_of_a_group_is_handed_to_another_member_in_slices() {
+    const ALL: u64 = 5000;
+    for clean in [true, false] {
+        let settings = Settings { queued_messages_max: 0, ..Settings::default() };
+        let mut broker = Lone::new(settings);
+        let many = subscriber(&mut broker, v311("m").clean(clean), shared(0..1));
+        let publisher = broker.connect(v311("p"));
+        for number in 0..ALL {
+            broker.say(publisher, publish("s/0").qos(1).id(1).payload(number.to_string()));
+        }
+        let other = subscriber(&mut broker, v311("o"), shared(0..1));
+        broker.leave(many);
+        let mut slices = 0;
+        while broker.is_due() {
+            assert_eq!(broker.publish(publisher, "p", &[]), Vec::<Vec<u8>>::new());
+            broker.tick();
+            slices += 1;
+        }
+        assert!((2..5).contains(&slices), "{slices} slices, clean {clean}");
+        let totals = broker.shard.totals();
+        assert_eq!((totals.queued + totals.inflight, totals.sessions), (ALL, 2 + u64::from(!clean)), "clean {clean}");
+        // All of them, in their order.
+        for number in 0..ALL {
+            let id = u16::try_from(number % 65_535).expect("small") + 1;
+            let answer = broker.say(other, puback(id));
+            if let Some(last) = (number + 20 < ALL).then(|| (number + 20).to_string()) {
+                assert!(answer.ends_with(last.as_bytes()), "{number}: {answer:?}");
+            }
+        }
+        assert_eq!(broker.shard.totals().queued, 0);
+    }
 }
 
 /// Its deliveries are recorded no longer, when all of its subscriptions say so.
