@@ -57,7 +57,7 @@ fn very_many_end_in_slices() {
         let (mut broker, stays, all) = crowd();
         end(&mut broker, &all);
         broker.settle();
-        for left in (0..=ALL).rev().filter(|left| *left == 0 || (ALL - left) % IN_A_TURN == 0).skip(1) {
+        for left in (0..=ALL).rev().filter(|left| *left == 0 || (ALL - left).is_multiple_of(IN_A_TURN)).skip(1) {
             assert_eq!(connected(&broker), 1 + left, "{reason}");
             // Who is to end already does not end twice.
             end(&mut broker, &all);
