@@ -1,5 +1,5 @@
 //! What a member of a group that is lost has not acknowledged goes to the other members: what waits, and what was sent at QoS 1. What was
-//! sent at QoS 2 stays with its session. [MQTT-4.8.2-4] [MQTT-4.8.2-5]
+//! sent at QoS 2 stays with its session (section 4.8.2).
 //!
 //! Where it is very much, some of it goes in each turn; but a session that is in the records hands back at once what it has when it ends: they
 //! say in one piece that it has ended and who has got its messages.
@@ -50,7 +50,7 @@ enum At {
 }
 
 impl Shard {
-    /// The session has lost its connection, and its groups know.
+    /// The session has lost its connection, and its groups know. [MQTT-4.8.2-4] [MQTT-4.8.2-5]
     pub(crate) fn hand_back(&mut self, key: SessionKey) {
         let me = self.session_ref(key);
         let Some(session) = self.session(key) else { return };

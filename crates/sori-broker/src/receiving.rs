@@ -87,11 +87,16 @@ impl Shard {
             self.fall_behind(id);
             return true;
         }
-        let Some(c) = self.connection(id) else { return true };
+        let Some(c) = self.connection(id).filter(|c| !c.is_ending) else { return true };
         let mut held = core::mem::take(&mut c.input);
-        self.take_input(id, &held);
-        held.clear();
-        self.spare_input = held;
+        let used = self.handle_packets(id, &held);
+        held.drain(..used);
+        if held.is_empty() {
+            self.spare_input = held;
+            self.finish_move(id);
+        } else {
+            self.hold_input(id, held);
+        }
         true
     }
 
