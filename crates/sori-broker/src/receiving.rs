@@ -13,6 +13,9 @@ use sori_mqtt::{
     split,
 };
 
+/// What is behind is read from one buffer, and what is still behind then is kept in another.
+const SPARE_INPUTS_MAX: usize = 2;
+
 /// The largest CONNECT and AUTH taken from a client that has not been let in yet.
 const FIRST_PACKET_SIZE_MAX: usize = 100_000;
 
@@ -35,7 +38,7 @@ impl Shard {
         let used = self.handle_packets(id, rest);
         if used < rest.len() {
             if self.has_delivered_much() {
-                held = core::mem::take(&mut self.spare_input);
+                held = self.spare_inputs.pop().unwrap_or_default();
             }
             held.extend_from_slice(&rest[used..]);
             self.hold_input(id, held);
@@ -89,13 +92,10 @@ impl Shard {
         }
         let Some(c) = self.connection(id).filter(|c| !c.is_ending) else { return true };
         let mut held = core::mem::take(&mut c.input);
-        let used = self.handle_packets(id, &held);
-        held.drain(..used);
-        if held.is_empty() {
-            self.spare_input = held;
-            self.finish_move(id);
-        } else {
-            self.hold_input(id, held);
+        self.take_input(id, &held);
+        if self.spare_inputs.len() < SPARE_INPUTS_MAX {
+            held.clear();
+            self.spare_inputs.push(held);
         }
         true
     }

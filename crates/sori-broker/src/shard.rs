@@ -82,7 +82,7 @@ pub struct Shard {
     /// Connections whose input waits because so much came of what was before it, or comes in parts. Some may have ended, or be done.
     pub(crate) behind: VecDeque<ConnectionId>,
     /// The memory of input that was behind.
-    pub(crate) spare_input: Vec<u8>,
+    pub(crate) spare_inputs: Vec<Vec<u8>>,
     /// Sessions that have ended, with those of their subscriptions that are still in the index.
     pub(crate) leavers: VecDeque<(SessionRef, places::IntoIter)>,
     /// Sessions of which the index still says what was.
@@ -159,7 +159,7 @@ impl Shard {
             acknowledged: None,
             deliveries: 0,
             behind: VecDeque::new(),
-            spare_input: Vec::new(),
+            spare_inputs: Vec::new(),
             leavers: VecDeque::new(),
             markings: VecDeque::new(),
             handings: VecDeque::new(),
