@@ -138,7 +138,7 @@ fn what_the_user_of_the_broker_may_not_have_is_found_out_by_root_too() {
 /// The ports of the broker that runs with this file are no mistake in it.
 #[test]
 fn a_file_whose_own_broker_runs_is_good() {
-    let (directory, port) = (Directory::new("check-running"), unused_port());
+    let (directory, port) = (Directory::new("check-own"), unused_port());
     let file = directory.file("a.conf", &format!("listener {port} 127.0.0.1\nallow_anonymous true\n"));
     let _broker = Running::start(sori(&format!("serve -c {file}"), port), "running");
     let check = |file: &str| result(&sori(&format!("check -c {file}"), 0).output().expect("starts"));
