@@ -55,11 +55,8 @@ impl Shard {
         let me = self.session_ref(key);
         let Some(session) = self.session(key) else { return };
         let Some((in_flight, next)) = from_groups(session) else { return };
+        // Should it stand there already, because it was back for a moment only, one of the two finds nothing left.
         let who = Who::Away(key);
-        if core::mem::replace(&mut session.is_handing, true) {
-            // It was back for a moment.
-            self.handings.retain(|handing| !matches!(handing.who, Who::Away(other) if other == key));
-        }
         self.handings.push_back(Handing { who, me, in_flight, next, groups: Groups::default() });
         self.hand_some();
     }
@@ -105,13 +102,8 @@ impl Shard {
     }
 
     fn end_handing(&mut self, handing: Handing) {
-        match handing.who {
-            Who::Ended(session) => self.bury(handing.me, *session),
-            Who::Away(key) => {
-                if let Some(session) = self.session(key) {
-                    session.is_handing = false;
-                }
-            }
+        if let Who::Ended(session) = handing.who {
+            self.bury(handing.me, *session);
         }
     }
 

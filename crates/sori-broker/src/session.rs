@@ -55,8 +55,6 @@ pub(crate) struct Session {
     pub(crate) is_fetching: bool,
     /// It stands in the list of those of which the index still says what was.
     pub(crate) is_marking: bool,
-    /// It stands in the list of those that hand back what they have from groups.
-    pub(crate) is_handing: bool,
     /// What is still to be written down for a checkpoint that has begun with it.
     pub(crate) walk: Option<Box<Walk>>,
     /// The store has no room for it, and that has been told.
@@ -89,7 +87,6 @@ impl Session {
             is_ready: false,
             is_fetching: false,
             is_marking: false,
-            is_handing: false,
             walk: None,
             is_refused_by_store: false,
         }
