@@ -541,9 +541,9 @@ impl Shard {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
         let has_input = self.is_behind() || !self.ready.is_empty();
-        let has_marks = !self.markings.is_empty() || !self.handings.is_empty();
         let has_ends = !self.leavers.is_empty() || !self.ended_queues.is_empty() || !self.endings.is_empty();
-        let goes_on = has_input || has_ends || has_marks || self.unadjusted.is_some() || self.is_walking();
+        let has_moves = !self.markings.is_empty() || !self.handings.is_empty();
+        let goes_on = has_input || has_ends || has_moves || self.unadjusted.is_some() || self.is_walking();
         if goes_on { Some(self.now) } else { self.timers.next() }
     }
 

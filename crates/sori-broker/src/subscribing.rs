@@ -88,13 +88,7 @@ impl Shard {
         let mark = self.recorder.mark();
         let may_change = !self.is_change_refused(key);
         loop {
-            let mounted: Vec<String> = match mount {
-                Some(mount) => {
-                    let some = left.clone().take(FILTERS_IN_A_GO);
-                    some.map(|(filter, _)| mounted_filter(mount, filter)).collect()
-                }
-                None => Vec::new(),
-            };
+            let mounted = mounted_filters(mount, left.clone().map(|(filter, _)| filter));
             let some = left.by_ref().take(FILTERS_IN_A_GO).enumerate().map(|(at, (filter, options))| {
                 let filter = mounted.get(at).map_or(Ok(filter), |mounted| TopicFilter::new(mounted));
                 let refusal = filter.is_err().then_some(ReasonCode::TopicFilterInvalid);
@@ -313,13 +307,7 @@ impl Shard {
             return &[];
         }
         loop {
-            let mounted: Vec<String> = match mount {
-                Some(mount) => {
-                    let some = left.clone().take(FILTERS_IN_A_GO);
-                    some.map(|filter| mounted_filter(mount, filter)).collect()
-                }
-                None => Vec::new(),
-            };
+            let mounted = mounted_filters(mount, left.clone());
             let some = left.by_ref().take(FILTERS_IN_A_GO).enumerate().map(|(at, filter)| {
                 let filter = mounted.get(at).map_or(Ok(filter), |mounted| TopicFilter::new(mounted));
                 Unwanted { filter: filter.ok(), code: ReasonCode::TopicFilterInvalid, place: None }
@@ -422,6 +410,13 @@ fn reads_retained(filter: TopicFilter<'_>, handling: RetainHandling, is_new: boo
             RetainHandling::SendIfNew => is_new,
             RetainHandling::DoNotSend => false,
         }
+}
+
+/// Some filters, below the mount point of their listener; none where it has none.
+fn mounted_filters<'a>(mount: Option<&str>, filters: impl Iterator<Item = TopicFilter<'a>>) -> Vec<String> {
+    mount.map_or_else(Vec::new, |mount| {
+        filters.take(FILTERS_IN_A_GO).map(|filter| mounted_filter(mount, filter)).collect()
+    })
 }
 
 /// The filter below the mount point of its listener; a share name stays in front.

@@ -276,12 +276,11 @@ impl Worker {
     fn settle(&mut self) {
         // First of all, because the disk takes longest.
         self.hand_in_records();
-        let part = Part::of(self.b.shard.flushes_due());
-        self.flush_some(&part);
+        self.flush_some();
         self.post_mail();
         self.carry_out_effects();
         // Closing a connection may have published a will.
-        self.flush_some(&part);
+        self.flush_some();
         self.post_mail();
     }
 
@@ -380,7 +379,7 @@ impl Worker {
     fn read_inbox(&mut self) {
         self.b.inbox().take_into(&mut self.later);
         self.due_letters = self.later.len();
-        let part = Part::of(self.due_letters);
+        let part = Part::of_letters(self.due_letters);
         while self.due_letters > 0
             && let Some(letter) = self.later.pop_front()
         {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// How long a part of a turn may take, about.
 const PART_MAX: Duration = Duration::from_micros(500);
-/// After so many sockets it is looked how long they took.
+/// After so many sockets it is looked how long they took; as many, or fewer, are nothing to look at the clock for.
 pub(super) const SOCKETS_IN_A_GO: usize = 16;
 
 /// A part of a turn that has begun.
@@ -15,9 +15,14 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// One in which so many letters or sockets have their turn.
-    pub(super) fn of(count: usize) -> Part {
+    /// One in which so many letters are opened.
+    pub(super) fn of_letters(count: usize) -> Part {
         Part { began: (count > 1).then(Instant::now) }
+    }
+
+    /// One in which so many sockets have their turn.
+    pub(super) fn of_sockets(count: usize) -> Part {
+        Part { began: (count > SOCKETS_IN_A_GO).then(Instant::now) }
     }
 
     /// Should the rest be left for the next turn?

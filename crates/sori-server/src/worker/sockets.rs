@@ -133,7 +133,7 @@ impl Worker {
     /// session then, and is not sent to a socket that nobody reads. Of very many who go at once some are heard
     /// in later turns, so that others are heard as well.
     pub(super) fn read_gone(&mut self) {
-        let part = Part::of(self.gone.len());
+        let part = Part::of_sockets(self.gone.len());
         while !self.gone.is_empty() {
             for _ in 0..SOCKETS_IN_A_GO {
                 let Some(token) = self.gone.pop_front() else { break };
@@ -154,7 +154,7 @@ impl Worker {
     pub(super) fn read_sockets(&mut self) {
         let is_filling = self.b.keeper.as_ref().is_some_and(Keeper::is_filling);
         self.held_back = 0;
-        let part = Part::of(self.readable.len());
+        let part = Part::of_sockets(self.readable.len());
         for at in 1..=self.readable.len() {
             let Some(token) = self.readable.pop_front() else { break };
             self.unheard = self.unheard.saturating_sub(1);
@@ -332,7 +332,8 @@ impl Worker {
 
     /// The same, until that part of the turn is over. Of very many one half are those who have been waiting longest, and the other those
     /// who have just got something: they do not wait behind thousands.
-    pub(super) fn flush_some(&mut self, part: &Part) {
+    pub(super) fn flush_some(&mut self) {
+        let part = Part::of_sockets(self.b.shard.flushes_due());
         while self.b.shard.flushes_due() > SOCKETS_IN_A_GO {
             for _ in 0..SOCKETS_IN_A_GO / 2 {
                 for id in [self.b.shard.last_flush(), self.b.shard.next_flush()].into_iter().flatten() {
