@@ -53,9 +53,9 @@ pub use delivery::{AckError, Incoming, IncomingMessages, OutgoingMessages, Outgo
 pub use error::DecodeError;
 pub use frame::{Frame, PACKET_SIZE_MAX, Split, split};
 pub use packet::{
-    Ack, Auth, ConnAck, Connect, DISCONNECT, Direction, Disconnect, PINGREQ, PINGRESP, Packet, PacketType, Publish,
-    RetainHandling, SubAck, Subscribe, SubscribeFilters, SubscribeOptions, UnsubAck, Unsubscribe, UnsubscribeFilters,
-    Will, decode, decode_publish,
+    Ack, Auth, ConnAck, Connect, DISCONNECT, Direction, Disconnect, Filters, PINGREQ, PINGRESP, Packet, PacketType,
+    Publish, RetainHandling, SubAck, Subscribe, SubscribeFilters, SubscribeOptions, UnsubAck, Unsubscribe,
+    UnsubscribeFilters, Will, decode, decode_publish,
 };
 pub use packet_id::PacketId;
 pub use property::{Properties, Property, PropertyBuffer, PropertyIdentifier};

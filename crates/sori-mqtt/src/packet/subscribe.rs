@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::filters::{Filters, List};
 use crate::property::Place;
 use crate::reader::Reader;
 use crate::{
@@ -75,14 +76,7 @@ pub struct Subscribe<'a> {
     pub packet_id: PacketId,
     /// MQTT 5.0 only.
     pub properties: Properties<'a>,
-    filters: Filters<'a>,
-}
-
-/// Filters as received and checked, or as given by the caller.
-#[derive(Copy, Clone, Debug)]
-enum Filters<'a> {
-    Received(&'a [u8]),
-    Given(&'a [(TopicFilter<'a>, SubscribeOptions)]),
+    filters: List<'a, (TopicFilter<'a>, SubscribeOptions)>,
 }
 
 impl<'a> Subscribe<'a> {
@@ -93,13 +87,13 @@ impl<'a> Subscribe<'a> {
         properties: Properties<'a>,
         filters: &'a [(TopicFilter<'a>, SubscribeOptions)],
     ) -> Self {
-        Self { packet_id, properties, filters: Filters::Given(filters) }
+        Self { packet_id, properties, filters: List::Given(filters) }
     }
 
     /// The filters and their options, in the order of the packet.
     #[must_use]
     pub const fn filters(&self) -> SubscribeFilters<'a> {
-        SubscribeFilters(self.filters)
+        Filters(self.filters)
     }
 
     pub(super) fn decode(mut reader: Reader<'a>, version: Version) -> Result<Self, DecodeError> {
@@ -113,7 +107,7 @@ impl<'a> Subscribe<'a> {
         if reader.is_empty() {
             return Err(DecodeError::malformed("list of topic filters", "is empty"));
         }
-        let filters = Filters::Received(reader.rest());
+        let filters = List::Received(reader.rest());
         while !reader.is_empty() {
             let (filter, options) = read_filter_and_options(&mut reader, version)?;
             // [MQTT-3.8.3-4]
@@ -153,44 +147,15 @@ impl<'a> Subscribe<'a> {
     }
 }
 
-/// The filters of a SUBSCRIBE and their options, one after the other. Whoever does not go through all of them at once keeps
-/// [those that are left](Self::as_received).
-#[derive(Clone, Debug)]
-pub struct SubscribeFilters<'a>(Filters<'a>);
-
-impl<'a> SubscribeFilters<'a> {
-    /// Filters that were checked before and kept.
-    #[must_use]
-    pub const fn from_checked(bytes: &'a [u8]) -> Self {
-        Self(Filters::Received(bytes))
-    }
-
-    /// Those that are left, as they stand in the packet; none of a packet that was not received.
-    #[must_use]
-    pub const fn as_received(&self) -> &'a [u8] {
-        match self.0 {
-            Filters::Received(bytes) => bytes,
-            Filters::Given(_) => &[],
-        }
-    }
-}
+/// The filters of a SUBSCRIBE and their options.
+pub type SubscribeFilters<'a> = Filters<'a, (TopicFilter<'a>, SubscribeOptions)>;
 
 impl<'a> Iterator for SubscribeFilters<'a> {
     type Item = (TopicFilter<'a>, SubscribeOptions);
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.0 {
-            Filters::Received([]) => None,
-            Filters::Received(bytes) => {
-                let mut reader = Reader::new(bytes);
-                // Received bytes were checked in `decode`: nothing fails here.
-                let next = read_filter_and_options(&mut reader, Version::V5).ok();
-                *bytes = reader.rest();
-                next
-            }
-            Filters::Given(given) => given.split_off_first().copied(),
-        }
+        self.next_by(|reader| read_filter_and_options(reader, Version::V5))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::filters::{Filters, List};
 use super::subscribe::read_filter;
 use crate::property::Place;
 use crate::reader::Reader;
@@ -14,27 +15,20 @@ pub struct Unsubscribe<'a> {
     pub packet_id: PacketId,
     /// MQTT 5.0 only.
     pub properties: Properties<'a>,
-    filters: Filters<'a>,
-}
-
-/// Filters as received and checked, or as given by the caller.
-#[derive(Copy, Clone, Debug)]
-enum Filters<'a> {
-    Received(&'a [u8]),
-    Given(&'a [TopicFilter<'a>]),
+    filters: List<'a, TopicFilter<'a>>,
 }
 
 impl<'a> Unsubscribe<'a> {
     /// A packet to send. There must be at least one filter. [MQTT-3.10.3-2] [MQTT311-3.10.3-2]
     #[must_use]
     pub const fn new(packet_id: PacketId, properties: Properties<'a>, filters: &'a [TopicFilter<'a>]) -> Self {
-        Self { packet_id, properties, filters: Filters::Given(filters) }
+        Self { packet_id, properties, filters: List::Given(filters) }
     }
 
     /// The filters, in the order of the packet.
     #[must_use]
     pub const fn filters(&self) -> UnsubscribeFilters<'a> {
-        UnsubscribeFilters(self.filters)
+        Filters(self.filters)
     }
 
     pub(super) fn decode(mut reader: Reader<'a>, version: Version) -> Result<Self, DecodeError> {
@@ -48,7 +42,7 @@ impl<'a> Unsubscribe<'a> {
         if reader.is_empty() {
             return Err(DecodeError::malformed("list of topic filters", "is empty"));
         }
-        let filters = Filters::Received(reader.rest());
+        let filters = List::Received(reader.rest());
         while !reader.is_empty() {
             read_filter(&mut reader)?;
         }
@@ -82,44 +76,15 @@ impl<'a> Unsubscribe<'a> {
     }
 }
 
-/// The filters of an UNSUBSCRIBE, one after the other. Whoever does not go through all of them at once keeps
-/// [those that are left](Self::as_received).
-#[derive(Clone, Debug)]
-pub struct UnsubscribeFilters<'a>(Filters<'a>);
-
-impl<'a> UnsubscribeFilters<'a> {
-    /// Filters that were checked before and kept.
-    #[must_use]
-    pub const fn from_checked(bytes: &'a [u8]) -> Self {
-        Self(Filters::Received(bytes))
-    }
-
-    /// Those that are left, as they stand in the packet; none of a packet that was not received.
-    #[must_use]
-    pub const fn as_received(&self) -> &'a [u8] {
-        match self.0 {
-            Filters::Received(bytes) => bytes,
-            Filters::Given(_) => &[],
-        }
-    }
-}
+/// The filters of an UNSUBSCRIBE.
+pub type UnsubscribeFilters<'a> = Filters<'a, TopicFilter<'a>>;
 
 impl<'a> Iterator for UnsubscribeFilters<'a> {
     type Item = TopicFilter<'a>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.0 {
-            Filters::Received([]) => None,
-            Filters::Received(bytes) => {
-                let mut reader = Reader::new(bytes);
-                // Received bytes were checked in `decode`: nothing fails here.
-                let next = read_filter(&mut reader).ok();
-                *bytes = reader.rest();
-                next
-            }
-            Filters::Given(given) => given.split_off_first().copied(),
-        }
+        self.next_by(read_filter)
     }
 }
 
